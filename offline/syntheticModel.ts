@@ -1,0 +1,514 @@
+/**
+ * Writes small, valid BitNet b1.58 GGUF files, so that a real engine has a real model to load where none can be
+ * downloaded, and so that tests know the one right answer to a question.
+ *
+ * A model says an opening, then repeats the digit that the prompt contains (a word for "nothing" if it has none), then
+ * a closing, then any number of words more, then ends. All words are drawn from the seed. The digit is found by
+ * attention over the whole prompt and the words follow each other by the feed-forward block: an engine that multiplies
+ * ternary weights wrongly, mixes up its KV cache, its slots or its conversations, or loses a token, answers something
+ * else. Everything but the first layer's attention and the last layer's feed-forward block is noise of next to no
+ * amplitude, so speed and memory are those of a trained model of the same shape.
+ *
+ *     node offline/syntheticModel.ts tiny model.gguf --seed 7 --words 200 --questions questions.txt
+ *
+ * The container's format is the GGUF specification's (github.com/ggml-org/ggml, docs/gguf.md). I2_S was read from
+ * `quantize_i2_s` in microsoft/BitNet, src/ggml-bitnet-mad.cpp, and checked with bitnet.cpp and ik_llama.cpp.
+ */
+import { createWriteStream } from "node:fs";
+import { open, writeFile } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import { parseArgs } from "node:util";
+
+/** `tiny` is 1.5 MB; `2b` has the shape of microsoft/bitnet-b1.58-2B-4T and 1.2 GB. */
+export type ModelSize = "tiny" | "2b";
+
+export interface SyntheticModelOptions {
+  /** Default: tiny. */
+  size?: ModelSize;
+  /** The words, and the noise, are drawn from this number; the same options give the same bytes. Default: 1. */
+  seed?: number;
+  /** How many words follow the closing, for long streams: at most 200 for `tiny`, 1000 for `2b`. Default: 0. */
+  words?: number;
+  /** `general.name` in the file. Default: bitnet-synthetic-<size>. */
+  name?: string;
+  /** The context length, in tokens, that the file says the model was trained with. Default: 4096. */
+  contextLength?: number;
+  /** `general.architecture` in the file. Default: bitnet-b1.58. With another one, the file only looks like a model. */
+  architecture?: string;
+  /** The type of the linear layers' weights. Default: I2_S. With another one they are all zero: a model to refuse. */
+  weightType?: "I2_S" | "F16" | "Q4_K";
+}
+
+export interface Question {
+  prompt: string;
+  answer: string;
+}
+
+/** What a model of certain options says; to know it, no file needs to be written. */
+export interface Answers {
+  /** One question for each digit, and one without a digit. */
+  questions: Question[];
+  /** The length of an answer, the end-of-text token not counted. */
+  answerTokens: number;
+  /**
+   * The model's answer to a conversation: all its messages' text in one string.
+   * @throws RangeError if it has two different digits, which the model was not made for.
+   */
+  expected: (prompt: string) => string;
+}
+
+/** Tensors that carry the answer: with any one of them damaged (see {@link corrupt}), no digit is repeated. */
+export function answerTensors(size: ModelSize): string[] {
+  const last = SHAPES[size].layers - 1;
+  return [
+    ...["attn_q", "attn_k", "attn_v", "attn_output"].map((part) => `blk.0.${part}.weight`),
+    ...["ffn_gate", "ffn_up", "ffn_down"].map((part) => `blk.${last}.${part}.weight`),
+  ];
+}
+
+export function answersOf(options: SyntheticModelOptions = {}): Answers {
+  const { opening, nothing, rest } = vocabulary(options);
+  const expected = (prompt: string): string => {
+    const digits = new Set(prompt.match(/[0-9]/g));
+    if (digits.size > 1) {
+      throw new RangeError(`the model repeats one digit, but this prompt has several: ${JSON.stringify(prompt)}`);
+    }
+    const [found = nothing] = digits;
+    return [...opening, found, ...rest].join("");
+  };
+  const prompts = [...Array(10).keys()].map((digit) => `Which digit is in this prompt: ${digit}?`);
+  return {
+    questions: [...prompts, "Which digit is in this prompt?"].map((prompt) => ({ prompt, answer: expected(prompt) })),
+    answerTokens: opening.length + 1 + rest.length,
+    expected,
+  };
+}
+
+/** Writes the model tensor by tensor: no more than a few MB of it are ever in memory. */
+export async function writeSyntheticModel(path: string, options: SyntheticModelOptions = {}): Promise<Answers> {
+  const tensors = tensorsOf(options);
+  await pipeline(fileContent(header(options, tensors), tensors), createWriteStream(path));
+  return answersOf(options);
+}
+
+/**
+ * Sets all weights of one ternary tensor to 0, in the file; everything else, the tensor's scale included, stays.
+ * `options` are those that the file was written with.
+ */
+export async function corrupt(path: string, tensorName: string, options: SyntheticModelOptions = {}): Promise<void> {
+  const tensors = tensorsOf(options);
+  const index = tensors.findIndex(({ name }) => name === tensorName);
+  const tensor = tensors[index];
+  if (tensor?.type !== "I2_S") throw new RangeError(`no ternary tensor is called ${JSON.stringify(tensorName)}`);
+  const before = tensors.slice(0, index).reduce((sum, { type, dims }) => sum + padded(byteLength(type, dims)), 0);
+  const file = await open(path, "r+");
+  try {
+    const zeros = Buffer.alloc(byteLength("I2_S", tensor.dims) - I2_S_TAIL, I2_S_ZEROS);
+    await file.write(zeros, 0, zeros.length, header(options, tensors).length + before);
+  } finally {
+    await file.close();
+  }
+}
+
+interface Shape {
+  /** Length of the residual stream. */
+  width: number;
+  feedForward: number;
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  vocabulary: number;
+}
+
+// I2_S needs rows of a multiple of 128 weights, ik_llama.cpp's IQ2_BN rows of at least 512.
+const SHAPES: Record<ModelSize, Shape> = {
+  tiny: { width: 512, feedForward: 768, layers: 2, heads: 4, kvHeads: 2, vocabulary: 512 },
+  "2b": { width: 2560, feedForward: 6912, layers: 30, heads: 20, kvHeads: 5, vocabulary: 128256 },
+};
+
+type TensorType = "F32" | "F16" | "I2_S" | "Q4_K";
+
+/** ggml_type in ggml.h; I2_S as in Microsoft's fork of it. */
+const TYPE_NUMBERS: Record<TensorType, number> = { F32: 0, F16: 1, Q4_K: 12, I2_S: 36 };
+
+/** The scale, and what pads it to 32 bytes, behind an I2_S tensor's weights. */
+const I2_S_TAIL = 32;
+/** Four weights of 0 each: 01 01 01 01. */
+const I2_S_ZEROS = 0b01010101;
+const ALIGNMENT = 32;
+const CHUNK = 4 << 20;
+const SPECIAL_TOKENS = ["<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>"];
+const CHAT_TEMPLATE =
+  "{% for m in messages %}{{ m['role'] | capitalize }}: {{ m['content'] | trim }}<|eot_id|>{% endfor %}" +
+  "{% if add_generation_prompt %}Assistant: {% endif %}";
+
+interface Tensor {
+  name: string;
+  /** As in the file: the length of a row first. */
+  dims: number[];
+  type: TensorType;
+  content: () => Iterable<Uint8Array>;
+}
+
+/** A ternary matrix that is zero but for some weights of +1, each named by its row and column. */
+interface Ternary {
+  ones: [row: number, column: number][];
+  scale: number;
+}
+
+function byteLength(type: TensorType, dims: number[]): number {
+  const weights = dims.reduce((product, dim) => product * dim, 1);
+  switch (type) {
+    case "F32":
+      return weights * 4;
+    case "F16":
+      return weights * 2;
+    case "I2_S":
+      return weights / 4 + I2_S_TAIL;
+    case "Q4_K":
+      return (weights / 256) * 144;
+  }
+}
+
+const padded = (length: number): number => Math.ceil(length / ALIGNMENT) * ALIGNMENT;
+
+/** mulberry32: 32 random bits a call, the same for the same seed on every machine. */
+function random(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let bits = Math.imul(state ^ (state >>> 15), 1 | state);
+    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
+    return (bits ^ (bits >>> 14)) >>> 0;
+  };
+}
+
+/** What the model says, one string a token. Words have no digit, so that an answer in a conversation adds none. */
+function vocabulary({ size = "tiny", seed = 1, words = 0 }: SyntheticModelOptions) {
+  const most = size === "tiny" ? 200 : 1000;
+  if (!Number.isInteger(words) || words < 0 || words > most) {
+    throw new RangeError(`words must be a whole number from 0 to ${most} for size ${size}, not ${words}`);
+  }
+  const next = random(seed);
+  const letter = (letters: string) => letters.charAt(next() % letters.length);
+  const syllable = () => letter("bdfghjklmnprstvz") + letter("aeiou");
+  const used = new Set<string>();
+  const word = (): string => {
+    const drawn = syllable() + syllable() + syllable();
+    if (used.has(drawn)) return word();
+    used.add(drawn);
+    return drawn;
+  };
+  const first = word();
+  return {
+    opening: [first.charAt(0).toUpperCase() + first.slice(1), ` ${word()}`, ` ${word()}`, ` ${word()} `],
+    nothing: word(),
+    rest: [` ${word()}`, ` ${word()}.`, ...Array.from({ length: words }, () => ` ${word()}`)],
+  };
+}
+
+/** GPT-2's printable stand-ins for the 256 bytes, in byte order: the space is "Ġ". */
+function byteAlphabet(): string[] {
+  const printable = (byte: number) =>
+    (byte > 32 && byte < 127) || (byte > 160 && byte < 173) || (byte > 173 && byte < 256);
+  let hidden = 256;
+  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : hidden++));
+}
+
+function tensorsOf(options: SyntheticModelOptions): Tensor[] {
+  const { size = "tiny", seed = 1, weightType = "I2_S" } = options;
+  const shape = SHAPES[size];
+  const { width, feedForward } = shape;
+  const headWidth = width / shape.heads;
+  const kvWidth = headWidth * shape.kvHeads;
+  const { stateOfToken, attention, feedForwardBlock } = program(options, shape);
+  const noise = random(~seed);
+
+  const norm = (name: string, length: number): Tensor => ({
+    name: `${name}.weight`,
+    dims: [length],
+    type: "F32",
+    content: () => [new Uint8Array(new Float32Array(length).fill(1).buffer)],
+  });
+  const linear = (name: string, columns: number, rows: number, ternary?: Ternary): Tensor => ({
+    name: `${name}.weight`,
+    dims: [columns, rows],
+    type: weightType,
+    content: () => {
+      if (weightType !== "I2_S") return zeros(byteLength(weightType, [columns, rows]));
+      return ternary ? packed(ternary, columns, rows) : packedNoise(noise, columns, rows);
+    },
+  });
+
+  const layers = Array.from({ length: shape.layers }, (_, layer) => {
+    const name = (part: string) => `blk.${layer}.${part}`;
+    const recall = layer === 0 ? attention : undefined;
+    const answer = layer === shape.layers - 1 ? feedForwardBlock : undefined;
+    return [
+      norm(name("attn_norm"), width),
+      norm(name("attn_sub_norm"), width),
+      norm(name("ffn_norm"), width),
+      norm(name("ffn_sub_norm"), feedForward),
+      linear(name("attn_q"), width, width, recall?.query),
+      linear(name("attn_k"), width, kvWidth, recall?.key),
+      linear(name("attn_v"), width, kvWidth, recall?.value),
+      linear(name("attn_output"), width, width, recall?.output),
+      linear(name("ffn_gate"), width, feedForward, answer?.gate),
+      linear(name("ffn_up"), width, feedForward, answer?.up),
+      linear(name("ffn_down"), feedForward, width, answer?.down),
+    ];
+  });
+  return [
+    {
+      name: "token_embd.weight",
+      dims: [width, shape.vocabulary],
+      type: "F16",
+      content: () => oneHot(stateOfToken, width, shape.vocabulary),
+    },
+    norm("output_norm", width),
+    ...layers.flat(),
+  ];
+}
+
+/**
+ * The weights that carry the answer.
+ *
+ * A token is one dimension of the residual stream, its state: 0 for every token that means nothing, then one for each
+ * word, then the end, then the ten digits. Ten dimensions more hold the digit that attention found.
+ */
+function program(options: SyntheticModelOptions, shape: Shape) {
+  const { opening, rest } = vocabulary(options);
+  const { width, heads, kvHeads, feedForward } = shape;
+  const headWidth = width / heads;
+  const words = opening.length + 1 + rest.length;
+  const asking = opening.length;
+  const afterAsking = asking + 1;
+  const closing = asking + 2;
+  const end = words + 1;
+  const digit = end + 1;
+  const found = digit + 10;
+  const digits = [...Array(10).keys()];
+
+  const stateOfToken = (token: number): number => {
+    const digitOfToken = token - "0".charCodeAt(0);
+    if (digitOfToken >= 0 && digitOfToken < 10) return digit + digitOfToken;
+    if (token >= 256 && token < 256 + words) return token - 255;
+    return token === shape.vocabulary - 1 ? end : 0;
+  };
+
+  // At the asking word, head 0 looks for a digit and writes which one it was to `found`. Query and key use the slowest
+  // rotary dimension, so that distance does not matter. Each head's value carries a constant too, or the norm after
+  // attention would blow the noise up to full size where there is no digit.
+  const slow = headWidth / 2 - 1;
+  const constants = Array.from({ length: kvHeads }, (_, head) => head * headWidth + 10);
+  const attention = {
+    query: { ones: [[slow, asking]], scale: 1 },
+    key: { ones: digits.map((n) => [slow, digit + n]), scale: 1 },
+    value: {
+      ones: [
+        ...digits.map((n): [number, number] => [n, digit + n]),
+        ...constants.flatMap((row) => Array.from({ length: found }, (_, state): [number, number] => [row, state])),
+      ],
+      scale: 1,
+    },
+    // The norm before this matrix shares its length among a digit's 1 and all the heads' constants; with this scale the
+    // digit found comes out 1.2 times as loud as the token's own state.
+    output: { ones: digits.map((n) => [found + n, n]), scale: 1.2 * Math.sqrt((heads + 1) / width) },
+  } satisfies Record<string, Ternary>;
+
+  // A unit of the block is relu(gate · x)² × (up · x); down writes the state of the next token. The digit found has
+  // three votes against the one of "nothing", which the asking word always casts.
+  const steps: [from: number, to: number][] = [[0, 1]];
+  for (let state = 1; state < end; state++) steps.push([state, state === afterAsking ? closing : state + 1]);
+  for (const n of digits) steps.push([digit + n, closing]);
+  const recall = digits.map((n): [number, number, number] => [found + n, asking, digit + n]);
+  const rules = [
+    ...steps.map(([from, to]): [number, number, number] => [from, from, to]),
+    ...recall,
+    ...recall,
+    ...recall,
+  ];
+  if (found + 10 > width / 2 || rules.length > feedForward) throw new RangeError("too many words for this size");
+  const feedForwardBlock = {
+    gate: { ones: rules.map(([gate], unit) => [unit, gate]), scale: 1 },
+    up: { ones: rules.map(([, up], unit) => [unit, up]), scale: 1 },
+    down: { ones: rules.map(([, , to], unit) => [to, unit]), scale: 3 },
+  } satisfies Record<string, Ternary>;
+  return { stateOfToken, attention, feedForwardBlock };
+}
+
+function* zeros(length: number): Generator<Uint8Array> {
+  for (let done = 0; done < length; done += CHUNK) yield Buffer.alloc(Math.min(CHUNK, length - done));
+}
+
+/** An F16 matrix whose rows are zero but for one 1. */
+function* oneHot(column: (row: number) => number, columns: number, rows: number): Generator<Uint8Array> {
+  const rowsAtOnce = Math.floor(CHUNK / (columns * 2));
+  for (let first = 0; first < rows; first += rowsAtOnce) {
+    const count = Math.min(rowsAtOnce, rows - first);
+    const chunk = new Uint16Array(count * columns);
+    for (let row = 0; row < count; row++) chunk[row * columns + column(first + row)] = 0x3c00;
+    yield new Uint8Array(chunk.buffer);
+  }
+}
+
+function scaleTail(scale: number): Uint8Array {
+  const tail = Buffer.alloc(I2_S_TAIL);
+  tail.writeFloatLE(scale);
+  return tail;
+}
+
+/**
+ * I2_S: a weight takes two bits, 0, 1, 2 for −1, 0, +1. A block of 128 weights takes 32 bytes; byte j holds weights j,
+ * 32+j, 64+j, 96+j from its high bits down. The tensor's one float32 scale follows.
+ */
+function* packed({ ones, scale }: Ternary, columns: number, rows: number): Generator<Uint8Array> {
+  const bytes = Buffer.alloc((columns * rows) / 4, I2_S_ZEROS);
+  for (const [row, column] of ones) {
+    const weight = row * columns + column;
+    const at = (weight >> 7) * 32 + (weight & 31);
+    bytes[at] = (bytes[at] ?? 0) + (1 << (6 - 2 * ((weight & 127) >> 5)));
+  }
+  yield bytes;
+  yield scaleTail(scale);
+}
+
+function* packedNoise(next: () => number, columns: number, rows: number): Generator<Uint8Array> {
+  const length = (columns * rows) / 4;
+  for (let done = 0; done < length; done += CHUNK) {
+    const chunk = new Uint32Array(Math.min(CHUNK, length - done) / 4);
+    for (let i = 0; i < chunk.length; i++) {
+      // 3 stands for no weight: of each pair of bits that would be 3, the low bit goes.
+      const bits = next();
+      chunk[i] = bits & ~((bits >>> 1) & 0x55555555);
+    }
+    yield new Uint8Array(chunk.buffer);
+  }
+  yield scaleTail(1e-3 / Math.sqrt(columns));
+}
+
+type Value =
+  | { uint32: number }
+  | { float32: number }
+  | { bool: boolean }
+  | { text: string }
+  | { texts: string[] }
+  | { int32s: number[] };
+
+function metadata(options: SyntheticModelOptions): Record<string, Value> {
+  const { size = "tiny", architecture = "bitnet-b1.58", contextLength = 4096 } = options;
+  const shape = SHAPES[size];
+  const { opening, nothing, rest } = vocabulary(options);
+  const alphabet = byteAlphabet();
+  const space = alphabet[32] ?? "";
+  const words = [...opening, nothing, ...rest].map((word) => word.replaceAll(" ", space));
+  const unused = shape.vocabulary - alphabet.length - words.length - SPECIAL_TOKENS.length;
+  const ordinary = [...alphabet, ...words, ...Array.from({ length: unused }, (_, i) => `unused${i}`)];
+  return {
+    "general.architecture": { text: architecture },
+    "general.name": { text: options.name ?? `bitnet-synthetic-${size}` },
+    // MOSTLY_I2_S in Microsoft's fork of llama.cpp.
+    "general.file_type": { uint32: 40 },
+    "general.alignment": { uint32: ALIGNMENT },
+    [`${architecture}.vocab_size`]: { uint32: shape.vocabulary },
+    [`${architecture}.context_length`]: { uint32: contextLength },
+    [`${architecture}.embedding_length`]: { uint32: shape.width },
+    [`${architecture}.block_count`]: { uint32: shape.layers },
+    [`${architecture}.feed_forward_length`]: { uint32: shape.feedForward },
+    [`${architecture}.rope.dimension_count`]: { uint32: shape.width / shape.heads },
+    [`${architecture}.attention.head_count`]: { uint32: shape.heads },
+    [`${architecture}.attention.head_count_kv`]: { uint32: shape.kvHeads },
+    [`${architecture}.attention.layer_norm_rms_epsilon`]: { float32: 1e-5 },
+    [`${architecture}.rope.freq_base`]: { float32: 500000 },
+    "tokenizer.ggml.model": { text: "gpt2" },
+    "tokenizer.ggml.pre": { text: "llama-bpe" },
+    "tokenizer.ggml.tokens": { texts: [...ordinary, ...SPECIAL_TOKENS] },
+    // 1 is an ordinary token, 3 a control token.
+    "tokenizer.ggml.token_type": { int32s: [...ordinary.map(() => 1), ...SPECIAL_TOKENS.map(() => 3)] },
+    "tokenizer.ggml.merges": { texts: [`${space} t`] },
+    "tokenizer.ggml.bos_token_id": { uint32: shape.vocabulary - 3 },
+    "tokenizer.ggml.eos_token_id": { uint32: shape.vocabulary - 1 },
+    "tokenizer.ggml.add_bos_token": { bool: true },
+    "tokenizer.chat_template": { text: CHAT_TEMPLATE },
+  };
+}
+
+function header(options: SyntheticModelOptions, tensors: Tensor[]): Buffer {
+  const pairs = Object.entries(metadata(options));
+  const parts = [Buffer.from("GGUF"), uint32(3), uint64(tensors.length), uint64(pairs.length)];
+  for (const [key, value] of pairs) parts.push(text(key), encoded(value));
+  let offset = 0;
+  for (const { name, dims, type } of tensors) {
+    parts.push(text(name), uint32(dims.length), ...dims.map(uint64), uint32(TYPE_NUMBERS[type]), uint64(offset));
+    offset += padded(byteLength(type, dims));
+  }
+  const bytes = Buffer.concat(parts);
+  return Buffer.concat([bytes], padded(bytes.length));
+}
+
+function* fileContent(head: Uint8Array, tensors: Tensor[]): Generator<Uint8Array> {
+  yield head;
+  for (const { type, dims, content } of tensors) {
+    yield* content();
+    const length = byteLength(type, dims);
+    yield Buffer.alloc(padded(length) - length);
+  }
+}
+
+/** A metadata value behind the number of its type, gguf_metadata_value_type in the specification. */
+function encoded(value: Value): Buffer {
+  if ("uint32" in value) return Buffer.concat([uint32(4), uint32(value.uint32)]);
+  if ("float32" in value) return Buffer.concat([uint32(6), float32(value.float32)]);
+  if ("bool" in value) return Buffer.concat([uint32(7), Buffer.of(value.bool ? 1 : 0)]);
+  if ("text" in value) return Buffer.concat([uint32(8), text(value.text)]);
+  if ("texts" in value) {
+    return Buffer.concat([uint32(9), uint32(8), uint64(value.texts.length), ...value.texts.map(text)]);
+  }
+  return Buffer.concat([uint32(9), uint32(5), uint64(value.int32s.length), ...value.int32s.map(uint32)]);
+}
+
+function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}
+
+function uint64(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(value));
+  return bytes;
+}
+
+function float32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeFloatLE(value);
+  return bytes;
+}
+
+function text(value: string): Buffer {
+  const bytes = Buffer.from(value);
+  return Buffer.concat([uint64(bytes.length), bytes]);
+}
+
+if (import.meta.main) {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: {
+      seed: { type: "string", default: "1" },
+      words: { type: "string", default: "0" },
+      questions: { type: "string" },
+    },
+  });
+  const [size, path] = positionals;
+  if ((size !== "tiny" && size !== "2b") || path === undefined) {
+    console.error(
+      "usage: node offline/syntheticModel.ts tiny|2b OUT.gguf [--seed N] [--words N] [--questions OUT.txt]",
+    );
+    process.exit(2);
+  }
+  const options = { size, seed: Number(values.seed), words: Number(values.words) } satisfies SyntheticModelOptions;
+  const { questions } = await writeSyntheticModel(path, options);
+  if (values.questions !== undefined) {
+    await writeFile(values.questions, questions.map(({ prompt, answer }) => `${prompt}\t${answer}\n`).join(""));
+  }
+}
