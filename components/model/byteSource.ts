@@ -1,0 +1,183 @@
+import { open } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { UserError } from "../errors.ts";
+
+/** A file, here or on the web, of which parts can be read. */
+export interface ByteSource {
+  /** The file's length in bytes, once something was read; undefined if the server does not tell. */
+  readonly size: number | undefined;
+  /** The bytes from `start` up to, not including, `end`; fewer where the file ends before. */
+  read: (start: number, end: number) => Promise<Uint8Array>;
+}
+
+/** Makes the error for a source that cannot be read; it knows which setting names the source. */
+export type Refuse = (wrong: string, right: string) => UserError;
+
+/** How long to wait for a server. */
+export interface Patience {
+  /** Milliseconds without a byte after which an attempt is given up. Default: 10,000. */
+  silence: number;
+  /** Milliseconds before the second attempt, and twice as many before the third and last. Default: 500. */
+  pause: number;
+}
+
+const DEFAULT_PATIENCE: Patience = { silence: 10_000, pause: 500 };
+/** Attempts in all, for faults that may pass: resets, silence, 429 and 5xx. */
+const ATTEMPTS = 3;
+/** Milliseconds that one attempt may take, however busily the server trickles: 2 MB at 17 kB/s. */
+const LONGEST_ATTEMPT = 120_000;
+
+/** @throws UserError if the file does not exist, is no file, or may not be read */
+export function fileSource(path: string, refuse: Refuse): ByteSource {
+  let size: number | undefined;
+  return {
+    get size() {
+      return size;
+    },
+    async read(start, end) {
+      try {
+        await using file = await open(path);
+        const stat = await file.stat();
+        if (!stat.isFile()) throw refuse("it is not a file", "the path of a GGUF file");
+        size = stat.size;
+        const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.max(0, Math.min(end, size) - start)), {
+          position: start,
+        });
+        return buffer.subarray(0, bytesRead);
+      } catch (error) {
+        const code = errorCode(error);
+        if (code === "ENOENT") throw refuse("there is no such file", "the path of a GGUF file, or an http(s) URL");
+        if (code === "EACCES") throw refuse("this user may not read the file", "a file that this user may read");
+        throw error;
+      }
+    },
+  };
+}
+
+interface Fault {
+  wrong: string;
+  right: string;
+  /** Whether the same request may succeed a moment later. */
+  passing: boolean;
+}
+
+/**
+ * Reads by range requests; from a server that ignores ranges, it reads up to what is needed and hangs up.
+ * @param token sent as a bearer token, not to the host that a redirect leads to, and shown in no message
+ */
+export function httpSource(
+  url: URL,
+  token: string | undefined,
+  refuse: Refuse,
+  patience = DEFAULT_PATIENCE,
+): ByteSource {
+  let size: number | undefined;
+
+  async function attempt(start: number, end: number): Promise<Uint8Array | Fault> {
+    const silence = new AbortController();
+    const timer = setTimeout(() => {
+      silence.abort(new DOMException("silence", "TimeoutError"));
+    }, patience.silence);
+    try {
+      const response = await fetch(url, {
+        headers: {
+          Range: `bytes=${start}-${end - 1}`,
+          "Accept-Encoding": "identity",
+          ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+        },
+        signal: AbortSignal.any([silence.signal, AbortSignal.timeout(LONGEST_ATTEMPT)]),
+      });
+      // A server has no range of an empty file to give.
+      if (response.status === 416) {
+        size = 0;
+        return new Uint8Array();
+      }
+      const fault = statusFault(response.status, token !== undefined);
+      if (fault !== undefined) {
+        await response.body?.cancel();
+        return fault;
+      }
+      const whole = response.status !== 206;
+      const length = whole
+        ? response.headers.get("content-length")
+        : response.headers.get("content-range")?.split("/")[1];
+      size = length !== null && length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined;
+      return await part(response, whole ? start : 0, end - start, () => timer.refresh());
+    } catch (error) {
+      return networkFault(error, url, patience.silence);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  return {
+    get size() {
+      return size;
+    },
+    async read(start, end) {
+      for (let count = 1; ; count++) {
+        const result = await attempt(start, end);
+        if (result instanceof Uint8Array) return result;
+        if (!result.passing || count === ATTEMPTS) throw refuse(result.wrong, result.right);
+        await sleep(count * patience.pause);
+      }
+    },
+  };
+}
+
+/** `length` bytes of a response's body after the first `skip`; then it hangs up. */
+async function part(response: Response, skip: number, length: number, onBytes: () => void): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let position = 0;
+  const body: AsyncIterable<Uint8Array> | null = response.body;
+  for await (const chunk of body ?? []) {
+    onBytes();
+    chunks.push(chunk.subarray(Math.max(0, skip - position), Math.max(0, skip + length - position)));
+    position += chunk.length;
+    if (position >= skip + length) break;
+  }
+  return Buffer.concat(chunks);
+}
+
+function statusFault(status: number, hasToken: boolean): Fault | undefined {
+  if (status >= 200 && status < 300) return undefined;
+  if (status === 401 || status === 403) {
+    return {
+      wrong: `the server refuses to give it (${status}): it is gated or private`,
+      right: hasToken
+        ? "a modelToken that may read it (on Hugging Face: also accept the model's terms on its page)"
+        : "set modelToken to an access token: npm run pulumi -- config set --secret modelToken",
+      passing: false,
+    };
+  }
+  if (status === 404 || status === 410) {
+    return { wrong: `the server has no such file (${status})`, right: "the address of a GGUF file", passing: false };
+  }
+  const passing = status === 429 || status >= 500;
+  return { wrong: `the server answered with status ${status}`, right: "a server that gives the file", passing };
+}
+
+function networkFault(error: unknown, url: URL, silence: number): Fault {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const reason = errorCode(cause) ?? (cause instanceof Error ? cause.message : String(cause));
+  if (reason === "redirect count exceeded") {
+    return {
+      wrong: "its redirects never end",
+      right: "an address that leads to the file in at most 20 redirects",
+      passing: false,
+    };
+  }
+  if (cause instanceof Error && cause.name === "TimeoutError") {
+    return { wrong: `${url.host} was silent for ${silence / 1000} s`, right: "a server that answers", passing: true };
+  }
+  const unreachable = ["ENOTFOUND", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EAI_AGAIN"].includes(reason);
+  return {
+    wrong: `${unreachable ? `${url.host} cannot be reached` : `the connection to ${url.host} broke off`} (${reason})`,
+    right: "an address that this machine can reach, or the path of a file that was downloaded elsewhere",
+    passing: !unreachable || reason === "EAI_AGAIN",
+  };
+}
+
+function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}

@@ -1,0 +1,88 @@
+import type { Problem } from "../errors.ts";
+import type { Engine } from "./engines.ts";
+import { ENGINES } from "./engines.ts";
+import type { ModelFacts } from "./inspect.ts";
+import { tensorBytes } from "./tensorTypes.ts";
+
+/** What one replica needs, in bytes. */
+export interface MemoryNeed {
+  weights: number;
+  kvCache: number;
+  compute: number;
+  overhead: number;
+  total: number;
+}
+
+const MIB = 2 ** 20;
+
+/** Tokens that llama-server computes at once while it reads a prompt: its default for --ubatch-size. */
+const BATCH = 512;
+
+/**
+ * What the server needs besides the model's buffers: its code, the vocabulary, the sockets, the requests' texts. A
+ * margin, not a measurement. The server's cache of old prompts is not in it: it must be off (`--cache-ram 0`), or its
+ * limit, 8 GiB by default in ik_llama.cpp (common/common.h), be added.
+ */
+const OVERHEAD = 256 * MIB;
+
+/**
+ * The memory that one replica needs.
+ * @param contextSize tokens per slot
+ * @param parallel number of slots
+ */
+export function memoryNeed(facts: ModelFacts, engine: Engine, contextSize: number, parallel: number): MemoryNeed {
+  const weights = weightBytes(facts, engine);
+  const tokens = contextSize * parallel;
+  // Keys and values, of 2 bytes (F16) each.
+  const kvCache = facts.layers * tokens * facts.kvHeads * facts.headWidth * 2 * 2;
+  const compute = computeBytes(facts, tokens);
+  return { weights, kvCache, compute, overhead: OVERHEAD, total: weights + kvCache + compute + OVERHEAD };
+}
+
+/**
+ * The largest of what is alive at the same time, in F32, while a batch is computed: the logits and the last layer's
+ * output; or, without flash attention, each head's attention scores, their mask, and the layer's inputs and outputs.
+ * For the 2B-4T model at 4096 tokens that is 255.5 MiB, which is what ik_llama.cpp prints ("CPU compute buffer size",
+ * its pull request 337).
+ */
+function computeBytes({ vocabulary, width, heads }: ModelFacts, tokens: number): number {
+  return BATCH * 4 * Math.max(vocabulary + width, (heads + 1) * tokens + 4 * width);
+}
+
+/**
+ * The weights as the engine holds them. Where the image's build requantises them, the ternary ones change little, but
+ * llama-quantize makes Q6_K of the output matrix and of what else is F16 or F32 (`llama_get_tensor_type` there; it
+ * makes some even smaller).
+ */
+function weightBytes({ tensors, ternaryType, fileSize }: ModelFacts, engine: Engine): number {
+  const { requantises } = ENGINES[engine];
+  if (requantises === undefined || !requantises.from.includes(ternaryType)) return fileSize;
+  const sizes = tensors.map(({ type, dims }) => {
+    if (type === ternaryType) return tensorBytes(requantises.to, dims);
+    return tensorBytes(dims.length > 1 && ["F32", "F16", "BF16"].includes(type) ? "Q6_K" : type, dims);
+  });
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+export interface Memory {
+  /** Bytes that replicas may use there. */
+  available: number;
+  /** Where that is, for the message: "this machine", "a c7a.2xlarge". */
+  where: string;
+}
+
+/** Says what is wrong if so many replicas do not fit into the memory there. */
+export function memoryProblem(need: MemoryNeed, replicas: number, { available, where }: Memory): Problem | undefined {
+  if (need.total * replicas <= available) return undefined;
+  const fit = Math.floor(available / need.total);
+  const parts = `weights ${mib(need.weights)}, context ${mib(need.kvCache)}, computing ${mib(need.compute + need.overhead)}`;
+  const wrong = `${replicas} × ${mib(need.total)} (${parts}) is more than the ${mib(available)} of ${where}`;
+  if (fit >= 1) {
+    return { key: "replicas", value: replicas, wrong, right: `at most ${fit}, a smaller contextSize, or more memory` };
+  }
+  return { key: "replicas", value: replicas, wrong, right: "a smaller model or contextSize, or more memory" };
+}
+
+function mib(bytes: number): string {
+  return `${Math.ceil(bytes / MIB).toLocaleString("en")} MiB`;
+}

@@ -1,0 +1,106 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { basename, resolve } from "node:path";
+import { pipeline } from "node:stream/promises";
+import type { Problem } from "../errors.ts";
+import { UserError } from "../errors.ts";
+import type { Settings } from "../settings.ts";
+import type { Patience } from "./byteSource.ts";
+import { DEFAULT_MODEL, findModel } from "./catalogue.ts";
+import { ENGINES } from "./engines.ts";
+import type { ModelFacts } from "./inspect.ts";
+import { inspectModel, isUrl } from "./inspect.ts";
+import type { MemoryNeed } from "./memory.ts";
+import { memoryNeed } from "./memory.ts";
+
+/** A model that was looked at and found fit to be served. */
+export interface Model {
+  /** The name that the API reports. */
+  alias: string;
+  /** Where the build gets it from. A private one must be fetched on the host: a build argument would show the token. */
+  source: { kind: "url"; url: string; private: boolean } | { kind: "file"; path: string };
+  /** The SHA-256 that the file must have; the build checks it. A local file has been checked already. */
+  sha256: string | undefined;
+  facts: ModelFacts;
+  /** Tokens per slot. */
+  contextSize: number;
+  /** What one replica needs. */
+  memory: MemoryNeed;
+}
+
+/** The settings that decide about the model. */
+export type ModelSettings = Partial<
+  Pick<Settings, "model" | "modelUrl" | "modelSha256" | "modelAlias" | "modelToken" | "contextSize">
+> &
+  Pick<Settings, "engine" | "parallel">;
+
+/** Tokens per slot unless `contextSize` says otherwise: what the 2B-4T model was trained with. */
+const DEFAULT_CONTEXT = 4096;
+
+/**
+ * Finds the model that the settings name, reads its header and checks all that can be known before anything is built.
+ * `modelUrl` goes before `model`, because every stack has a default `model`.
+ * @throws UserError with what is wrong and what would be right
+ */
+export async function resolveModel(settings: ModelSettings, patience?: Patience): Promise<Model> {
+  const { engine, parallel, modelSha256: sha256, modelToken: token } = settings;
+  const named = settings.modelUrl === undefined ? findModel(settings.model ?? DEFAULT_MODEL) : undefined;
+  const location = settings.modelUrl ?? named?.url ?? "";
+  const setting =
+    named === undefined
+      ? ({ key: "modelUrl", value: location } as const)
+      : ({ key: "model", value: named.name } as const);
+  const facts = await inspectModel({
+    ...setting,
+    location,
+    engine,
+    token,
+    ...(patience === undefined ? {} : { patience }),
+  });
+
+  const problems = checkLimits(settings, facts);
+  if (problems.length > 0) throw new UserError(...problems);
+  if (sha256 !== undefined && !isUrl(location)) await checkSum(location, sha256);
+
+  const contextSize = settings.contextSize ?? Math.min(DEFAULT_CONTEXT, facts.contextLength);
+  return {
+    alias: settings.modelAlias ?? named?.name ?? aliasOf(facts.name ?? basename(location, ".gguf")),
+    source: isUrl(location)
+      ? { kind: "url", url: location, private: token !== undefined }
+      : { kind: "file", path: resolve(location) },
+    sha256,
+    facts,
+    contextSize,
+    memory: memoryNeed(facts, engine, contextSize, parallel),
+  };
+}
+
+function checkLimits({ contextSize, parallel, engine }: ModelSettings, { contextLength }: ModelFacts): Problem[] {
+  const problems: Problem[] = [];
+  const { maxParallel } = ENGINES[engine];
+  if (contextSize !== undefined && contextSize > contextLength) {
+    const wrong = `the model was trained with ${contextLength} tokens`;
+    problems.push({ key: "contextSize", value: contextSize, wrong, right: `at most ${contextLength}` });
+  }
+  if (parallel > maxParallel) {
+    const wrong = `${engine} was shown to answer rightly with ${maxParallel} at once, and no more`;
+    const right = `at most ${maxParallel}; for more requests at once, more replicas`;
+    problems.push({ key: "parallel", value: parallel, wrong, right });
+  }
+  return problems;
+}
+
+async function checkSum(path: string, expected: string): Promise<void> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash);
+  const actual = hash.digest("hex");
+  if (actual === expected.toLowerCase()) return;
+  const right = "the sum that the model's publisher states; if it is this one, the file is damaged: download it again";
+  throw new UserError({ key: "modelSha256", value: expected, wrong: `the sum of ${path} is ${actual}`, right });
+}
+
+/** A name that is safe in a URL and on a command line, as the setting modelAlias must be. */
+function aliasOf(name: string): string {
+  const safe = name.replaceAll(/[^A-Za-z0-9._:/-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "");
+  return safe.slice(0, 100) || "bitnet";
+}

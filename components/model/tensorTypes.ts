@@ -1,0 +1,68 @@
+/** How the weights of one tensor are stored. */
+interface Layout {
+  name: string;
+  /** Weights in a block, and the bytes that a block takes. */
+  block: number;
+  bytes: number;
+  /** Bytes that each row takes besides its blocks. */
+  perRow?: number;
+  /** Bytes that the tensor takes besides its rows. */
+  perTensor?: number;
+}
+
+/**
+ * ggml's tensor types by number. Sizes: ggml-common.h of llama.cpp; I2_S and the TL types: ggml.h of the llama.cpp that
+ * microsoft/BitNet uses (elsewhere 39 is MXFP4); the BN types: ggml.h, ggml-common.h and ggml.c of ik_llama.cpp. No size
+ * stands where it depends on the model (TL1, TL2).
+ */
+const LAYOUTS: ReadonlyMap<number, Layout> = new Map([
+  [0, { name: "F32", block: 1, bytes: 4 }],
+  [1, { name: "F16", block: 1, bytes: 2 }],
+  [2, { name: "Q4_0", block: 32, bytes: 18 }],
+  [3, { name: "Q4_1", block: 32, bytes: 20 }],
+  [6, { name: "Q5_0", block: 32, bytes: 22 }],
+  [7, { name: "Q5_1", block: 32, bytes: 24 }],
+  [8, { name: "Q8_0", block: 32, bytes: 34 }],
+  [10, { name: "Q2_K", block: 256, bytes: 84 }],
+  [11, { name: "Q3_K", block: 256, bytes: 110 }],
+  [12, { name: "Q4_K", block: 256, bytes: 144 }],
+  [13, { name: "Q5_K", block: 256, bytes: 176 }],
+  [14, { name: "Q6_K", block: 256, bytes: 210 }],
+  [16, { name: "IQ2_XXS", block: 256, bytes: 66 }],
+  [17, { name: "IQ2_XS", block: 256, bytes: 74 }],
+  [18, { name: "IQ3_XXS", block: 256, bytes: 98 }],
+  [19, { name: "IQ1_S", block: 256, bytes: 50 }],
+  [20, { name: "IQ4_NL", block: 32, bytes: 18 }],
+  [21, { name: "IQ3_S", block: 256, bytes: 110 }],
+  [22, { name: "IQ2_S", block: 256, bytes: 82 }],
+  [23, { name: "IQ4_XS", block: 256, bytes: 136 }],
+  [29, { name: "IQ1_M", block: 256, bytes: 56 }],
+  [30, { name: "BF16", block: 1, bytes: 2 }],
+  [34, { name: "TQ1_0", block: 256, bytes: 54 }],
+  [35, { name: "TQ2_0", block: 256, bytes: 66 }],
+  [36, { name: "I2_S", block: 4, bytes: 1, perTensor: 32 }],
+  [38, { name: "TL1", block: 1, bytes: 0 }],
+  [39, { name: "TL2", block: 1, bytes: 0 }],
+  [134, { name: "IQ1_BN", block: 64, bytes: 13, perRow: 2 }],
+  [135, { name: "IQ2_BN", block: 64, bytes: 16, perRow: 4 }],
+]);
+
+const BY_NAME: ReadonlyMap<string, Layout> = new Map([...LAYOUTS.values()].map((layout) => [layout.name, layout]));
+
+/** The name of a type, or "type <number>" for one that is not known here. */
+export function tensorTypeName(number: number): string {
+  return LAYOUTS.get(number)?.name ?? `type ${number}`;
+}
+
+/**
+ * The bytes that a tensor takes in a file and in memory; for a type whose size is not known here, 0.
+ * @param dims as in a GGUF: the length of a row first
+ */
+export function tensorBytes(type: string, dims: readonly number[]): number {
+  const layout = BY_NAME.get(type);
+  if (layout === undefined) return 0;
+  const [rowLength = 1, ...others] = dims;
+  const rows = others.reduce((product, dim) => product * dim, 1);
+  const { block, bytes, perRow = 0, perTensor = 0 } = layout;
+  return rows * (Math.ceil(rowLength / block) * bytes + perRow) + perTensor;
+}

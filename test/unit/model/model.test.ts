@@ -1,0 +1,180 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { UserError } from "../../../components/errors.ts";
+import { CATALOGUE, DEFAULT_MODEL, findModel } from "../../../components/model/catalogue.ts";
+import { memoryNeed, memoryProblem } from "../../../components/model/memory.ts";
+import type { ModelFacts } from "../../../components/model/inspect.ts";
+import { resolveModel } from "../../../components/model/model.ts";
+import { writeSyntheticModel } from "../../../offline/syntheticModel.ts";
+import { serveRange, startWebServer } from "./webServer.ts";
+
+let folder = "";
+let path = "";
+let sha256 = "";
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "resolve-model-"));
+  path = join(folder, "some model (1).gguf");
+  await writeSyntheticModel(path, { contextLength: 2048, name: "" });
+  sha256 = createHash("sha256").update(readFileSync(path)).digest("hex");
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+async function problems(promise: Promise<unknown>): Promise<UserError["problems"]> {
+  const error: unknown = await promise.catch((reason: unknown) => reason);
+  if (!(error instanceof UserError)) throw new Error("a UserError was expected", { cause: error });
+  return error.problems;
+}
+
+const engine = "bitnet.cpp";
+
+describe("the catalogue", () => {
+  test("has the default model, and Llama 3 from eugenehp", () => {
+    expect(findModel(DEFAULT_MODEL).url).toBe(
+      "https://huggingface.co/microsoft/bitnet-b1.58-2B-4T-gguf/resolve/main/ggml-model-i2_s.gguf",
+    );
+    expect(findModel("Llama3-8B-1.58-100B-tokens").url).toBe(
+      "https://huggingface.co/eugenehp/Llama3-8B-1.58-100B-tokens-GGUF/resolve/main/ggml-model-i2_s.gguf",
+    );
+  });
+
+  test("names for every model an https URL of a GGUF, a licence and the page it was read from", () => {
+    for (const { url, license, source } of CATALOGUE) {
+      expect(url).toMatch(/^https:\/\/.*\.gguf$/);
+      expect(source).toMatch(/^https:\/\//);
+      expect(license).not.toBe("");
+    }
+    expect(new Set(CATALOGUE.map(({ name }) => name.toLowerCase())).size).toBe(CATALOGUE.length);
+  });
+
+  test("finds a model whatever the case", () => {
+    expect(findModel("BitNet-b1.58-2b-4t").name).toBe("bitnet-b1.58-2B-4T");
+  });
+
+  test.each([
+    ["bitnet-b1.58-2B-4", "did you mean bitnet-b1.58-2B-4T?"],
+    ["Falcon3-7B-Instruct-1.58", "did you mean Falcon3-7B-Instruct-1.58bit?"],
+    ["gpt", "one of bitnet-b1.58-2B-4T, "],
+  ])("refuses %s and suggests the nearest", async (model, right) => {
+    const [problem] = await problems(resolveModel({ model, engine, parallel: 1 }));
+    expect(problem).toMatchObject({ key: "model", value: model, wrong: "the catalogue has no model of this name" });
+    expect(problem?.right).toContain(right);
+    expect(problem?.right).toContain("set modelUrl");
+  });
+});
+
+describe("a resolved model", () => {
+  test("is named after its file where nothing else names it, and gets the context it was trained with", async () => {
+    const model = await resolveModel({ modelUrl: path, engine, parallel: 2 });
+    expect(model).toMatchObject({
+      alias: "some-model-1-",
+      source: { kind: "file", path },
+      sha256: undefined,
+      contextSize: 2048,
+      facts: { contextLength: 2048 },
+    });
+    // 2 layers × 2 × 2048 tokens × 2 heads × 128 × (key and value) × 2 bytes
+    expect(model.memory.kvCache).toBe(2 * 2 * 2048 * 2 * 128 * 2 * 2);
+  });
+
+  test("has the alias, the context and the sum that were set", async () => {
+    const settings = { modelUrl: path, modelAlias: "mine", modelSha256: sha256, contextSize: 512 };
+    const model = await resolveModel({ ...settings, engine, parallel: 1 });
+    expect(model).toMatchObject({ alias: "mine", sha256, contextSize: 512 });
+  });
+
+  test("from a URL with a token is private, and the token is nowhere in it", async () => {
+    const server = await startWebServer(serveRange(readFileSync(path)));
+    try {
+      const url = `${server.url}/model.gguf`;
+      const model = await resolveModel({ modelUrl: url, modelToken: "sesame", engine, parallel: 1 });
+      expect(model.source).toEqual({ kind: "url", url, private: true });
+      expect(JSON.stringify(model)).not.toContain("sesame");
+    } finally {
+      await server.close();
+    }
+  });
+});
+
+describe("refused before anything is built", () => {
+  test("a wrong sha256 of a local file", async () => {
+    const modelSha256 = "0".repeat(64);
+    const [problem] = await problems(resolveModel({ modelUrl: path, modelSha256, engine, parallel: 1 }));
+    expect(problem).toMatchObject({ key: "modelSha256", value: modelSha256 });
+    expect(problem?.wrong).toContain(sha256);
+    expect(problem?.right).toContain("download it again");
+  });
+
+  test("a contextSize above the model's, and more slots than the engine answers rightly, both at once", async () => {
+    const found = await problems(
+      resolveModel({ modelUrl: path, engine: "ik_llama.cpp", contextSize: 2049, parallel: 2 }),
+    );
+    expect(found).toEqual([
+      { key: "contextSize", value: 2049, wrong: "the model was trained with 2048 tokens", right: "at most 2048" },
+      expect.objectContaining({
+        key: "parallel",
+        value: 2,
+        right: "at most 1; for more requests at once, more replicas",
+      }),
+    ]);
+  });
+});
+
+describe("memory", () => {
+  // microsoft/bitnet-b1.58-2B-4T; a few tensors stand for all.
+  const facts: ModelFacts = {
+    architecture: "bitnet-b1.58",
+    name: undefined,
+    contextLength: 4096,
+    layers: 30,
+    width: 2560,
+    heads: 20,
+    kvHeads: 5,
+    headWidth: 128,
+    vocabulary: 128256,
+    ternaryType: "I2_S",
+    tensors: [
+      { name: "token_embd.weight", type: "F16", dims: [2560, 128256] },
+      { name: "output_norm.weight", type: "F32", dims: [2560] },
+      { name: "blk.0.attn_q.weight", type: "I2_S", dims: [2560, 2560] },
+    ],
+    fileSize: 1_187_801_280,
+    hasChatTemplate: true,
+  };
+
+  test("of the 2B-4T model: the file, 300 MiB of context, and the 255.5 MiB that ik_llama.cpp prints", () => {
+    const need = memoryNeed(facts, "bitnet.cpp", 4096, 1);
+    expect(need.weights).toBe(facts.fileSize);
+    expect(need.kvCache).toBe(300 * 2 ** 20);
+    expect(need.compute).toBe(255.5 * 2 ** 20);
+    expect(need.total).toBe(need.weights + need.kvCache + need.compute + need.overhead);
+  });
+
+  test("grows with contextSize × parallel", () => {
+    expect(memoryNeed(facts, "bitnet.cpp", 2048, 4).kvCache).toBe(memoryNeed(facts, "bitnet.cpp", 4096, 2).kvCache);
+    expect(memoryNeed(facts, "bitnet.cpp", 32768, 1).compute).toBeGreaterThan(21 * 32768 * 512 * 4);
+  });
+
+  test("of requantised weights: 2 bits and a scale per row, and a Q6_K embedding", () => {
+    const expected = (2560 / 256) * 210 * 128256 + 2560 * 4 + 2560 * (2560 / 4 + 4);
+    expect(memoryNeed(facts, "ik_llama.cpp", 4096, 1).weights).toBe(expected);
+  });
+
+  test("that suffices is no problem; too little says how many replicas fit", () => {
+    const need = { weights: 2 ** 30, kvCache: 0, compute: 0, overhead: 0, total: 2 ** 30 };
+    const where = "this machine";
+    expect(memoryProblem(need, 2, { available: 2 ** 31, where })).toBeUndefined();
+    expect(memoryProblem(need, 3, { available: 2 ** 31, where })).toEqual({
+      key: "replicas",
+      value: 3,
+      wrong:
+        "3 × 1,024 MiB (weights 1,024 MiB, context 0 MiB, computing 0 MiB) is more than the 2,048 MiB of this machine",
+      right: "at most 2, a smaller contextSize, or more memory",
+    });
+    expect(memoryProblem(need, 1, { available: 1000, where })?.right).toContain("a smaller model or contextSize");
+  });
+});
