@@ -1,0 +1,58 @@
+#!/bin/bash
+# Puts the model into /model/model.gguf: downloaded, or taken from the build context.
+# Environment: MODEL_URL (http(s) URL | file name in context/model/), MODEL_SHA256 (may be empty).
+set -euo pipefail
+
+refuse() {
+  echo "MODEL_URL=$MODEL_URL: $1" >&2
+  exit 1
+}
+
+# Resumes and retries, until five attempts in a row have brought nothing. What came through stays in /download, a cache
+# of the builder, even if the build fails here.
+download() {
+  local part=$1 status size had=0 fruitless=0
+  local options=(--fail --location --max-redirs 10 --connect-timeout 30 --speed-limit 1000 --speed-time 60)
+  # A company's own certificate authority, and the token for a gated model: `--secret id=ca,src=FILE`, `id=token`.
+  if [[ -e /run/secrets/ca ]]; then options+=(--cacert /run/secrets/ca); fi
+  if [[ -e /run/secrets/token ]]; then
+    options+=(--header @<(printf 'Authorization: Bearer %s\n' "$(</run/secrets/token)"))
+  fi
+  until status=$(curl "${options[@]}" --continue-at - --output "$part" --write-out '%{http_code}' "$MODEL_URL"); do
+    case $status in
+    401 | 403) refuse "$status, gated or private: give a token with --secret id=token,src=FILE, or put the file into context/model/" ;;
+    404 | 410) refuse "$status, there is no such file; check the address" ;;
+    416) return ;; # nothing after what we have: it is complete
+    3??) refuse "redirected more than 10 times; check the address" ;;
+    esac
+    size=$(stat --format %s "$part" 2>/dev/null || echo 0)
+    if ((size > had)); then had=$size fruitless=0; else fruitless=$((fruitless + 1)); fi
+    if ((fruitless == 5)); then refuse "cannot be downloaded (last HTTP status: $status); see curl's message above"; fi
+    echo "it broke off at $size bytes; trying again from there"
+    sleep $((1 + 5 * fruitless))
+  done
+}
+
+mkdir -p /model
+case $MODEL_URL in
+http://* | https://*)
+  part=/download/$(sha256sum <<<"$MODEL_URL" | cut -c1-16)
+  download "$part"
+  mv "$part" /model/model.gguf
+  ;;
+*://*) refuse "only http:// and https:// are understood; or name a file in context/model/" ;;
+*)
+  file=/context/model/$MODEL_URL
+  [[ -f $file ]] || refuse "no http(s) URL, and there is no file context/model/$MODEL_URL"
+  cp "$file" /model/model.gguf
+  ;;
+esac
+
+if [[ -n $MODEL_SHA256 ]]; then
+  sum=$(sha256sum /model/model.gguf | cut -d' ' -f1)
+  [[ ${MODEL_SHA256,,} == "$sum" ]] ||
+    refuse "MODEL_SHA256=$MODEL_SHA256 is not this file's sum, which is $sum; the file is damaged, or is another version"
+fi
+# With a fixed time, equal content is an equal layer, which no registry needs twice.
+chmod 644 /model/model.gguf
+touch --date=@0 /model/model.gguf /model

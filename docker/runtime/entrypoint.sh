@@ -1,0 +1,224 @@
+#!/bin/bash
+# Starts llama-server with the container's settings, watches it, and stops it without cutting off an answer.
+# Environment, all optional:
+#   MODEL_ALIAS    the name that the API reports (default: the model's)
+#   CONTEXT_SIZE   tokens of one conversation (default: the model's, at most 4096)
+#   PARALLEL       requests answered at once (default: 1)
+#   THREADS        default: the physical cores that the container may use
+#   LOCK_MEMORY    required | try | off (default: required; off in an image built with OPTIMIZE=false)
+#   API_KEY        one or more, comma separated (default: everybody may ask)
+#   EXTRA_ARGS     further arguments of llama-server, one a line
+#   PORT           of the API (8080)
+#   DRAIN_PORT     of HAProxy's agent-check (8081)
+#   DRAIN_DELAY    seconds to go on taking requests after SIGTERM (0)
+#   DRAIN_TIMEOUT  seconds that running requests may take after that (600)
+#   START_TIMEOUT  seconds that loading the model may take (900)
+#   HANG_TIMEOUT   seconds of silence after which the server is taken to hang, and is ended (60)
+# Exit status: 78 if the CPU lacks instructions that the server was compiled for, 1 if a setting is wrong or memory
+# cannot be locked, otherwise the server's.
+set -euo pipefail
+here=$(dirname "$(readlink -f "$0")")
+. "$here/engine.sh"
+# shellcheck source=/dev/null
+. "$here/compiled" # ENGINE and OPTIMIZE, as they were when the image was built
+export ENGINE
+
+uid=65532
+model=/model/model.gguf
+
+fail() {
+  echo "bitnet-server: $1" >&2
+  exit "${2:-1}"
+}
+
+main() {
+  check_cpu
+  leave_root "$@"
+  hide_keys "$@"
+  read_settings
+  check_lock
+  repeat_self_test
+  serve "$@"
+}
+
+check_cpu() {
+  local missing
+  missing=$("$here/cpus.sh" missing "$here/instructions" /)
+  [[ -z $missing ]] || fail "this CPU lacks $missing, which this image was compiled for; \
+build it on this machine, or with --build-arg CPU_TARGET=x86-64-v3 or OPTIMIZE=false" 78
+}
+
+# Root becomes a user that holds nothing but the capability to lock memory, if the container has that.
+leave_root() {
+  if ((EUID != 0)); then return; fi
+  local keep=-all become
+  if holds_ipc_lock; then keep+=,+ipc_lock; fi
+  become=(setpriv --reuid "$uid" --regid "$uid" --clear-groups --inh-caps="$keep" --ambient-caps="$keep"
+    --bounding-set="$keep")
+  "${become[@]}" true ||
+    fail "cannot become user $uid: add the capabilities SETUID, SETGID and SETPCAP, or start with --user $uid:$uid"
+  exec "${become[@]}" "$0" "$@"
+}
+
+holds_ipc_lock() {
+  local effective
+  effective=$(sed -n 's/^CapEff:\s*//p' /proc/self/status)
+  ((16#$effective >> 14 & 1)) # linux/capability.h
+}
+
+# Moves API keys from the environment into a file of ours, and starts over so that /proc forgets them, too. /dev/shm is
+# in memory, and can be written to in every container.
+hide_keys() {
+  if [[ -z ${API_KEY-} ]]; then return; fi
+  API_KEY_FILE=$(mktemp /dev/shm/api-keys.XXXXXX)
+  tr ',' '\n' <<<"$API_KEY" >"$API_KEY_FILE"
+  unset API_KEY
+  export API_KEY_FILE
+  exec "$0" "$@"
+}
+
+read_settings() {
+  local -A facts
+  local key value
+  while IFS='=' read -r key value; do facts[$key]=$value; done </model/facts
+
+  export PORT=${PORT:-8080} MODEL_ALIAS=${MODEL_ALIAS:-${facts[name]}}
+  local longest=${facts[context_length]}
+  CONTEXT_SIZE=${CONTEXT_SIZE:-$((longest < 4096 ? longest : 4096))}
+  PARALLEL=${PARALLEL:-1}
+  THREADS=${THREADS:-$("$here/cpus.sh" cores /)}
+  LOCK_MEMORY=${LOCK_MEMORY:-$([[ $OPTIMIZE == true ]] && echo required || echo off)}
+  DRAIN_PORT=${DRAIN_PORT:-8081} DRAIN_DELAY=${DRAIN_DELAY:-0} DRAIN_TIMEOUT=${DRAIN_TIMEOUT:-600}
+  START_TIMEOUT=${START_TIMEOUT:-900} HANG_TIMEOUT=${HANG_TIMEOUT:-60}
+  mapfile -t extra_arguments < <(printf '%s' "${EXTRA_ARGS-}")
+
+  for key in PORT DRAIN_PORT CONTEXT_SIZE PARALLEL THREADS DRAIN_TIMEOUT START_TIMEOUT HANG_TIMEOUT; do
+    [[ ${!key} =~ ^[1-9][0-9]{0,8}$ ]] || fail "$key=${!key}: it should be a whole number of at least 1"
+  done
+  [[ $DRAIN_DELAY =~ ^(0|[1-9][0-9]{0,8})$ ]] || fail "DRAIN_DELAY=$DRAIN_DELAY: it should be a whole number"
+  [[ $LOCK_MEMORY =~ ^(required|try|off)$ ]] || fail "LOCK_MEMORY=$LOCK_MEMORY: it should be required, try or off"
+  ((CONTEXT_SIZE <= longest)) || fail "CONTEXT_SIZE=$CONTEXT_SIZE: this model's is at most $longest"
+  ((PARALLEL <= $(max_parallel))) ||
+    fail "PARALLEL=$PARALLEL: $ENGINE answers rightly at most $(max_parallel) at once; start more replicas instead"
+}
+
+# llama-server only warns when it cannot lock memory. The capability lifts the limit for whoever holds it.
+check_lock() {
+  local limit
+  limit=$(ulimit -l)
+  if [[ $LOCK_MEMORY == off || $limit == unlimited ]] || holds_ipc_lock; then return; fi
+  if ((limit * 1024 >= $(stat -c %s "$model"))); then return; fi
+  lock_failed "at most $limit kB may be locked" || exit 1
+}
+
+lock_failed() {
+  local message="the model cannot be locked in memory ($1): add --cap-add IPC_LOCK --ulimit memlock=-1:-1"
+  echo "bitnet-server: $message, or set LOCK_MEMORY=try to go on without" >&2
+  [[ $LOCK_MEMORY == try ]]
+}
+
+# The build could not run what it compiled for another CPU. This is that CPU.
+repeat_self_test() {
+  if [[ -e $here/self-test/pending ]]; then "$here/self-test.sh" llama-server "$here/self-test"; fi
+}
+
+serve() {
+  local arguments server agent state watcher status=0 told=false
+  mapfile -t arguments < <(engine_arguments "$([[ $LOCK_MEMORY == off ]] || echo true)")
+  arguments+=(--model "$model" --alias "$MODEL_ALIAS" --host 0.0.0.0 --port "$PORT" --metrics
+    --ctx-size $((CONTEXT_SIZE * PARALLEL)) --parallel "$PARALLEL" --threads "$THREADS"
+    --threads-http 64 # each client that waits takes one, and /health needs one as well
+    ${API_KEY_FILE:+--api-key-file "$API_KEY_FILE"})
+
+  # In a session of its own, where a terminal's Ctrl-C comes to this script alone.
+  setsid llama-server "${arguments[@]}" "${extra_arguments[@]}" "$@" &
+  server=$!
+  state=$(mktemp /dev/shm/agent.XXXXXX)
+  echo down >"$state"
+  perl "$here/agent.pl" "$DRAIN_PORT" "$state" &
+  agent=$!
+  watch "$server" "$state" &
+  watcher=$!
+  trap 'told=true; trap "stop $server &" TERM; drain $server $state &' TERM
+  trap 'told=true; stop $server &' INT
+
+  # A signal ends `wait` as well.
+  while status=0 && { wait "$server" || status=$?; } && kill -0 "$server" 2>/dev/null; do :; done
+
+  kill "$watcher" "$agent" 2>/dev/null || true
+  # Only if it ended the server itself has the watcher a status of its own.
+  wait "$watcher" || if (($? == 1)); then status=1; fi
+  # One engine exits well on SIGTERM, the other dies of it (143): either way it ended as it was told to.
+  if $told && ((status == 143)); then status=0; fi
+  rm -f "$state" "${API_KEY_FILE-}"
+  exit "$status"
+}
+
+# By itself the server would first finish what it is doing.
+stop() {
+  kill -TERM "$1" 2>/dev/null || true
+  sleep 2
+  kill -KILL "$1" 2>/dev/null || true
+}
+
+# Lets the balancer send its requests elsewhere, waits for the running ones, then stops the server.
+drain() {
+  local server=$1 state=$2 quiet=0 end=$((SECONDS + DRAIN_DELAY + DRAIN_TIMEOUT))
+  sleep "$DRAIN_DELAY"
+  echo drain >"$state"
+  # Two quiet seconds: the balancer asks every quarter of a second, and what it sent until then is still to come.
+  while ((quiet < 8 && SECONDS < end)); do
+    sleep 0.25
+    if is_idle; then quiet=$((quiet + 1)); else quiet=0; fi
+  done
+  stop "$server"
+}
+
+is_idle() {
+  local name value busy=0
+  while read -r name value; do
+    case $name in
+    llamacpp:requests_processing | llamacpp:requests_deferred) busy=$((busy + ${value%.*})) ;;
+    esac
+  done < <("$here/ask.sh" 5 /metrics 2>/dev/null || echo llamacpp:requests_processing 1)
+  ((busy == 0))
+}
+
+# Tells the balancer when the model is loaded. Ends a server that could not lock the model, or that hangs: nobody restarts a container that is merely unhealthy.
+watch() {
+  local server=$1 state=$2 heard=$SECONDS
+  until "$here/ask.sh" 5 /health >/dev/null 2>&1; do
+    if ((SECONDS - heard >= START_TIMEOUT)); then end_silent "$server" "$heard"; fi
+    sleep 0.5
+  done
+  if [[ $LOCK_MEMORY != off ]] && ! is_locked "$server"; then
+    lock_failed "llama-server locked only a part" || {
+      trap 'exit 1' TERM # the server's end is ours, too
+      stop "$server"
+      exit 1
+    }
+  fi
+  # Unless it was told to drain meanwhile.
+  if [[ $(<"$state") == down ]]; then echo up ready >"$state"; fi
+  heard=$SECONDS
+  while sleep 10; do
+    # Its main loop answers this; a thread of its HTTP server may still answer /health when that loop is stuck.
+    if "$here/ask.sh" "$HANG_TIMEOUT" /metrics >/dev/null 2>&1; then heard=$SECONDS; fi
+    if ((SECONDS - heard >= HANG_TIMEOUT)); then end_silent "$server" "$heard"; fi
+  done
+}
+
+end_silent() {
+  echo "bitnet-server: llama-server has not answered for $((SECONDS - $2)) s; ending it" >&2
+  kill -KILL "$1"
+  exit 1
+}
+
+# Not all of a file is loaded: the header stays out, a few MB of vocabulary.
+is_locked() {
+  local locked
+  locked=$(sed -n 's/^VmLck:\s*\([0-9]*\) kB/\1/p' "/proc/$1/status")
+  ((locked * 1024 >= $(stat -c %s "$model") * 9 / 10))
+}
+
+main "$@"

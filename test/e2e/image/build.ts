@@ -1,0 +1,42 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { tools } from "../../../cli/paths.ts";
+import type { LocalFiles } from "../../../components/image/buildContext.ts";
+import { stageBuildContext } from "../../../components/image/buildContext.ts";
+import { engineSource } from "../../../offline/engineSource.ts";
+import { dockerBuild } from "../support/build.ts";
+import { checkout } from "../../../cli/paths.ts";
+
+export interface Build {
+  succeeded: boolean;
+  /** Everything that `docker build` said, in plain text. */
+  output: string;
+}
+
+export interface BuildOptions {
+  /** Files of this machine. Default engine: ik_llama.cpp's source, which any network has. */
+  files?: LocalFiles;
+  args?: Readonly<Record<string, string>>;
+  tag?: string;
+  /** Changes the build context before it is built. */
+  change?: (context: string) => Promise<void>;
+}
+
+/** Plain `docker build`, with nothing but what lies in docker/ and the files given. */
+export async function buildImage({ files = {}, args = {}, tag, change }: BuildOptions): Promise<Build> {
+  const engine = files.engine ?? join(checkout, engineSource);
+  // On the checkout's file system, so that models and sources are linked, not copied.
+  const context = await mkdtemp(join(tools, "context-"));
+  try {
+    stageBuildContext(join(checkout, "docker"), context, { ...files, engine });
+    await change?.(context);
+    const model: Record<string, string> = files.model === undefined ? {} : { MODEL_URL: basename(files.model) };
+    const build = await dockerBuild(context, { ENGINE_REPO: basename(engine), ...model, ...args }, [
+      "--progress=plain",
+      ...(tag === undefined ? [] : ["--tag", tag]),
+    ]);
+    return { succeeded: !build.failed, output: build.all };
+  } finally {
+    await rm(context, { recursive: true });
+  }
+}

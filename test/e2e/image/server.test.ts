@@ -1,0 +1,362 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { tools } from "../../../cli/paths.ts";
+import { chat, client, stream } from "../support/chat.ts";
+import { docker } from "../support/docker.ts";
+import { freePort } from "../support/net.ts";
+import type { TestModel } from "../support/testModel.ts";
+import { drawModel } from "../support/testModel.ts";
+import { buildImage } from "./build.ts";
+
+const image = "bitnet-server-test";
+const changedImage = "bitnet-server-test-changed";
+let folder: string;
+let model: TestModel;
+const running: Server[] = [];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tools, "image-test-"));
+  model = await drawModel(folder);
+  const { succeeded, output } = await buildImage({ files: { model: model.path }, tag: image });
+  if (!succeeded) throw new Error(output);
+});
+
+afterAll(async () => {
+  await Promise.all(running.map(({ id }) => docker.getContainer(id).remove({ force: true })));
+  await execa("docker", ["rmi", image, changedImage], { reject: false });
+  await rm(folder, { recursive: true });
+});
+
+interface Server {
+  id: string;
+  url: string;
+  /** Of the API, and of HAProxy's agent-check, on 127.0.0.1. */
+  port: number;
+  drainPort: number;
+}
+
+/** Flags as components/docker gives them, but that the daemon's limit for locked memory stays. */
+const safely = [
+  "--cap-drop=ALL",
+  ...["IPC_LOCK", "SETGID", "SETPCAP", "SETUID"].map((capability) => `--cap-add=${capability}`),
+  "--security-opt=no-new-privileges",
+  "--read-only",
+];
+
+async function start(environment: Readonly<Record<string, string>> = {}, flags: string[] = []): Promise<Server> {
+  const [port, drainPort] = [await freePort(), await freePort()];
+  const ports = [`--publish=127.0.0.1:${port}:8080`, `--publish=127.0.0.1:${drainPort}:8081`];
+  const variables = Object.entries(environment).map(([name, value]) => `--env=${name}=${value}`);
+  const { stdout: id } = await execa("docker", ["run", "--detach", ...safely, ...flags, ...ports, ...variables, image]);
+  const server = { id, port, drainPort, url: `http://127.0.0.1:${port}/v1` };
+  running.push(server);
+  while (!(await isHealthy(server))) {
+    if ((await docker.getContainer(id).inspect()).State.Running) await sleep(100);
+    else throw new Error((await execa("docker", ["logs", id], { all: true })).all);
+  }
+  return server;
+}
+
+async function isHealthy({ port }: Server): Promise<boolean> {
+  return fetch(`http://127.0.0.1:${port}/health`).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+}
+
+/** Runs a container that is expected to end by itself. */
+async function runToEnd(...args: string[]): Promise<{ exitCode: number | undefined; output: string }> {
+  const { exitCode, all } = await execa("docker", ["run", "--rm", ...args], { all: true, reject: false });
+  return { exitCode, output: all };
+}
+
+async function exitCode({ id }: Server): Promise<number> {
+  return ((await docker.getContainer(id).wait()) as { StatusCode: number }).StatusCode;
+}
+
+/** Runs a script in the container as the server's user, with $server as the server's process id. */
+async function inside({ id }: Server, script: string): Promise<string> {
+  const findServer = "server=$(grep -lx llama-server /proc/[0-9]*/comm | cut -d/ -f3)";
+  // Of its own environment it knows nothing: the container's has the keys in it.
+  const command = ["exec", "--user=65532:65532", "--env=API_KEY=", id, "bash", "-ec", `${findServer}; ${script}`];
+  return (await execa("docker", command)).stdout;
+}
+
+/** /proc/<pid>/status of the server, by field. */
+async function serverStatus(server: Server): Promise<Readonly<Record<string, string>>> {
+  const lines = (await inside(server, "cat /proc/$server/status")).split("\n");
+  return Object.fromEntries(lines.map((line) => line.split(/:\s*/, 2) as [string, string]));
+}
+
+/** What HAProxy's agent-check is told. */
+async function agentState({ drainPort }: Server): Promise<string> {
+  return text(connect(drainPort, "127.0.0.1"));
+}
+
+/** A stream that has begun, of a server that then stands still until it gets SIGCONT. */
+async function haltedStream(server: Server, digit: number): Promise<{ rest: Promise<string> }> {
+  const body = JSON.stringify({ messages: [{ role: "user", content: String(digit) }], stream: true });
+  const { body: bytes } = await fetch(`${server.url}/chat/completions`, { method: "POST", body });
+  if (bytes === null) throw new Error("no answer");
+  const reader = bytes.pipeThrough(new TextDecoderStream()).getReader();
+  const { value: start = "" } = await reader.read();
+  await inside(server, "kill -STOP $server");
+  return { rest: readOn(reader, start) };
+}
+
+/** The text of a stream of which the start was read. Throws if the stream is cut. */
+async function readOn(reader: ReadableStreamDefaultReader<string>, start: string): Promise<string> {
+  let events = start;
+  for (let read = await reader.read(); !read.done; read = await reader.read()) events += read.value;
+  expect(events).toContain("data: [DONE]");
+  return [...events.matchAll(/"content":"([^"]*)"/g)].map(([, piece]) => piece).join("");
+}
+
+describe("a running server", () => {
+  let server: Server;
+  const keys = ["first-key-of-the-test", "second-key-of-the-test"];
+
+  beforeAll(async () => {
+    server = await start({ API_KEY: keys.join(",") });
+  });
+
+  test("answers whatever name a request asks for under the model's own", async () => {
+    const openai = client(server.url, keys[0]);
+    const messages = [{ role: "user" as const, content: "4" }];
+    const plain = await openai.chat.completions.create({ model: "bitnet", messages });
+    expect(plain.model).toBe(model.name);
+    for await (const chunk of await openai.chat.completions.create({ model: "bitnet", messages, stream: true })) {
+      expect(chunk.model).toBe(model.name);
+    }
+    const completion = await openai.completions.create({ model: "bitnet", prompt: "4", max_tokens: 8 });
+    expect(completion.model).toBe(model.name);
+    const { data } = await openai.models.list();
+    expect(data.map(({ id }) => id)).toEqual([model.name]);
+  });
+
+  test("answers rightly, plain and streaming, with each of its keys", async () => {
+    for (const key of keys) {
+      expect((await chat(client(server.url, key), 5)).text).toBe(model.answer(5));
+      expect((await stream(client(server.url, key), 6)).text).toBe(model.answer(6));
+    }
+  });
+
+  test("refuses a request without a key", async () => {
+    await expect(chat(client(server.url, "wrong"), 5)).rejects.toMatchObject({ status: 401 });
+  });
+
+  test("is a process of user 65532 that may lock memory, and nothing else", async () => {
+    const status = await serverStatus(server);
+    expect(status.Uid).toBe("65532\t65532\t65532\t65532");
+    expect(status.Gid).toBe("65532\t65532\t65532\t65532");
+    const onlyIpcLock = "0000000000004000";
+    expect(status).toMatchObject({ CapPrm: onlyIpcLock, CapEff: onlyIpcLock, CapBnd: onlyIpcLock, NoNewPrivs: "1" });
+  });
+
+  test("has the whole model locked in memory", async () => {
+    const { VmLck = "" } = await serverStatus(server);
+    const modelBytes = Number(await inside(server, "stat -c %s /model/model.gguf"));
+    expect(Number.parseInt(VmLck) * 1024).toBeGreaterThanOrEqual(modelBytes);
+  });
+
+  test("has its keys on no command line and in no process's environment", async () => {
+    const known = await inside(server, "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n'");
+    expect(known).toContain("llama-server");
+    for (const key of keys) expect(known).not.toContain(key);
+  });
+
+  test("tells the balancer that it takes requests", async () => {
+    await expect.poll(() => agentState(server)).toBe("up ready\n");
+  });
+});
+
+describe("a server that is told to stop", () => {
+  test("finishes a running stream, takes what still comes, then ends well", async () => {
+    const server = await start();
+    const { rest } = await haltedStream(server, 3);
+    await docker.getContainer(server.id).kill({ signal: "SIGTERM" });
+    // The balancer sent this one just before it heard of that.
+    const late = stream(client(server.url), 8);
+    await sleep(500);
+    expect(await agentState(server)).toBe("drain\n");
+    await inside(server, "kill -CONT $server");
+    expect(await rest).toBe(model.answer(3));
+    expect(await late).toMatchObject({ text: model.answer(8), finishReason: "stop" });
+    expect(await exitCode(server)).toBe(0);
+  });
+
+  test("goes on as before for DRAIN_DELAY", async () => {
+    const server = await start({ DRAIN_DELAY: "2" });
+    await docker.getContainer(server.id).kill({ signal: "SIGTERM" });
+    await sleep(500);
+    await expect.poll(() => agentState(server)).toBe("up ready\n");
+    await sleep(2000);
+    expect(await agentState(server)).toBe("drain\n");
+  });
+
+  test.each([
+    ["a second SIGTERM", ["SIGTERM", "SIGTERM"]],
+    ["SIGINT (Ctrl-C)", ["SIGINT"]],
+  ])("ends at once on %s", async (_, signals) => {
+    const server = await start();
+    const { rest } = await haltedStream(server, 3);
+    const cut = expect(rest).rejects.toThrow();
+    const began = Date.now();
+    for (const signal of signals) {
+      await docker.getContainer(server.id).kill({ signal });
+      await sleep(200);
+    }
+    await exitCode(server);
+    expect(Date.now() - began).toBeLessThan(5000);
+    await cut;
+  });
+
+  test("waits for a running stream no longer than DRAIN_TIMEOUT", async () => {
+    const server = await start({ DRAIN_TIMEOUT: "1" });
+    const { rest } = await haltedStream(server, 3);
+    const cut = expect(rest).rejects.toThrow();
+    await docker.getContainer(server.id).kill({ signal: "SIGTERM" });
+    expect(await exitCode(server)).not.toBe(0);
+    await cut;
+  });
+});
+
+test("a server that hangs is ended, so that the restart policy starts it anew", async () => {
+  const server = await start({ START_TIMEOUT: "2", HANG_TIMEOUT: "2" });
+  await inside(server, "kill -STOP $server");
+  expect(await exitCode(server)).not.toBe(0);
+  const { all } = await execa("docker", ["logs", server.id], { all: true });
+  expect(all).toMatch(/llama-server has not answered for \d+ s; ending it/);
+});
+
+test("the exit status of a server that crashes is the container's", async () => {
+  const server = await start();
+  await inside(server, "kill -SEGV $server");
+  expect(await exitCode(server)).toBe(128 + 11);
+});
+
+describe("a container that cannot serve says why in one line", () => {
+  test("memory cannot be locked: what to add", async () => {
+    const { exitCode, output } = await runToEnd("--user=65532:65532", "--ulimit=memlock=65536:65536", image);
+    expect(output).toContain("add --cap-add IPC_LOCK --ulimit memlock=-1:-1");
+    expect(output.split("\n")).toHaveLength(1);
+    expect(exitCode).toBe(1);
+  });
+
+  test("the CPU lacks instructions that the image was compiled for: status 78", async () => {
+    const instructions = join(folder, "instructions");
+    await writeFile(instructions, "avx2048 \n");
+    const mount = `--volume=${instructions}:/opt/bitnet-server/instructions:ro`;
+    const { exitCode, output } = await runToEnd(mount, image);
+    expect(output).toMatch(/^bitnet-server: this CPU lacks avx2048, .*--build-arg CPU_TARGET=.*$/);
+    expect(exitCode).toBe(78);
+  });
+
+  test.each([
+    ["CONTEXT_SIZE", "8192", "this model's is at most 4096"],
+    ["PARALLEL", "2", "ik_llama.cpp answers rightly at most 1 at once"],
+    ["THREADS", "two", "a whole number of at least 1"],
+    ["LOCK_MEMORY", "yes", "required, try or off"],
+  ])("%s=%s", async (name, value, right) => {
+    const { exitCode, output } = await runToEnd(`--env=${name}=${value}`, image);
+    expect(output).toMatch(new RegExp(`^bitnet-server: ${name}=${value}: .*${right}`));
+    expect(exitCode).toBe(1);
+  });
+
+  test("capabilities that the entrypoint needs are missing", async () => {
+    const { exitCode, output } = await runToEnd("--cap-drop=ALL", image);
+    expect(output).toContain("add the capabilities SETUID, SETGID and SETPCAP, or start with --user 65532:65532");
+    expect(exitCode).toBe(1);
+  });
+});
+
+describe("an image that its builder could not run", () => {
+  const inImage = "/opt/bitnet-server/self-test";
+  let pending: string;
+
+  beforeAll(async () => {
+    pending = join(folder, "pending");
+    await writeFile(pending, "");
+  });
+
+  test("tests its engine when it starts", async () => {
+    const server = await start({}, [`--volume=${pending}:${inImage}/pending:ro`]);
+    const { all } = await execa("docker", ["logs", server.id], { all: true });
+    expect(all).toMatch(/self-test: \d+ starts, \d+ answers of ik_llama.cpp, all as they should be/);
+  });
+
+  test("does not serve with an engine that answers wrongly", async () => {
+    const questions = join(folder, "questions.txt");
+    await writeFile(questions, "Which digit is in this prompt: 1?\tThere is none.\n");
+    const volumes = [`${pending}:${inImage}/pending:ro`, `${questions}:${inImage}/questions.txt:ro`];
+    const { exitCode, output } = await runToEnd(...safely, ...volumes.map((volume) => `--volume=${volume}`), image);
+    expect(output).toContain('a wrong answer to "Which digit is in this prompt: 1?": it should be "There is none."');
+    expect(exitCode).toBe(1);
+  });
+});
+
+test("LOCK_MEMORY=try goes on without", async () => {
+  const args = ["--detach", "--user=65532:65532", "--ulimit=memlock=65536:65536", "--env=LOCK_MEMORY=try", image];
+  const { stdout: id } = await execa("docker", ["run", ...args]);
+  running.push({ id, url: "", port: 0, drainPort: 0 });
+  const ask = ["exec", id, "/opt/bitnet-server/ask.sh", "5", "/health"];
+  while ((await execa("docker", ask, { reject: false })).exitCode !== 0) await sleep(200);
+});
+
+describe("the image", () => {
+  test("is the model and at most 250 MB", async () => {
+    const { Size } = await docker.getImage(image).inspect();
+    const { stdout } = await execa("docker", ["run", "--rm", "--entrypoint=stat", image, "-c%s", "/model/model.gguf"]);
+    expect(Size - Number(stdout)).toBeLessThan(250e6);
+  });
+
+  test("has no compiler, no Python and nothing to download with", async () => {
+    const programs = "gcc g++ cc clang c++ cmake ninja make python3 curl wget git ld as";
+    const script = `for p in ${programs}; do command -v $p; done; true`;
+    const { stdout } = await execa("docker", ["run", "--rm", "--entrypoint=sh", image, "-c", script]);
+    expect(stdout).toBe("");
+  });
+
+  test("with another model: nothing is compiled", async () => {
+    const other = await drawModel(folder);
+    const { output } = await buildImage({ files: { model: other.path } });
+    expect(stepOf(output, "/build/build-engine.sh")).toContain("CACHED");
+    expect(stepOf(output, "/build/fetch-model.sh")).not.toContain("CACHED");
+  });
+
+  test("with another entrypoint: nothing is compiled or downloaded, and under 1 MB is pushed", async () => {
+    const { output } = await buildImage({
+      files: { model: model.path },
+      tag: changedImage,
+      change: (context) => writeFile(join(context, "runtime/entrypoint.sh"), "# another\n", { flag: "a" }),
+    });
+    for (const step of ["/build/build-engine.sh", "/build/fetch-model.sh", "/build/self-test.sh"]) {
+      expect(stepOf(output, step)).toContain("CACHED");
+    }
+    const layers = await Promise.all([image, changedImage].map((name) => layersOf(name)));
+    const [before = [], after = []] = layers;
+    const added = after.filter(({ digest }) => !before.some((layer) => layer.digest === digest));
+    expect(added).toHaveLength(1);
+    expect(added[0]?.bytes).toBeLessThan(1e6);
+  });
+});
+
+/** What a build's plain output says of the step whose command has this in it. */
+function stepOf(output: string, command: string): string {
+  const steps = output.split(/\n\n(?=#\d+ )/).filter((step) => step.includes(command));
+  if (steps.length === 0) throw new Error(`no step runs ${command}:\n${output}`);
+  return steps.join("\n");
+}
+
+async function layersOf(name: string): Promise<{ digest: string; bytes: number }[]> {
+  const { RootFS } = await docker.getImage(name).inspect();
+  const history = (await docker.getImage(name).history()) as { Size: number; CreatedBy: string }[];
+  // Newest first, and with a line for each LABEL and the like, which are no layers.
+  const sizes = history.filter(({ CreatedBy, Size }) => Size > 0 || /^(COPY|RUN)/.test(CreatedBy)).reverse();
+  return (RootFS.Layers ?? []).map((digest, index) => ({ digest, bytes: sizes[index]?.Size ?? Infinity }));
+}
