@@ -1,0 +1,179 @@
+/** What the load balancer's configuration depends on. */
+export interface LoadBalancing {
+  /** Requests that one replica answers at once. The balancer sends it no more; the rest wait in the balancer. */
+  parallel: number;
+  /** Where the replicas are: a DNS name that every one of them answers to, or their addresses with port. */
+  replicas: { dnsName: string; dnsServer: string } | { addresses: readonly string[] };
+  /** How many API keys there are, as the environment variables API_KEY_0, API_KEY_1, ...; 0 = everybody may ask. */
+  apiKeys: number;
+  /** Seconds that an idle connection is kept: longer than whatever stands in front keeps it. Default: 120. */
+  keepAlive?: number;
+}
+
+/** The most replicas that the balancer finds by DNS: the upper bound of the setting `replicas`. */
+const maxReplicas = 64;
+
+/**
+ * The longest wait for a free slot, and for a replica's next byte, in seconds. A slow first token must not be cut: a
+ * prompt of 4,096 tokens takes a replica with two cores half a minute (DESIGN.md's table: some 140 tokens a second).
+ */
+const patience = 600;
+
+/** Requests that the balancer holds, running and waiting together. Past that a client is not let in (HAProxy's maxconn). */
+const maxConnections = 1024;
+
+/**
+ * Bytes of a request that the balancer holds until a replica has it: a conversation of 4,096 tokens in JSON is some 20 kB,
+ * one of 32,000 some 130. What is longer is not asked again when a replica fails. HAProxy's default is 16 kB; each
+ * connection in use takes twice this.
+ */
+const bufferSize = 131_072;
+
+/**
+ * HAProxy's configuration: sends a request only to a replica with a free slot and lets the rest wait, streams without
+ * buffering, stops using a replica that drains or hangs, and closes llama-server's administrative endpoints to users.
+ * A pure function: the docker and the aws target run the same text.
+ */
+export function haproxyConfiguration(balancing: LoadBalancing): string {
+  return [global(), defaults(balancing), resolvers(balancing), api(balancing), backend(balancing), statistics()]
+    .filter((section) => section !== "")
+    .join("\n");
+}
+
+function global(): string {
+  return `global
+  log stdout format raw local0 info
+  maxconn ${maxConnections}
+  tune.bufsize ${bufferSize}
+  # On SIGUSR1 (a stop) running requests are finished first.
+  hard-stop-after ${patience}s
+`;
+}
+
+function defaults({ keepAlive = 120 }: LoadBalancing): string {
+  return `defaults
+  mode http
+  log global
+  option httplog
+  option dontlognull
+  # Tokens are small packets: send each at once.
+  option http-no-delay
+  timeout connect 5s
+  timeout client ${patience}s
+  timeout server ${patience}s
+  timeout queue ${patience}s
+  timeout http-request 60s
+  timeout http-keep-alive ${keepAlive}s
+  timeout check 5s
+${jsonErrors()}
+`;
+}
+
+/** HAProxy's own answers, in the OpenAI API's form, so that clients show the message instead of HTML. */
+function jsonErrors(): string {
+  const answers: Readonly<Record<number, string>> = {
+    400: "the request is not valid HTTP",
+    408: "the request did not arrive in time",
+    500: "the load balancer failed",
+    502: "the server ended the connection before it answered",
+    503: "no server is ready, or none became free in time; try again in a few seconds",
+    504: "the server did not answer in time",
+  };
+  return Object.entries(answers)
+    .map(([status, message]) => `  http-error status ${status} ${json(errorBody(message, "server_error"))}`)
+    .join("\n");
+}
+
+function resolvers({ replicas }: LoadBalancing): string {
+  if ("addresses" in replicas) {
+    return "";
+  }
+  return `resolvers dns
+  nameserver docker ${replicas.dnsServer}
+  # A new replica is found within a second. 64 addresses do not fit in DNS's 512 bytes.
+  accepted_payload_size 8192
+  timeout resolve 1s
+  timeout retry 1s
+  hold valid 1s
+  hold obsolete 5s
+`;
+}
+
+function api({ apiKeys }: LoadBalancing): string {
+  return `frontend api
+  bind :8080
+  # The whole request is here before it takes a slot: a slow upload holds none.
+  option http-buffer-request
+  acl health path /health
+  http-request return status 200 ${json({ status: "ok" })} if health { nbsrv(replicas) ge 1 }
+  http-request return status 503 ${json({ status: "no server is ready" })} hdr Retry-After 5 if health
+${authorization(apiKeys)}
+  # Users get the OpenAI API and the chat page; slots, metrics, prompts of others and settings are not for them.
+  acl openai path_beg /v1/
+  # The smoke test wants to know which replica answered.
+  http-request set-var(txn.name_replica) bool(true) if { req.hdr(X-Name-Replica) -m found }
+  http-response set-header X-Replica %si if { var(txn.name_replica) -m bool }
+  acl page path /props
+  acl page path_reg ^/([A-Za-z0-9_-]+[.](html|js|mjs|css|ico|svg|png|webmanifest))?$
+  acl read method GET HEAD
+  acl page_chat path /completion
+  http-request return status 404 ${json(errorBody("there is no such endpoint", "not_found_error"))} unless openai || page read || page_chat METH_POST
+  default_backend replicas
+`;
+}
+
+function authorization(apiKeys: number): string {
+  if (apiKeys === 0) {
+    return "  # No API key is set: everybody who reaches the port may ask.";
+  }
+  const keys = Array.from({ length: apiKeys }, (_, index) => `"Bearer \${API_KEY_${index}}"`);
+  const refusal = errorBody("send a valid API key as: Authorization: Bearer KEY", "authentication_error");
+  return `  acl authorized req.hdr(Authorization) -m str ${keys.join(" ")}
+  http-request return status 401 ${json(refusal)} hdr WWW-Authenticate Bearer unless authorized`;
+}
+
+function backend({ parallel, replicas }: LoadBalancing): string {
+  const servers =
+    "addresses" in replicas
+      ? replicas.addresses.map((address, index) => `server llama-${index + 1} ${address}`).join("\n  ")
+      : `server-template llama- ${maxReplicas} ${replicas.dnsName}:8080 resolvers dns init-addr none`;
+  return `backend replicas
+  balance leastconn
+  # A client that has gone gives up its place in the queue.
+  option abortonclose
+  # llama-server closes an idle connection after 5 s, which a reused one would meet as an error.
+  http-reuse never
+  # A request that no replica has begun to answer is asked again elsewhere; 503 is a replica that still loads its model.
+  option redispatch 1
+  retries 3
+  retry-on conn-failure empty-response 503
+  option httpchk
+  http-check send meth GET uri /health
+  http-check expect status 200
+  # The agent is the replica's entrypoint: it says "down" until the model is loaded, and "drain" when it is to stop.
+  # One connection that fails takes a replica out until a check succeeds: it is stopped, or a new one not yet listening.
+  default-server observe layer4 error-limit 1 on-error mark-down
+  default-server maxconn ${parallel} check inter 1s fall 5 rise 1 agent-check agent-port 8081 agent-inter 250ms
+  ${servers}
+`;
+}
+
+function statistics(): string {
+  return `frontend statistics
+  bind :8404
+  no log
+  http-request use-service prometheus-exporter if { path /metrics }
+  stats enable
+  stats uri /
+  stats refresh 5s
+`;
+}
+
+function errorBody(message: string, type: string) {
+  return { error: { message, type } };
+}
+
+/** A JSON body as HAProxy's configuration has it: in single quotes, inside which nothing is special. */
+function json(body: unknown): string {
+  return `content-type application/json string '${JSON.stringify(body)}'`;
+}
