@@ -1,0 +1,119 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { basename, join } from "node:path";
+import type { Registry } from "../registry/registry.ts";
+import { stageBuildContext } from "./buildContext.ts";
+import { contentTag } from "./contentTag.ts";
+import { isGitUrl } from "./engineSource.ts";
+import type { PrivateModelArgs } from "./privateModel.ts";
+import { downloadPrivateModel, privateModelName } from "./privateModel.ts";
+
+export interface BitnetImageArgs {
+  registry: Registry;
+  /** What the image has baked in: downloaded in the build from a URL, or taken from a file of this machine. */
+  model: { url: string } | { path: string };
+  /** Access token of a gated or private model at a URL. Default: the model is public. */
+  modelToken?: string | undefined;
+  /** Default: the file is taken as it comes, once it is known to be a BitNet GGUF. */
+  modelSha256?: string | undefined;
+  engine: "bitnet.cpp" | "ik_llama.cpp";
+  /** A git URL or a source tarball of this machine. Default: docker/Dockerfile's for the engine. */
+  engineRepo?: string | undefined;
+  /** Default: docker/Dockerfile's, the commit that this version was tested with. */
+  engineRef?: string | undefined;
+  /** See the setting of that name. Costs: a minute more of compiling. */
+  optimize: boolean;
+  /** `native` or a name that -march knows. */
+  cpuTarget: string;
+  /** linux/amd64 or linux/arm64. */
+  platform: string;
+  baseImage: string;
+  /** What must be there before the image, and be gone after it. */
+  dependsOn: pulumi.Resource[];
+}
+
+/** The server's image: engine and model built in, pushed to the registry. Everything downstream uses its digest. */
+export class BitnetImage extends pulumi.ComponentResource {
+  /** `repository@sha256:…` */
+  readonly digest: pulumi.Output<string>;
+
+  constructor(name: string, args: BitnetImageArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("bitnet-server:image:BitnetImage", name, {}, opts);
+
+    const context = join(".build", pulumi.getStack());
+    const privateModel = privateModelOf(args, context);
+    stageBuildContext("docker", context, localFiles(args), privateModel && kept(privateModel.destination));
+    const buildArgs = buildArguments(args, pulumi.getStack());
+    const tag = args.registry.immutableTags
+      ? contentTag(name, "server", context, { ...buildArgs, platform: args.platform }, { parent: this })
+      : pulumi.getStack();
+    const download = privateModel && downloadPrivateModel(`${name}-model`, privateModel, { parent: this });
+    const image = new docker.Image(
+      name,
+      {
+        imageName: pulumi.interpolate`${args.registry.repository}:${tag}`,
+        build: {
+          context,
+          dockerfile: join(context, "Dockerfile"),
+          platform: args.platform,
+          args: buildArgs,
+          builderVersion: docker.BuilderVersion.BuilderBuildKit,
+        },
+        ...(args.registry.credentials === undefined ? {} : { registry: args.registry.credentials }),
+        // A preview says what would be built; it does not build.
+        buildOnPreview: false,
+      },
+      { parent: this, dependsOn: [...args.dependsOn, ...(download === undefined ? [] : [download])] },
+    );
+
+    this.digest = image.repoDigest;
+    this.registerOutputs({ digest: this.digest });
+  }
+}
+
+/** docker/Dockerfile's arguments. A file of this machine is named by its name in the build context. */
+export function buildArguments(
+  args: Omit<BitnetImageArgs, "registry" | "platform" | "dependsOn">,
+  stack: string,
+): Record<string, string> {
+  const { engineRepo, engineRef, modelSha256 } = args;
+  return {
+    MODEL_URL: modelLocation(args),
+    ...(modelSha256 === undefined ? {} : { MODEL_SHA256: modelSha256 }),
+    ENGINE: args.engine,
+    ...(engineRepo === undefined ? {} : { ENGINE_REPO: isGitUrl(engineRepo) ? engineRepo : basename(engineRepo) }),
+    ...(engineRef === undefined ? {} : { ENGINE_REF: engineRef }),
+    OPTIMIZE: String(args.optimize),
+    CPU_TARGET: args.cpuTarget,
+    BASE_IMAGE: args.baseImage,
+    STACK: stack,
+  };
+}
+
+/** A private model is a file in the context by the time that the image is built. */
+function modelLocation({ model, modelToken }: Pick<BitnetImageArgs, "model" | "modelToken">): string {
+  if ("path" in model) {
+    return basename(model.path);
+  }
+  return modelToken === undefined ? model.url : privateModelName(model.url);
+}
+
+function privateModelOf({ model, modelToken }: BitnetImageArgs, context: string): PrivateModelArgs | undefined {
+  if ("path" in model || modelToken === undefined) {
+    return undefined;
+  }
+  const destination = join(context, "context", "model", privateModelName(model.url));
+  return { url: model.url, token: modelToken, destination };
+}
+
+/** A download that broke off goes on from there. */
+function kept(destination: string): string[] {
+  return [basename(destination), `${basename(destination)}.part`];
+}
+
+function localFiles({ model, engineRepo }: BitnetImageArgs) {
+  return {
+    ...("path" in model ? { model: model.path } : {}),
+    ...(engineRepo === undefined || isGitUrl(engineRepo) ? {} : { engine: engineRepo }),
+  };
+}

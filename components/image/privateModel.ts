@@ -1,0 +1,45 @@
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import { createHash } from "node:crypto";
+import { basename } from "node:path";
+
+export interface PrivateModelArgs {
+  url: string;
+  /** An access token; becomes a Pulumi secret. */
+  token: string;
+  /** The file to write, of the name that `privateModelName` gives. */
+  destination: string;
+}
+
+/** A file name that changes with the URL. */
+export function privateModelName(url: string): string {
+  return `${createHash("sha256").update(url).digest("hex").slice(0, 12)}-${basename(new URL(url).pathname)}`;
+}
+
+/**
+ * Downloads a gated or private model on this machine, into the build context: docker.Image has no build secrets, and a
+ * build argument would leave the token in the image's history. curl resumes and retries; it gets the token by standard
+ * input, so that no process list shows it, and sends it to no other host that the URL redirects to.
+ */
+export function downloadPrivateModel(
+  name: string,
+  { url, token, destination }: PrivateModelArgs,
+  opts: pulumi.CustomResourceOptions,
+): command.local.Command {
+  return new command.local.Command(
+    name,
+    {
+      create: [
+        'mkdir -p "$(dirname "$DESTINATION")"',
+        'test -f "$DESTINATION" || curl --fail --silent --show-error --location --retry 5 --retry-all-errors \\',
+        '  --continue-at - --config - --output "$DESTINATION.part" "$URL"',
+        'test -f "$DESTINATION" || mv "$DESTINATION.part" "$DESTINATION"',
+      ].join("\n"),
+      delete: 'rm -f "$DESTINATION" "$DESTINATION.part"',
+      interpreter: ["/bin/sh", "-ec"],
+      environment: { URL: url, DESTINATION: destination },
+      stdin: pulumi.secret(`header = "Authorization: Bearer ${token}"\n`),
+    },
+    opts,
+  );
+}

@@ -1,0 +1,47 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { buildLocally, labels, logRotation } from "../docker/shared.ts";
+import type { Registry } from "./registry.ts";
+
+export interface LocalRegistryArgs {
+  /** The port on 127.0.0.1; Docker pushes to a registry on loopback without TLS. */
+  port: number;
+  /** A Debian 13 image: the registry is Debian's own package. */
+  baseImage: string;
+  /** Removes the stack's images at the very end. */
+  imageCleanup: pulumi.Resource;
+}
+
+/** A registry in a container, on loopback, with its blobs in a volume of its own: about the image's compressed size. */
+export class LocalRegistry extends pulumi.ComponentResource implements Registry {
+  readonly repository: pulumi.Output<string>;
+  readonly credentials = undefined;
+
+  constructor(name: string, args: LocalRegistryArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("bitnet-server:registry:LocalRegistry", name, {}, opts);
+    const parent = { parent: this };
+
+    const image = buildLocally(`${name}-image`, { folder: "registry", ...args, ...parent });
+    const blobs = new docker.Volume(`${name}-blobs`, { labels: labels("registry-blobs") }, parent);
+    const container = new docker.Container(
+      name,
+      {
+        image: image.repoDigest,
+        ports: [{ internal: 5000, external: args.port, ip: "127.0.0.1" }],
+        volumes: [{ volumeName: blobs.name, containerPath: "/var/lib/registry" }],
+        capabilities: { drops: ["ALL"] },
+        securityOpts: ["no-new-privileges"],
+        readOnly: true,
+        restart: "unless-stopped",
+        wait: true,
+        labels: labels("registry"),
+        ...logRotation,
+      },
+      { ...parent, deleteBeforeReplace: true }, // there is only one port
+    );
+
+    // The name is known before the container runs; whoever pushes has to wait for it.
+    this.repository = pulumi.all([container.id]).apply(() => `127.0.0.1:${args.port}/bitnet-server`);
+    this.registerOutputs({ repository: this.repository });
+  }
+}
