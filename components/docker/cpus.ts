@@ -1,0 +1,59 @@
+/** A physical core: the ids of its hardware threads (two with hyperthreading), as Linux and Docker number them. */
+export type Core = readonly number[];
+
+/** The CPU ids of cores in the form that Docker's --cpuset-cpus takes: "0,1,4". */
+export function cpuSet(cores: readonly Core[]): string {
+  return cores.flat().toSorted(ascending).join(",");
+}
+
+/**
+ * Shares the cores out so that no two replicas have one in common: ggml's threads spin while they wait, and a second
+ * spinning process on a core makes both many times slower (DESIGN.md: 100 s instead of 2 s). Cores that are left over
+ * go to the first replicas, one each.
+ * @returns for each replica its cores
+ * @throws RangeError if there are more replicas than cores; the settings are checked against the machine before
+ */
+export function shareCores(cores: readonly Core[], replicas: number): Core[][] {
+  if (replicas > cores.length) {
+    throw new RangeError(`${replicas} replicas cannot share ${cores.length} cores`);
+  }
+  const each = Math.floor(cores.length / replicas);
+  const extra = cores.length % replicas;
+  return Array.from({ length: replicas }, (_, index) => {
+    const start = index * each + Math.min(index, extra);
+    const end = start + each + (index < extra ? 1 : 0);
+    return cores.slice(start, end);
+  });
+}
+
+/**
+ * Groups CPUs into cores by what Linux says in /sys/devices/system/cpu/cpu<id>/topology/thread_siblings_list.
+ * @param siblings by CPU id, a list such as "0,4" or "0-1"; a CPU without one counts as a core of its own
+ */
+export function groupIntoCores(cpus: readonly number[], siblings: ReadonlyMap<number, string>): Core[] {
+  const cores = new Map<string, number[]>();
+  for (const cpu of cpus) {
+    const key = siblings.get(cpu) ?? String(cpu);
+    cores.set(key, [...(cores.get(key) ?? []), cpu]);
+  }
+  return [...cores.values()];
+}
+
+/** Reads a list of CPUs as Linux writes it: "0-3,8". */
+export function parseCpuList(list: string): number[] {
+  return list
+    .trim()
+    .split(",")
+    .filter((range) => range !== "")
+    .flatMap((range) => {
+      const [first, last = first] = range.split("-").map(Number);
+      if (first === undefined || last === undefined || Number.isNaN(first + last)) {
+        throw new TypeError(`not a list of CPUs: ${list}`);
+      }
+      return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+    });
+}
+
+function ascending(a: number, b: number): number {
+  return a - b;
+}

@@ -1,0 +1,101 @@
+import * as pulumi from "@pulumi/pulumi";
+import * as random from "@pulumi/random";
+import { BitnetImage } from "../image/bitnetImage.ts";
+import { dockerPlatform } from "../image/platform.ts";
+import type { Model } from "../model/model.ts";
+import { ExternalRegistry } from "../registry/externalRegistry.ts";
+import { LocalRegistry } from "../registry/localRegistry.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { Settings } from "../settings.ts";
+import { isLoopback } from "../settings.ts";
+import { SmokeTest } from "../smokeTest/smokeTest.ts";
+import { DockerFleet } from "./dockerFleet.ts";
+import { cleanUpImages } from "./imageCleanup.ts";
+import { inspectMachine, requireMachine } from "./machine.ts";
+
+/** What a stack on this machine's Docker Engine tells. */
+export interface DockerOutputs {
+  url: string;
+  healthUrl: string;
+  /** The load balancer's statistics page, on this machine only. */
+  statsUrl: string;
+  /** The same as Prometheus text. */
+  metricsUrl: string;
+  model: string;
+  image: pulumi.Output<string>;
+  replicas: number;
+  apiKey: pulumi.Output<string> | undefined;
+}
+
+/** The docker target: replicas and a load balancer on this machine's Docker Engine. */
+export async function dockerTarget(settings: Settings, model: Model): Promise<DockerOutputs> {
+  const { bindAddress, replicas } = settings;
+  const ports = { port: settings.port, statsPort: settings.statsPort, registryPort: settings.registryPort };
+  const machine = await inspectMachine(pulumi.getStack(), bindAddress, ports);
+  requireMachine(machine, { ...settings, ports, memory: model.memory });
+
+  const apiKey = chooseApiKey(settings);
+  const imageCleanup = cleanUpImages("images");
+  const bitnet = new BitnetImage("bitnet", {
+    ...settings,
+    registry: chooseRegistry(settings, imageCleanup),
+    model: model.source,
+    platform: dockerPlatform(),
+    dependsOn: [imageCleanup],
+  });
+  const fleet = new DockerFleet("fleet", {
+    ...settings,
+    image: bitnet.digest,
+    cores: machine.cores,
+    server: { ...settings, modelAlias: model.alias, contextSize: model.contextSize },
+    memoryBytes: model.memory.total,
+    apiKey,
+    imageCleanup,
+  });
+
+  const address = `http://${hostInUrl(bindAddress)}:${settings.port}`;
+  const statsUrl = `http://127.0.0.1:${settings.statsPort}/`;
+  new SmokeTest("smoke-test", {
+    url: `${address}/v1`,
+    apiKey,
+    modelAlias: model.alias,
+    image: bitnet.digest,
+    replicaIds: fleet.replicaIds,
+    loadBalancerId: fleet.loadBalancerId,
+    prompt: settings.smokePrompt,
+    answer: settings.smokeAnswer,
+  });
+  return {
+    url: `${address}/v1`,
+    healthUrl: `${address}/health`,
+    statsUrl,
+    metricsUrl: `${statsUrl}metrics`,
+    model: model.alias,
+    image: bitnet.digest,
+    replicas,
+    apiKey,
+  };
+}
+
+/** None on loopback, unless one is set; elsewhere there is always one. */
+function chooseApiKey({ apiKey, bindAddress }: Settings): pulumi.Output<string> | undefined {
+  if (apiKey !== undefined) return pulumi.secret(apiKey);
+  if (isLoopback(bindAddress)) return undefined;
+  return pulumi.secret(new random.RandomPassword("api-key", { length: 40, special: false }).result);
+}
+
+function chooseRegistry(settings: Settings, imageCleanup: pulumi.Resource): Registry {
+  const { registry, registryPort, registryUsername, registryPassword, baseImage } = settings;
+  if (registry === "local") return new LocalRegistry("registry", { port: registryPort, baseImage, imageCleanup });
+  const login =
+    registryUsername === undefined || registryPassword === undefined
+      ? undefined
+      : { username: registryUsername, password: registryPassword };
+  return new ExternalRegistry({ repository: registry, login });
+}
+
+/** Where a client on this machine reaches an address: "any" is not one that can be connected to. */
+function hostInUrl(bound: string): string {
+  const reachable = bound === "0.0.0.0" ? "127.0.0.1" : bound === "::" ? "::1" : bound;
+  return reachable.includes(":") ? `[${reachable}]` : reachable;
+}

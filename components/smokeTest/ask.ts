@@ -1,0 +1,163 @@
+/**
+ * The smoke test's script, run by SmokeTest's command: waits until every replica runs the new image and is healthy, then
+ * asks through the load balancer until every one of them has answered, and checks each answer. Prints the answer; exits
+ * 1 and says why if it fails. A replica that is being replaced may answer as well: Pulumi deletes it after this.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import Docker from "dockerode";
+import { z } from "zod";
+
+const test = z
+  .object({
+    url: z.string(),
+    modelAlias: z.string(),
+    image: z.string(),
+    replicaIds: z.array(z.string()).optional(),
+    prompt: z.string(),
+    answer: z.string().optional(),
+  })
+  .parse(JSON.parse(process.env.SMOKE_TEST ?? "{}"));
+
+/** Seconds to wait for the replicas, and for the balancer: the update waited for most of that already. */
+const replicaTimeout = 120;
+/** Seconds until every replica must have answered: a large model on two cores takes some for a short question. */
+const answerTimeout = 300;
+
+/** What the OpenAI API says a chat completion has to have: platform.openai.com/docs/api-reference/chat/object. */
+const completion = z.object({
+  model: z.literal(test.modelAlias),
+  choices: z
+    .array(
+      z.object({
+        message: z.object({ role: z.literal("assistant"), content: z.string().trim().min(1) }),
+        finish_reason: z.enum(["stop", "length"]),
+      }),
+    )
+    .length(1),
+  usage: z.object({
+    prompt_tokens: z.int().positive(),
+    completion_tokens: z.int().positive(),
+    total_tokens: z.int().positive(),
+  }),
+});
+
+try {
+  // A fleet on other machines has been waited for in another way, and its replicas' addresses are not ours to know.
+  const addresses = test.replicaIds === undefined ? [] : await waitForReplicas(test.replicaIds);
+  await waitForBalancer();
+  console.log(await askUntilAnsweredBy(addresses));
+} catch (error) {
+  console.error(`smoke test: ${(error as Error).message}`);
+  process.exitCode = 1;
+}
+
+/** @returns the replicas' addresses on the fleet's network */
+async function waitForReplicas(ids: readonly string[]): Promise<string[]> {
+  const docker = new Docker();
+  return waitFor("the replicas", async () => {
+    const replicas = await Promise.all(ids.map((id) => docker.getContainer(id).inspect()));
+    const problem = replicas.map(problemOf).find((found) => found !== undefined);
+    if (problem !== undefined) throw new Error(problem);
+    return replicas.flatMap(({ NetworkSettings }) =>
+      Object.values(NetworkSettings.Networks).map(({ IPAddress }) => IPAddress),
+    );
+  });
+}
+
+/** It may just have been started, and finds a new replica within a second or two. */
+async function waitForBalancer(): Promise<void> {
+  await waitFor("the load balancer", async () => {
+    const { status } = await fetch(new URL("/health", test.url), { signal: AbortSignal.timeout(5_000) }).catch(explain);
+    if (status !== 200) throw new Error(`/health answers ${status}`);
+  });
+}
+
+/** What the network says, and what that mostly means for a service that is not on this machine. */
+function explain(error: unknown): never {
+  const { message, name, cause } = error as Error;
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : name;
+  const hints: Readonly<Record<string, string>> = {
+    ENOTFOUND: "DNS does not know the name (yet): make the record, or wait some minutes and run the update again",
+    TimeoutError: "nothing answers: is this machine's address in allowedCidrs?",
+    UND_ERR_CONNECT_TIMEOUT: "nothing answers: is this machine's address in allowedCidrs?",
+  };
+  throw new Error(`${new URL(test.url).host} cannot be reached (${code}); ${hints[code] ?? message}`, { cause: error });
+}
+
+async function waitFor<T>(what: string, attempt: () => Promise<T>): Promise<T> {
+  const deadline = Date.now() + replicaTimeout * 1000;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (Date.now() > deadline) {
+        throw new Error(`waited ${replicaTimeout} s for ${what}: ${(error as Error).message}`, { cause: error });
+      }
+    }
+    await sleep(250);
+  }
+}
+
+function problemOf({ Name, Config, State }: Docker.ContainerInspectInfo): string | undefined {
+  if (Config.Image !== test.image) return `${Name} runs ${Config.Image} instead of ${test.image}`;
+  const health = State.Health?.Status ?? State.Status;
+  return health === "healthy" ? undefined : `${Name} is ${health}`;
+}
+
+/** The balancer names who answered, if asked to: components/serving/haproxy.ts. */
+async function askUntilAnsweredBy(addresses: readonly string[]): Promise<string> {
+  const silent = new Set(addresses);
+  const deadline = Date.now() + answerTimeout * 1000;
+  for (;;) {
+    const { status, body, replica } = await ask();
+    // Another replica is one that is being replaced, and may well say something else.
+    if (replica === undefined || addresses.length === 0 || addresses.includes(replica)) {
+      const text = check(status, body);
+      if (replica !== undefined) silent.delete(replica);
+      if (silent.size === 0) return text;
+    }
+    if (Date.now() > deadline) {
+      throw new Error(`after ${answerTimeout} s the load balancer still sends nothing to ${[...silent].join(", ")}`);
+    }
+  }
+}
+
+async function ask(): Promise<{ status: number; body: string; replica: string | undefined }> {
+  const key = process.env.SMOKE_TEST_API_KEY;
+  const response = await fetch(`${test.url}/chat/completions`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      "x-name-replica": "yes",
+      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+    },
+    body: JSON.stringify({
+      model: test.modelAlias,
+      messages: [{ role: "user", content: test.prompt }],
+      temperature: 0,
+      // Enough for a very text to be whole; a few words are enough otherwise.
+      max_tokens: test.answer === undefined ? 32 : 1024,
+    }),
+    signal: AbortSignal.timeout(answerTimeout * 1000),
+  });
+  const replica = response.headers.get("x-replica") ?? undefined;
+  return { status: response.status, body: await response.text(), replica };
+}
+
+/** @returns the answer's text */
+function check(status: number, body: string): string {
+  if (status !== 200) {
+    throw new Error(`${test.url} answered ${status}: ${body.slice(0, 500)}`);
+  }
+  const result = completion.safeParse(JSON.parse(body));
+  if (!result.success) {
+    throw new Error(
+      `not a chat completion of ${test.modelAlias}: ${z.prettifyError(result.error)}\n${body.slice(0, 500)}`,
+    );
+  }
+  const text = result.data.choices[0]?.message.content ?? "";
+  if (test.answer !== undefined && text !== test.answer) {
+    throw new Error(`asked "${test.prompt}"\n  expected: ${test.answer}\n  answered: ${text}`);
+  }
+  return text;
+}
