@@ -1,0 +1,40 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { join } from "node:path";
+import { contentTag } from "../image/contentTag.ts";
+import type { EcrRegistry } from "../registry/ecrRegistry.ts";
+
+export interface BalancerImageArgs {
+  registry: EcrRegistry;
+  platform: string;
+  /** A Debian 13 image: HAProxy is Debian's own. */
+  baseImage: string;
+}
+
+/** HAProxy's image in the stack's repository, the same as the docker target's. @returns it by digest */
+export function balancerImage(
+  name: string,
+  { registry, platform, baseImage }: BalancerImageArgs,
+  opts: pulumi.CustomResourceOptions,
+): pulumi.Output<string> {
+  const context = join("docker", "load-balancer");
+  const args = { BASE_IMAGE: baseImage, STACK: pulumi.getStack() };
+  const tag = contentTag(name, "balancer", context, { ...args, platform }, opts);
+  const image = new docker.Image(
+    name,
+    {
+      imageName: pulumi.interpolate`${registry.repository}:${tag}`,
+      build: {
+        context,
+        dockerfile: join(context, "Dockerfile"),
+        args,
+        platform,
+        builderVersion: docker.BuilderVersion.BuilderBuildKit,
+      },
+      registry: registry.credentials,
+      buildOnPreview: false,
+    },
+    opts,
+  );
+  return image.repoDigest;
+}

@@ -1,0 +1,118 @@
+import * as pulumi from "@pulumi/pulumi";
+import { BitnetImage } from "../image/bitnetImage.ts";
+import { cpuTargetOf, platformOf } from "../image/cpuTarget.ts";
+import type { Model } from "../model/model.ts";
+import { EcrRegistry } from "../registry/ecrRegistry.ts";
+import type { Settings } from "../settings.ts";
+import { SmokeTest } from "../smokeTest/smokeTest.ts";
+import type { Account } from "./account.ts";
+import { inspectAccount } from "./account.ts";
+import { balancerImage } from "./balancerImage.ts";
+import { Ec2Fleet } from "./ec2Fleet.ts";
+import { instanceWarnings, volumeGb } from "./instances.ts";
+import { alarmCount } from "./monitoringBodies.ts";
+import { stackName } from "./names.ts";
+import { endpointServices } from "./network.ts";
+import { describeCost } from "./prices.ts";
+
+/** What a stack on AWS tells. */
+export interface AwsOutputs {
+  url: pulumi.Output<string>;
+  healthUrl: pulumi.Output<string>;
+  model: string;
+  image: pulumi.Output<string>;
+  /** How many at least and at most. */
+  replicas: string;
+  apiKey: pulumi.Output<string>;
+  dashboardUrl: pulumi.Output<string>;
+  repository: pulumi.Output<string>;
+  /** The Auto Scaling group's name. */
+  asg: pulumi.Output<string>;
+  /** In dollars, by a table with a date. */
+  costPerMonth: string;
+}
+
+/** The aws target: an Auto Scaling group of CPU-optimised instances behind a load balancer. */
+export async function awsTarget(settings: Settings, model: Model): Promise<AwsOutputs> {
+  const account = await inspectAccount(settings, model.memory);
+  for (const warning of warnings(settings, account)) void pulumi.log.warn(warning);
+
+  const { architecture, type } = account.instance;
+  const platform = platformOf(architecture);
+  const tags = { "bitnet-server:stack": pulumi.getStack(), "bitnet-server:project": pulumi.getProject() };
+  const registry = new EcrRegistry("registry", { repositoryName: stackName(pulumi.getStack(), 256), tags });
+  const bitnet = new BitnetImage("bitnet", {
+    ...settings,
+    cpuTarget: settings.cpuTarget === "native" ? cpuTargetOf(type, architecture).name : settings.cpuTarget,
+    registry,
+    model: model.source,
+    platform,
+    dependsOn: [],
+  });
+  const fleet = new Ec2Fleet("fleet", {
+    ...settings,
+    account,
+    registry,
+    serverImage: bitnet.digest,
+    balancerImage: balancerImage("balancer", { registry, platform, baseImage: settings.baseImage }, {}),
+    server: { ...settings, modelAlias: model.alias, contextSize: model.contextSize },
+    modelBytes: model.facts.fileSize,
+    tags,
+  });
+
+  const url = pulumi.interpolate`${fleet.address}/v1`;
+  new SmokeTest(
+    "smoke-test",
+    {
+      url,
+      apiKey: fleet.apiKey,
+      modelAlias: model.alias,
+      image: bitnet.digest,
+      replicaIds: undefined,
+      loadBalancerId: fleet.loadBalancerId,
+      prompt: settings.smokePrompt,
+      answer: settings.smokeAnswer,
+    },
+    { dependsOn: [fleet] },
+  );
+  return {
+    url,
+    healthUrl: pulumi.interpolate`${fleet.address}/health`,
+    model: model.alias,
+    image: bitnet.digest,
+    replicas: `${settings.minReplicas} to ${settings.maxReplicas}`,
+    apiKey: fleet.apiKey,
+    dashboardUrl: fleet.dashboardUrl,
+    repository: registry.repository,
+    asg: fleet.groupName,
+    costPerMonth: costPerMonth(settings, account, model),
+  };
+}
+
+function warnings({ cpuTarget, domain, allowedCidrs }: Settings, { instance }: Account): string[] {
+  const open = allowedCidrs.some((cidr) => cidr.endsWith("/0"));
+  return [
+    ...instanceWarnings(instance, cpuTarget),
+    ...(domain === undefined && open
+      ? [
+          "allowPlainHttp with allowedCidrs open to the whole internet: ANYONE ON THE WAY CAN READ THE API KEY, every prompt and every answer; set domain, or allowedCidrs to your own network",
+        ]
+      : []),
+  ];
+}
+
+function costPerMonth(settings: Settings, { instance }: Account, { facts }: Model): string {
+  const { minReplicas, maxReplicas, zones, vpcId, egress } = settings;
+  const own = vpcId === undefined;
+  return describeCost({
+    instanceType: instance.type,
+    vcpus: instance.vcpus,
+    minReplicas,
+    maxReplicas,
+    volumeGb: volumeGb(facts.fileSize),
+    zones,
+    endpoints: own && egress === "endpoints" ? endpointServices.length : 0,
+    natGateways: own && egress === "nat" ? zones : 0,
+    alarms: alarmCount,
+  });
+}

@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+import { describeCost, monthlyCost } from "../../../components/aws/prices.ts";
+
+const fleet = {
+  instanceType: "c7a.2xlarge",
+  vcpus: 8,
+  minReplicas: 1,
+  maxReplicas: 4,
+  volumeGb: 20,
+  zones: 2,
+  endpoints: 0,
+  natGateways: 2,
+  alarms: 6,
+};
+
+test("a month of the default fleet: one c7a.2xlarge is some $300, two NAT gateways and a load balancer some $100", () => {
+  const { least = 0, most = 0 } = monthlyCost(fleet) ?? {};
+  expect(least).toBeGreaterThan(395);
+  expect(least).toBeLessThan(425);
+  expect(most - least).toBeCloseTo(3 * (0.41056 * 730 + 1.6), -1);
+});
+
+test("seven endpoints in each of two zones cost about $102, two NAT gateways $73 with their addresses", () => {
+  const without = monthlyCost({ ...fleet, natGateways: 0 })?.least ?? 0;
+  expect((monthlyCost(fleet)?.least ?? 0) - without).toBeCloseTo(73, 0);
+  expect((monthlyCost({ ...fleet, natGateways: 0, endpoints: 7 })?.least ?? 0) - without).toBeCloseTo(102, 0);
+});
+
+test("the output says of when the prices are, and admits it where there is none", () => {
+  expect(describeCost(fleet)).toMatch(/^\$\d+ with 1, \$\d+ with 4 instances on demand.*us-east-1/);
+  expect(describeCost({ ...fleet, instanceType: "z9q.large" })).toContain("not known");
+});
