@@ -1,0 +1,198 @@
+import { once } from "node:events";
+import { createReadStream } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { expect, test, vi } from "vitest";
+import type { Run } from "./program.ts";
+import { ofType, runProgram } from "./program.ts";
+
+const containers = "docker:index/container:Container";
+const digest = `registry/bitnet@sha256:${"0".repeat(64)}`;
+
+// The one thing that is not ours to say here: which machine the test runs on.
+vi.mock(import("../../components/docker/machine.ts"), async (original) => ({
+  ...(await original()),
+  inspectMachine: () =>
+    Promise.resolve({
+      cores: [
+        [0, 4],
+        [1, 5],
+        [2, 6],
+        [3, 7],
+      ],
+      memoryBytes: 16 * 2 ** 30,
+      portsInUse: [],
+    }),
+}));
+
+function named(run: Run, part: string): Record<string, unknown>[] {
+  return ofType(run, containers)
+    .filter(({ name }) => name.includes(part))
+    .map(({ inputs }) => inputs);
+}
+
+test("a stack is a registry, an image, a network, replicas, a load balancer and a smoke test", async () => {
+  const run = await runProgram({ replicas: "2" });
+  expect(
+    run.resources
+      .filter(({ type }) => !type.startsWith("bitnet-server:"))
+      .map(({ type, name }) => `${type} ${name}`)
+      .toSorted(),
+  ).toEqual([
+    "command:local:Command images",
+    "command:local:Command smoke-test",
+    "docker:index/container:Container fleet-load-balancer",
+    "docker:index/container:Container fleet-replica-0",
+    "docker:index/container:Container fleet-replica-1",
+    "docker:index/container:Container registry",
+    "docker:index/image:Image bitnet",
+    "docker:index/image:Image fleet-load-balancer-image",
+    "docker:index/image:Image registry-image",
+    "docker:index/network:Network fleet",
+    "docker:index/volume:Volume registry-blobs",
+  ]);
+});
+
+test("a replica locks its memory, and may do next to nothing else", async () => {
+  const [replica] = named(await runProgram(), "replica");
+  expect(replica).toMatchObject({
+    image: digest,
+    capabilities: { drops: ["ALL"], adds: ["CAP_IPC_LOCK", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID"] },
+    ulimits: [{ name: "memlock", soft: -1, hard: -1 }],
+    securityOpts: ["no-new-privileges"],
+    readOnly: true,
+    restart: "unless-stopped",
+    wait: true,
+    logOpts: { "max-size": "10m", "max-file": "5" },
+  });
+  expect(replica?.memory).toBe(replica?.memorySwap);
+  expect(replica).not.toHaveProperty("ports");
+});
+
+test("a daemon that may not raise the limit is not asked to", async () => {
+  expect(named(await runProgram({ memlock: "inherit" }), "replica")[0]).not.toHaveProperty("ulimits");
+});
+
+test("replicas have cores of their own, with both hardware threads", async () => {
+  const run = await runProgram({ replicas: "2" });
+  const replicas = named(run, "replica").toReversed(); // the last one is made first
+  expect(replicas.map(({ cpuSet }) => cpuSet)).toEqual(["0,1,4,5", "2,3,6,7"]);
+  for (const { envs } of replicas) expect(envs).toContain("THREADS=2");
+});
+
+test("the load balancer alone is reached from outside, on loopback unless another address is set", async () => {
+  const [balancer] = named(await runProgram({ port: "9000" }), "load-balancer");
+  expect(balancer?.ports).toEqual([
+    { internal: 8080, external: 9000, ip: "127.0.0.1" },
+    { internal: 8404, external: 8404, ip: "127.0.0.1" },
+  ]);
+});
+
+test("opened to others, a key is generated, asked for, and secret", async () => {
+  const run = await runProgram({ bindAddress: "0.0.0.0" });
+  expect(ofType(run, "random:index/randomPassword:RandomPassword")).toHaveLength(1);
+  expect(run.outputs).toMatchObject({ apiKey: "generated-password", url: "http://127.0.0.1:8088/v1" });
+  expect(run.secretOutputs).toEqual(["apiKey"]);
+  expect(JSON.stringify(named(run, "load-balancer")[0]?.envs)).toContain("status 401");
+});
+
+test("on loopback no key is asked for, unless one is set", async () => {
+  expect((await runProgram()).outputs.apiKey).toBeUndefined();
+  const run = await runProgram({ apiKey: "the-users-own-key" });
+  expect(run.outputs.apiKey).toBe("the-users-own-key");
+  expect(run.secretOutputs).toEqual(["apiKey"]);
+});
+
+test("a key is in the load balancer's and the smoke test's environment, nowhere else, and a secret there", async () => {
+  const run = await runProgram({ apiKey: "the-users-own-key" });
+  const holders = run.resources.flatMap(({ name, inputs, secrets }) =>
+    Object.entries(inputs)
+      .filter(([, value]) => JSON.stringify(value).includes("the-users-own-key"))
+      .map(([input]) => `${name} ${input} ${secrets.includes(input) ? "secret" : "in clear"}`),
+  );
+  expect(holders.toSorted()).toEqual(["fleet-load-balancer envs secret", "smoke-test environment secret"]);
+});
+
+test("a token for a private model is used on this machine, as a secret, and is no build argument", async () => {
+  const server = createServer((request, response) => {
+    const allowed = request.headers.authorization === "Bearer the-users-own-token";
+    if (!allowed) response.writeHead(401).end();
+    else createReadStream("docker/self-test/model.gguf").pipe(response);
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}/private.gguf`;
+  const run = await runProgram({ modelUrl: url, modelToken: "the-users-own-token" });
+  server.close();
+
+  const holders = run.resources.filter(({ inputs }) => JSON.stringify(inputs).includes("the-users-own-token"));
+  expect(holders.map(({ name, secrets }) => [name, secrets])).toEqual([["bitnet-model", ["stdin"]]]);
+  const image = ofType(run, "docker:index/image:Image").find(({ name }) => name === "bitnet");
+  expect(image?.inputs.build).toMatchObject({
+    args: { MODEL_URL: expect.stringMatching(/-private\.gguf$/) as string },
+  });
+});
+
+test("the image is built from what the settings say, and only when an update runs", async () => {
+  const run = await runProgram({ optimize: "false", cpuTarget: "x86-64-v3", baseImage: "base:1", engineRef: "abc123" });
+  const image = ofType(run, "docker:index/image:Image").find(({ name }) => name === "bitnet");
+  expect(image?.inputs).toMatchObject({
+    imageName: "127.0.0.1:5088/bitnet-server:program-test",
+    buildOnPreview: false,
+    build: {
+      args: {
+        MODEL_URL: "model.gguf",
+        ENGINE: "ik_llama.cpp",
+        ENGINE_REF: "abc123",
+        OPTIMIZE: "false",
+        CPU_TARGET: "x86-64-v3",
+        BASE_IMAGE: "base:1",
+        STACK: "program-test",
+      },
+    },
+  });
+});
+
+test("an external registry is logged in to with a secret, and no local one is made", async () => {
+  const run = await runProgram({
+    registry: "registry.example.com/team/bitnet",
+    registryUsername: "me",
+    registryPassword: "pass word",
+  });
+  const image = ofType(run, "docker:index/image:Image").find(({ name }) => name === "bitnet");
+  expect(image?.inputs).toMatchObject({
+    imageName: "registry.example.com/team/bitnet:program-test",
+    registry: { server: "registry.example.com", username: "me", password: "pass word" },
+  });
+  expect(named(run, "registry")).toEqual([]);
+});
+
+test("the smoke test asks for the model, of every replica's new image", async () => {
+  const run = await runProgram({ replicas: "2", smokePrompt: "2 + 2?", smokeAnswer: "4" });
+  const smoke = ofType(run, "command:local:Command").find(({ name }) => name === "smoke-test");
+  const { SMOKE_TEST } = smoke?.inputs.environment as { SMOKE_TEST: string };
+  expect(JSON.parse(SMOKE_TEST)).toEqual({
+    url: "http://127.0.0.1:8088/v1",
+    modelAlias: run.outputs.model,
+    image: digest,
+    replicaIds: ["fleet-replica-0-id", "fleet-replica-1-id"],
+    loadBalancerId: "fleet-load-balancer-id",
+    prompt: "2 + 2?",
+    answer: "4",
+  });
+});
+
+test("a preview, where ids and digests are unknown, plans the same resources and builds nothing", async () => {
+  const planned = await runProgram({ replicas: "2", bindAddress: "0.0.0.0" }, true);
+  const done = await runProgram({ replicas: "2", bindAddress: "0.0.0.0" });
+  const names = (run: Run) => run.resources.map(({ type, name }) => `${type} ${name}`).toSorted();
+  expect(names(planned)).toEqual(names(done));
+  expect(named(planned, "replica")[0]?.image).toBeUndefined();
+  expect(planned.outputs).toMatchObject({ url: "http://127.0.0.1:8088/v1", replicas: 2 });
+  expect(planned.outputs.image).toBeUndefined();
+});
+
+test("a bad setting makes no resource at all", async () => {
+  await expect(runProgram({ replicas: "0" })).rejects.toThrow(/replicas: "0"/);
+  await expect(runProgram({ replicas: "5" })).rejects.toThrow(/at most 4/);
+});

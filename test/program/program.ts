@@ -1,0 +1,144 @@
+import { readFileSync, rmSync } from "node:fs";
+import * as pulumi from "@pulumi/pulumi";
+import { vi } from "vitest";
+import { parse } from "yaml";
+import type { Answers } from "./aws.ts";
+import { awsAnswers, awsComputed } from "./aws.ts";
+
+/** A resource as the program registered it, with Outputs resolved. */
+export interface Registered {
+  type: string;
+  name: string;
+  /** Secrets in clear; what is unknown in a preview is `undefined`. */
+  inputs: Record<string, unknown>;
+  /** Which of the inputs are secret, or have a secret in them. */
+  secrets: string[];
+}
+
+export interface Run {
+  resources: Registered[];
+  /** The stack's outputs, secrets in clear. */
+  outputs: Record<string, unknown>;
+  /** Which outputs are secret. */
+  secretOutputs: string[];
+}
+
+const project = "bitnet-server";
+const defaultStack = "program-test";
+
+/** Pulumi.yaml's defaults, as the engine hands them over. */
+const defaults = namespaced(
+  Object.fromEntries(
+    Object.entries(
+      (parse(readFileSync("Pulumi.yaml", "utf8")) as { config: Record<string, { default: unknown }> }).config,
+    ).map(([key, { default: value }]) => [key, typeof value === "string" ? value : JSON.stringify(value)]),
+  ),
+);
+
+/** A model that is in the checkout, so that its header is really read. */
+const model = { modelUrl: "docker/self-test/model.gguf", engine: "ik_llama.cpp" };
+
+export interface Surroundings {
+  /** The stack's name. */
+  stack?: string;
+  /** What a provider's functions answer, where it is not what `awsAnswers` says; they may throw. */
+  answers?: Answers;
+  /** Makes a resource somewhere; undefined: nothing to make, and `computed` says what is added. */
+  create?: (
+    type: string,
+    name: string,
+    inputs: Record<string, unknown>,
+  ) => Promise<{ id: string; state: object } | undefined>;
+}
+
+/**
+ * Runs the whole program, index.ts, against Pulumi's mocks.
+ * @param config settings of the stack, over the defaults and a model of the checkout
+ * @param preview true: nothing exists yet, and what only a provider can tell is unknown
+ */
+export async function runProgram(
+  config: Record<string, string> = {},
+  preview = false,
+  { stack = defaultStack, answers = {}, create }: Surroundings = {},
+): Promise<Run> {
+  const resources: Registered[] = [];
+  await pulumi.runtime.setMocks(
+    {
+      newResource: async ({ type, name, inputs }) => {
+        const given = Object.entries(inputs as object);
+        const plain = Object.fromEntries(given.map(([key, value]) => [key, inClear(value)]));
+        const secrets = given.filter(([, value]) => JSON.stringify(value).includes(secretMark)).map(([key]) => key);
+        resources.push({ type, name, inputs: plain, secrets });
+        const made = await create?.(type, name, plain);
+        if (made !== undefined) return { id: made.id, state: { ...plain, ...made.state } };
+        return preview
+          ? { id: undefined, state: plain }
+          : { id: `${name}-id`, state: { ...plain, ...computed(type, name, plain) } };
+      },
+      call: ({ token, inputs }) => (answers[token] ?? awsAnswers[token])?.(inputs as Record<string, unknown>) ?? {},
+    },
+    project,
+    stack,
+    preview,
+  );
+  pulumi.runtime.setAllConfig({ ...defaults, ...namespaced({ ...model, ...config }) });
+  vi.resetModules();
+  try {
+    const program = (await import("../../index.ts")) as Record<string, unknown>;
+    await pulumi.runtime.disconnect();
+    return { resources, ...(await resolveOutputs(program)) };
+  } finally {
+    rmSync(`.build/${stack}`, { recursive: true, force: true });
+  }
+}
+
+/** Of one type, such as docker:index/container:Container. */
+export function ofType(run: Run, type: string): Registered[] {
+  return run.resources.filter((resource) => resource.type === type);
+}
+
+function namespaced(config: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(config).map(([key, value]) => [`${project}:${key}`, value]));
+}
+
+/** How a secret is told from a value on the way to the engine: the SDK's runtime/rpc.ts, `specialSecretSig`. */
+const secretMark = "1b47061264138c4ac30d75fd1eb44270";
+
+function inClear(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inClear);
+  if (typeof value !== "object" || value === null) return value;
+  if ("__pulumiUnknown" in value) return undefined;
+  if (Object.values(value).includes(secretMark) && "value" in value) return inClear(value.value);
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, inClear(inner)]));
+}
+
+/** What the real providers add to what they are given. */
+function computed(type: string, name: string, inputs: Record<string, unknown>): object {
+  if (type.startsWith("aws:")) return awsComputed(type, name, inputs);
+  switch (type) {
+    case "docker:index/image:Image":
+      return { repoDigest: `registry/${name}@sha256:${"0".repeat(64)}` };
+    case "random:index/randomPassword:RandomPassword":
+      return { result: "generated-password" };
+    case "random:index/randomId:RandomId":
+      return { hex: "0123456789abcdef" };
+    default:
+      return { name: `${name}-1234567` };
+  }
+}
+
+async function resolveOutputs(program: Record<string, unknown>): Promise<Pick<Run, "outputs" | "secretOutputs">> {
+  const outputs: Record<string, unknown> = {};
+  const secretOutputs: string[] = [];
+  for (const [key, value] of Object.entries(program)) {
+    const output: pulumi.Output<unknown> = pulumi.output(value);
+    outputs[key] = await new Promise((resolve) => {
+      output.apply(resolve);
+      setTimeout(() => {
+        resolve(undefined);
+      }, 100);
+    });
+    if (await pulumi.isSecret(output)) secretOutputs.push(key);
+  }
+  return { outputs, secretOutputs };
+}
