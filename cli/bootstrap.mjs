@@ -1,0 +1,46 @@
+// The first command of a fresh clone (`npm run up`, `npm test`): plain JavaScript for any Node from 18 on, no packages.
+// It installs the project's packages when they are missing or out of date, then hands over to the project's own Node.
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
+const node = join(checkout, "node_modules", ".bin", "node");
+// npm writes this file at the end of every installation.
+const installed = join(checkout, "node_modules", ".package-lock.json");
+const modified = (file) => (existsSync(file) ? statSync(file).mtimeMs : -1);
+
+if (!existsSync(node) || modified(installed) < modified(join(checkout, "package-lock.json"))) {
+  console.error("installing the project's packages (npm ci) …");
+  const npm = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+    cwd: checkout,
+    stdio: ["ignore", 2, 2],
+  });
+  if (npm.status !== 0) {
+    console.error(npm.error ? `npm ci: ${npm.error.message}` : "npm ci failed; its message is above.");
+    process.exit(1);
+  }
+}
+
+// A process group of its own, and signals handed on once: a terminal's Ctrl-C goes to npm, to this process and to all
+// their children, some of it twice, and Pulumi takes a second one as "stop at once, leave things half done".
+const child = spawn(node, [join(checkout, "cli", "main.ts"), ...process.argv.slice(2)], {
+  stdio: "inherit",
+  detached: true,
+  env: { ...process.env, NODE_USE_ENV_PROXY: process.env.NODE_USE_ENV_PROXY ?? "1" },
+});
+let last = 0;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+  process.on(signal, () => {
+    if (Date.now() - last > 1000) child.kill(signal);
+    last = Date.now();
+  });
+}
+child.on("error", (error) => {
+  console.error(`cannot start ${node}: ${error.message}`);
+  process.exit(1);
+});
+child.on("exit", (code, signal) => {
+  process.exit(signal ? 130 : (code ?? 1));
+});

@@ -1,0 +1,152 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import type { OutputMap } from "@pulumi/pulumi/automation/index.js";
+import { execa } from "execa";
+import { duration } from "./duration.ts";
+import { describeChanges } from "./engineEvents.ts";
+import { stateVariables } from "./failure.ts";
+import { leftovers } from "./leftovers.ts";
+import { OperationFailed, operate } from "./operation.ts";
+import { checkout } from "./paths.ts";
+import type { Progress } from "./progress.ts";
+import { canInstallDebianPackages, installDebianPackages } from "./requirements/debian.ts";
+import { openSession } from "./session.ts";
+import { show, showOutputs, summarize } from "./summary.ts";
+
+/** What every command is given. */
+export interface Invocation {
+  /** The stack that the user named; else the network decides. */
+  readonly stack?: string;
+  readonly verbose: boolean;
+  readonly progress: Progress;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/** Packages that the end-to-end tests run: a browser, and a virtual machine made from Debian packages. */
+const testPackages = [
+  "chromium",
+  "qemu-system-x86",
+  "mmdebstrap",
+  "cloud-image-utils",
+  "e2fsprogs",
+  "openssh-client",
+  "curl",
+  "haproxy",
+  "procps",
+  "python3-venv",
+  "shellcheck",
+  "systemd",
+  "git",
+];
+
+/** Builds, pushes, runs, asks. */
+export async function up(invocation: Invocation): Promise<string> {
+  const began = Date.now();
+  const session = await openSession(invocation.stack, "build", invocation.progress);
+  const settings = { ...invocation, command: "up", create: true };
+  const { result, run } = await operate(session, settings, (stack, options) => stack.up(options));
+  const took = duration(Date.now() - began);
+  const summary = summarize(session.stack, result.outputs, describeChanges(run.changes), took);
+  const variables = stateVariables();
+  return variables === "" ? summary : `${summary}\n\nfor plain \`pulumi\` to see this stack: export ${variables}`;
+}
+
+/** Says what `up` would do. */
+export async function preview(invocation: Invocation): Promise<string> {
+  const session = await openSession(invocation.stack, "build", invocation.progress);
+  const settings = { ...invocation, command: "preview", create: true };
+  const { run } = await operate(session, settings, (stack, options) => stack.preview(options));
+  return [...run.planned, `stack ${session.stack}: ${describeChanges(run.changes, "future")}`].join("\n");
+}
+
+/** Takes over into the state what was changed behind Pulumi's back. */
+export async function refresh(invocation: Invocation): Promise<string> {
+  const session = await openSession(invocation.stack, "engine", invocation.progress);
+  const settings = { ...invocation, command: "refresh", create: false };
+  const { run } = await operate(session, settings, (stack, options) => stack.refresh(options));
+  return `stack ${session.stack} refreshed: ${describeChanges(run.changes)}`;
+}
+
+/** Removes all that a stack made, and looks whether it is gone. */
+export async function destroy(invocation: Invocation): Promise<string> {
+  const began = Date.now();
+  const session = await openSession(invocation.stack, "engine", invocation.progress);
+  const settings = { ...invocation, command: "destroy", create: false };
+  const { run } = await operate(session, settings, (stack, options) => stack.destroy(options));
+  rmSync(join(checkout, ".build", session.stack), { recursive: true, force: true });
+  const left = await leftovers(session.stack);
+  if (left.length > 0) {
+    throw new OperationFailed(`stack ${session.stack} is destroyed, but Docker still has:\n  ${left.join("\n  ")}`);
+  }
+  const removed = run.changes.size === 0 ? "there was nothing to remove" : describeChanges(run.changes);
+  const nothing = "Docker has no container, network, volume or image of it any more";
+  return `stack ${session.stack} is destroyed: ${removed}, ${duration(Date.now() - began)}; ${nothing}`;
+}
+
+/** How the outputs are to be printed. */
+export interface OutputsOptions {
+  /** One output alone, without its name. */
+  readonly name?: string;
+  readonly json: boolean;
+  readonly showSecrets: boolean;
+}
+
+/** A stack's outputs. */
+export async function outputs(invocation: Invocation, { name, json, showSecrets }: OutputsOptions): Promise<string> {
+  const session = await openSession(invocation.stack, "state", invocation.progress);
+  const settings = { ...invocation, command: "outputs", create: false };
+  const { result } = await operate(session, settings, (stack) => stack.outputs());
+  const available = Object.keys(result);
+  if (available.length === 0) throw new OperationFailed(`stack ${session.stack} is not up: npm run up`);
+  if (name !== undefined && result[name] === undefined) {
+    throw new OperationFailed(
+      `output: "${name}"\n  wrong: there is none of that name\n  right: ${available.join(", ")}`,
+    );
+  }
+  if (name !== undefined) return show(result, name, showSecrets);
+  return json ? JSON.stringify(plainValues(result, showSecrets), undefined, 2) : showOutputs(result, showSecrets);
+}
+
+/**
+ * Runs all tests; what they need is made ready first, as for `up`.
+ * @param args for vitest
+ * @returns vitest's exit code
+ */
+export async function test(invocation: Invocation, args: readonly string[]): Promise<number> {
+  await openSession(invocation.stack, "build", invocation.progress);
+  if (canInstallDebianPackages() && !(await areInstalled(testPackages))) {
+    await installDebianPackages(testPackages, "the end-to-end tests", invocation.progress);
+  }
+  invocation.progress.stop();
+  const vitest = join(checkout, "node_modules", "vitest", "vitest.mjs");
+  const { exitCode } = await execa(process.execPath, [vitest, "run", ...args], {
+    cwd: checkout,
+    stdio: "inherit",
+    reject: false,
+    cancelSignal: invocation.signal,
+  });
+  return exitCode ?? 1;
+}
+
+/**
+ * Pulumi's own CLI, with the project's tools and state: `npm run pulumi -- config set --secret apiKey --stack dev`.
+ * @returns its exit code
+ */
+export async function pulumi(invocation: Invocation, args: readonly string[]): Promise<number> {
+  const session = await openSession("", "state", invocation.progress);
+  invocation.progress.stop();
+  const { exitCode } = await execa(session.pulumi.command, args, { cwd: checkout, stdio: "inherit", reject: false });
+  return exitCode ?? 1;
+}
+
+async function areInstalled(packages: readonly string[]): Promise<boolean> {
+  const { stdout } = await execa("dpkg-query", ["-W", "-f", "${db:Status-Status}\n", ...packages], { reject: false });
+  return stdout.split("\n").filter((status) => status === "installed").length === packages.length;
+}
+
+function plainValues(result: OutputMap, showSecrets: boolean): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(result).map(([key, { value, secret }]) => [key, secret && !showSecrets ? "[secret]" : value]),
+  );
+}

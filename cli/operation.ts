@@ -1,0 +1,106 @@
+import { mkdirSync } from "node:fs";
+import { join, relative } from "node:path";
+import type { EngineEvent, PulumiFn } from "@pulumi/pulumi/automation/index.js";
+import { LocalWorkspace, Stack } from "@pulumi/pulumi/automation/index.js";
+import { containerTrouble } from "./containerTrouble.ts";
+import { EngineRun, toLog } from "./engineEvents.ts";
+import { describeFailure } from "./failure.ts";
+import { checkout, state } from "./paths.ts";
+import type { Output, Progress } from "./progress.ts";
+import { toFile } from "./progress.ts";
+import type { Session } from "./session.ts";
+
+/** What Pulumi is given with every operation. */
+export interface OperationOptions {
+  readonly onEvent: (event: EngineEvent) => void;
+  readonly signal: AbortSignal;
+}
+
+/** An operation on a stack that failed; its message is for the user and is all that there is to say. */
+export class OperationFailed extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "OperationFailed";
+  }
+}
+
+/** @returns the stack, created if it is new and `create` is set */
+export async function openStack({ stack, pulumi }: Session, create: boolean, program: PulumiFn): Promise<Stack> {
+  const workspace = await LocalWorkspace.create({ workDir: checkout, pulumiCommand: pulumi, program });
+  return create ? Stack.createOrSelect(stack, workspace) : Stack.select(stack, workspace);
+}
+
+/**
+ * Does something with a stack, with progress, its full output in a log file, and failures told so that they help.
+ * @param work the operation; it hands the options to Pulumi
+ * @throws OperationFailed
+ */
+export async function operate<T>(
+  session: Session,
+  settings: { command: string; create: boolean; verbose: boolean; progress: Progress; signal: AbortSignal },
+  work: (stack: Stack, options: OperationOptions) => Promise<T>,
+): Promise<{ result: T; run: EngineRun }> {
+  const { command, progress, signal } = settings;
+  const run = new EngineRun(progress, command === "preview");
+  const thrown: unknown[] = [];
+  // What an `apply` throws arrives here; Pulumi listens too, and makes it a line of text.
+  const collect = (error: unknown) => thrown.push(error);
+  const program: PulumiFn = async () => {
+    try {
+      const exported = Object.entries((await import("../index.ts")) as Record<string, unknown>);
+      // Pulumi warns of outputs that are undefined.
+      return Object.fromEntries(exported.filter(([, value]) => value !== undefined));
+    } catch (error) {
+      thrown.push(error);
+      throw error;
+    }
+  };
+
+  process.on("unhandledRejection", collect);
+  const output = settings.verbose ? lines(progress) : log(`${command}-${session.stack}`, progress);
+  const options = {
+    signal,
+    onEvent: (event: EngineEvent) => {
+      output(toLog(event));
+      run.take(event);
+    },
+  };
+  try {
+    const result = await work(await openStack(session, settings.create, program), options);
+    return { result, run };
+  } catch (error) {
+    if (signal.aborted) {
+      throw new OperationFailed(
+        `${command} was cancelled; what was done until then is kept, and the same command goes on from there`,
+      );
+    }
+    const failure = describeFailure({ stack: session.stack, error, thrown, failures: run.failures });
+    const trouble = run.failures.length === 0 ? [] : await containerTrouble(session.stack);
+    throw new OperationFailed([failure, ...trouble].join("\n\n"), { cause: error });
+  } finally {
+    process.off("unhandledRejection", collect);
+    progress.stop();
+  }
+}
+
+function lines(progress: Progress): Output {
+  return (text) => {
+    if (text !== "") progress.note(text.trimEnd());
+  };
+}
+
+/** The file is made, and named, when there is something to write. */
+function log(name: string, progress: Progress): Output {
+  const folder = join(state, "log");
+  const path = join(folder, `${name}-${new Date().toISOString().replaceAll(/[:.]/g, "-")}.log`);
+  let output: Output | undefined;
+  return (text) => {
+    if (text === "") return;
+    if (output === undefined) {
+      mkdirSync(folder, { recursive: true });
+      output = toFile(path);
+      progress.note(`full output: ${relative(checkout, path)}   (on the screen: --verbose)`);
+    }
+    output(text);
+  };
+}

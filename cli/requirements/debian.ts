@@ -1,0 +1,53 @@
+import { readFileSync } from "node:fs";
+import { execa } from "execa";
+import { UserError } from "../../components/errors.ts";
+import type { Progress } from "../progress.ts";
+
+let queue: Promise<unknown> = Promise.resolve();
+
+/** Whether packages may be installed here without asking: a Debian (or a child of it), and we are root. */
+export function canInstallDebianPackages(): boolean {
+  return isDebian(readOsRelease()) && process.getuid?.() === 0;
+}
+
+/** @param osRelease the text of /etc/os-release */
+export function isDebian(osRelease: string): boolean {
+  return /^ID(_LIKE)?=.*\bdebian\b/m.test(osRelease);
+}
+
+/**
+ * Installs Debian packages, one call at a time.
+ * @param purpose what they are for, in the line that says so
+ * @throws UserError that names the command, where packages must not be installed without asking
+ */
+export async function installDebianPackages(
+  packages: readonly string[],
+  purpose: string,
+  progress: Progress,
+): Promise<void> {
+  if (!canInstallDebianPackages()) {
+    throw new UserError({
+      key: purpose,
+      wrong: "is missing, and is only installed without asking by root on Debian",
+      right: `sudo apt-get install --no-install-recommends ${packages.join(" ")}   (or what your system calls them)`,
+    });
+  }
+  // apt-get takes a lock and fails if another one runs.
+  const turn = queue.then(() =>
+    progress.run(`installing Debian packages for ${purpose}: ${packages.join(" ")}`, async () => {
+      const env = { DEBIAN_FRONTEND: "noninteractive" };
+      await execa("apt-get", ["update"], { env });
+      await execa("apt-get", ["install", "-y", "--no-install-recommends", ...packages], { env });
+    }),
+  );
+  queue = turn.catch(() => undefined);
+  await turn;
+}
+
+function readOsRelease(): string {
+  try {
+    return readFileSync("/etc/os-release", "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,71 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import type { Document } from "yaml";
+import { parseDocument } from "yaml";
+import { UserError } from "../components/errors.ts";
+import { stackFile } from "./paths.ts";
+
+/** A plain value in Pulumi.<stack>.yaml; a secret is a map with the key `secure` and cannot be read here. */
+export type Setting = string | number | boolean;
+
+/** The text of Pulumi.<stack>.yaml, which keeps its comments, its secrets and its order when settings are added. */
+export class StackText {
+  readonly #document: Document;
+
+  /** @throws UserError if the text is no YAML */
+  constructor(text: string, name = "the stack's file") {
+    const document = parseDocument(text);
+    const [error] = document.errors;
+    if (error !== undefined) {
+      throw new UserError({ key: name, wrong: error.message, right: "YAML, as in Pulumi.dev.yaml" });
+    }
+    this.#document = document;
+  }
+
+  /** @param key without the project's name, such as `memlock` */
+  has(key: string): boolean {
+    return this.#document.hasIn(path(key));
+  }
+
+  get(key: string): string | undefined {
+    const value = this.#document.getIn(path(key));
+    return ["string", "number", "boolean"].includes(typeof value) ? String(value) : undefined;
+  }
+
+  set(key: string, value: Setting): void {
+    this.#document.setIn(path(key), value);
+  }
+
+  /** Every setting that can be read, by key. */
+  all(): [key: string, value: Setting][] {
+    const { config = {} } = (this.#document.toJS() ?? {}) as { config?: Record<string, unknown> };
+    return Object.entries(config).flatMap(([key, value]) =>
+      key.startsWith(project) && isPlain(value) ? [[key.slice(project.length), value]] : [],
+    );
+  }
+
+  toString(): string {
+    return this.#document.toString({ lineWidth: 0 });
+  }
+}
+
+const project = "bitnet-server:";
+
+function path(key: string): string[] {
+  return ["config", project + key];
+}
+
+function isPlain(value: unknown): value is Setting {
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean";
+}
+
+/** @returns what Pulumi.<stack>.yaml says; nothing if there is no such file */
+export function readStack(stack: string): StackText {
+  const file = stackFile(stack);
+  return new StackText(existsSync(file) ? readFileSync(file, "utf8") : "", file);
+}
+
+/** Writes Pulumi.<stack>.yaml if that changes it. */
+export function writeStack(stack: string, text: string): void {
+  const file = stackFile(stack);
+  if (!existsSync(file) || readFileSync(file, "utf8") !== text) writeFileSync(file, text);
+}

@@ -1,0 +1,45 @@
+import type { OutputMap } from "@pulumi/pulumi/automation/index.js";
+
+/** What a curl line asks: its one digit is what a generated model answers with. */
+const question = "Name 3 good uses of a small language model.";
+
+/**
+ * What a user wants to know after `up`.
+ * @param changes "3 created" or "no change"
+ * @param took how long it took, such as "2m10s"
+ */
+export function summarize(stack: string, outputs: OutputMap, changes: string, took: string): string {
+  const lines = ["url", "model", "replicas", "image"].map((name) => `  ${name.padEnd(9)} ${show(outputs, name)}`);
+  return [`stack ${stack} is up: ${changes}, ${took}`, ...lines, "", curl(stack, outputs)].join("\n");
+}
+
+/** A request to paste. A key is not in it: the shell reads it from the outputs. */
+export function curl(stack: string, outputs: OutputMap): string {
+  const key = `-H "Authorization: Bearer $(npm run -s outputs -- apiKey --stack ${stack} --show-secrets)"`;
+  const body = JSON.stringify({
+    model: show(outputs, "model"),
+    messages: [{ role: "user", content: question }],
+    max_tokens: 64,
+  });
+  return [
+    `curl -s ${show(outputs, "url")}/chat/completions`,
+    "-H 'Content-Type: application/json'",
+    ...(outputs.apiKey === undefined ? [] : [key]),
+    `-d '${body}'`,
+  ].join(" \\\n  ");
+}
+
+/** Every output, one a line, or one alone. Secrets are masked unless `showSecrets`. */
+export function showOutputs(outputs: OutputMap, showSecrets: boolean): string {
+  const width = Math.max(...Object.keys(outputs).map((name) => name.length));
+  return Object.keys(outputs)
+    .map((name) => `${name.padEnd(width)}  ${show(outputs, name, showSecrets)}`)
+    .join("\n");
+}
+
+export function show(outputs: OutputMap, name: string, showSecrets = false): string {
+  const output = outputs[name];
+  if (output === undefined) return "";
+  if (output.secret && !showSecrets) return "[secret]";
+  return typeof output.value === "string" ? output.value : JSON.stringify(output.value);
+}

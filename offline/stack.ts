@@ -1,0 +1,31 @@
+import { StackText } from "../cli/stackSettings.ts";
+import { baseImage } from "./baseImage.ts";
+import { engineSource } from "./engineSource.ts";
+import { generatedModel } from "./model.ts";
+
+/** The stack for a closed network. */
+export const offlineStack = "offline";
+
+const explanation = `# Written by \`npm run up\` on a closed network, and yours to change: later runs only add what is missing.
+# As Pulumi.dev.yaml, but for what cannot be downloaded: that is prepared on this machine and named here.
+`;
+
+/** What stands in for what cannot be downloaded. */
+const sources = { engine: "ik_llama.cpp", engineRepo: engineSource, baseImage };
+
+/**
+ * The text of Pulumi.offline.yaml: what it says already, then what stands in for downloads, then dev's settings.
+ * @param existing its text now; undefined if there is no such file
+ * @param dev the text of Pulumi.dev.yaml
+ */
+export function offlineStackFile(existing: string | undefined, dev: string): string {
+  const stack = new StackText(existing ?? explanation, "Pulumi.offline.yaml");
+  // Whoever names a model is not given the generated one's name and answer.
+  const ownModel = stack.has("model") || (stack.get("modelUrl") ?? generatedModel.modelUrl) !== generatedModel.modelUrl;
+  const inherited = new StackText(dev, "Pulumi.dev.yaml").all().filter(([key]) => key !== "model");
+  const settings = [...Object.entries({ ...sources, ...(ownModel ? {} : generatedModel) }), ...inherited];
+  for (const [key, value] of settings) {
+    if (!stack.has(key)) stack.set(key, value);
+  }
+  return stack.toString();
+}

@@ -1,0 +1,53 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { expect, test } from "vitest";
+import { isDebian } from "../../../cli/requirements/debian.ts";
+import { canBuild } from "../../../cli/requirements/dockerClient.ts";
+import { explain } from "../../../cli/requirements/dockerEngine.ts";
+import { onPath } from "../../../cli/requirements/onPath.ts";
+
+function refused(code: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`connect ${code} /var/run/docker.sock`), { code });
+}
+
+test.each([
+  ["20.10.24", false, true],
+  ["28.2.2", false, false],
+  ["28.2.2", true, true],
+])("docker %s, buildx %s: builds with BuildKit: %s", (version, hasBuildx, builds) => {
+  expect(canBuild(version, hasBuildx)).toBe(builds);
+});
+
+test("Debian and its children are known by os-release, others are not", () => {
+  expect(isDebian('PRETTY_NAME="Debian GNU/Linux 12"\nID=debian\n')).toBe(true);
+  expect(isDebian('ID=linuxmint\nID_LIKE="ubuntu debian"\n')).toBe(true);
+  expect(isDebian("ID=fedora\nHOME_URL=https://debian.example\n")).toBe(false);
+});
+
+test("Docker without permission: the command that gives it", () => {
+  const { wrong, right } = explain(refused("EACCES"), undefined, "linux");
+  expect(wrong).toContain("/var/run/docker.sock");
+  expect(right).toMatch(/^sudo usermod -aG docker /);
+});
+
+test("Docker at a DOCKER_HOST that does not answer: the address is named", () => {
+  expect(explain(refused("ECONNREFUSED"), "tcp://10.0.0.1:2375").wrong).toContain("DOCKER_HOST=tcp://10.0.0.1:2375");
+});
+
+test("Docker Desktop that is not running: how to open it", () => {
+  expect(explain(refused("ENOENT"), undefined, "darwin").right).toMatch(/^open -a Docker/);
+});
+
+test("programs are found in PATH's order, and only if they can be executed", () => {
+  const [first, second] = [mkdtempSync(join(tmpdir(), "path-")), mkdtempSync(join(tmpdir(), "path-"))];
+  for (const folder of [first, second]) {
+    writeFileSync(join(folder, "tool"), "");
+    writeFileSync(join(folder, "text"), "");
+    chmodSync(join(folder, "tool"), 0o755);
+  }
+  const path = [first, "", second].join(delimiter);
+  expect(onPath("tool", path)).toEqual([join(first, "tool"), join(second, "tool")]);
+  expect(onPath("text", path)).toEqual([]);
+  for (const folder of [first, second]) rmSync(folder, { recursive: true });
+});
