@@ -1,0 +1,149 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
+import OpenAI from "openai";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { chat, client, stream } from "./support/chat.ts";
+import { checkout } from "../../cli/paths.ts";
+import { docker } from "./support/docker.ts";
+import { filesWith } from "./support/filesWith.ts";
+import type { TestModel } from "./support/testModel.ts";
+import { drawModel } from "./support/testModel.ts";
+import type { Outputs, Run } from "./support/testStack.ts";
+import { TestStack } from "./support/testStack.ts";
+
+const key = randomBytes(24).toString("hex");
+const authorization = `Bearer ${key}`;
+
+describe("with an API key", () => {
+  let folder: string;
+  let model: TestModel;
+  let stack: TestStack;
+  let outputs: Outputs;
+  let run: Run;
+  let processes: string;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "bitnet-server-key-"));
+    model = await drawModel(folder);
+    stack = await TestStack.create(model.settings);
+    await stack.setSecret("apiKey", key);
+    const watch = watchProcesses();
+    run = await stack.up();
+    processes = await watch.stop();
+    outputs = await stack.outputs();
+  });
+
+  afterAll(async () => {
+    await stack.dispose();
+    await rm(folder, { recursive: true });
+  });
+
+  test("who has it is answered, plain and streaming", async () => {
+    const openai = client(outputs.url, key);
+    expect((await chat(openai, 2)).text).toBe(model.answer(2));
+    expect((await stream(openai, 3)).text).toBe(model.answer(3));
+  });
+
+  test("who has none, or another one, is refused", async () => {
+    for (const wrong of ["none", `${key}x`, key.slice(0, -1)]) {
+      await expect(chat(client(outputs.url, wrong), 2)).rejects.toThrow(OpenAI.AuthenticationError);
+    }
+  });
+
+  test.each([
+    ...["GET /", "GET /v1/models", "POST /v1/chat/completions", "POST /v1/completions", "POST /v1/embeddings"],
+    ...["POST /completion", "POST /infill", "POST /tokenize", "GET /props", "GET /slots", "GET /metrics", "GET /x"],
+  ])("%s asks for it", async (endpoint) => {
+    expect((await request(endpoint)).status).toBe(401);
+  });
+
+  test("/health does not ask for it", async () => {
+    expect((await fetch(outputs.healthUrl)).status).toBe(200);
+  });
+
+  test.each([
+    ...["GET /slots", "GET /metrics", "POST /props", "POST /slots/0?action=save", "POST /slots/0?action=restore"],
+    ...[
+      "POST /slots/0?action=erase",
+      "POST /lora-adapters",
+      "GET /slots/../slots",
+      "GET /v1/../slots",
+      "GET /v1/%2e%2e/slots",
+      "GET /%73lots",
+      "GET //slots",
+    ],
+  ])("%s is closed even to who has it", async (endpoint) => {
+    expect((await request(endpoint, { authorization })).status).toBe(404);
+  });
+
+  test("it was on no command line while the stack was brought up, and is on none now", async () => {
+    expect(processes).toContain("cli/main.ts");
+    expect(processes).not.toContain(key);
+    const label = [`bitnet-server.stack=${stack.name}`];
+    for (const { Id } of await docker.listContainers({ filters: { label } })) {
+      const { Processes } = (await docker.getContainer(Id).top()) as { Processes: string[][] };
+      expect(Processes.flat().join(" ")).not.toContain(key);
+    }
+  });
+
+  test("it is not in clear in the state, the settings, the logs, or what the user saw", async () => {
+    const places = [stack.stateFolder, join(checkout, ".state/log"), join(checkout, ".build", stack.name)];
+    expect(await filesWith(key, [...places, join(checkout, `Pulumi.${stack.name}.yaml`)])).toEqual([]);
+    expect(run.output).not.toContain(key);
+  });
+
+  test("it is in no image and in no container's log", async () => {
+    const label = [`bitnet-server.stack=${stack.name}`];
+    for (const { Id } of await docker.listImages({ filters: { label } })) {
+      const image = docker.getImage(Id);
+      expect(JSON.stringify([await image.inspect(), await image.history()])).not.toContain(key);
+    }
+    for (const { Id } of await docker.listContainers({ filters: { label } })) {
+      const { all } = await execa("docker", ["logs", Id], { all: true });
+      expect(all).not.toContain(key);
+    }
+  });
+
+  /** @param endpoint "GET /path", sent as it stands: `fetch` would tidy the path up */
+  async function request(endpoint: string, headers: Record<string, string> = {}): Promise<{ status: number }> {
+    const [method = "", path = ""] = endpoint.split(" ");
+    const { host } = new URL(outputs.url);
+    const body = method === "POST" ? ["--json", "{}"] : [];
+    const given = Object.entries(headers).flatMap(([name, value]) => ["--header", `${name}: ${value}`]);
+    const output = ["--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--path-as-is"];
+    const { stdout } = await execa("curl", [
+      ...output,
+      "--request",
+      method,
+      ...body,
+      ...given,
+      `http://${host}${path}`,
+    ]);
+    return { status: Number(stdout) };
+  }
+});
+
+/** Notes every command line of this machine, some times a second. */
+function watchProcesses() {
+  const stopping = new AbortController();
+  const seen = new Set<string>();
+  const watch = async () => {
+    while (!stopping.signal.aborted) {
+      const { stdout } = await execa("ps", ["-eo", "args", "-ww"]);
+      for (const line of stdout.split("\n")) seen.add(line);
+      await sleep(200);
+    }
+  };
+  const watching = watch();
+  return {
+    async stop(): Promise<string> {
+      stopping.abort();
+      await watching;
+      return [...seen].join("\n");
+    },
+  };
+}

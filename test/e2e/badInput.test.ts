@@ -1,0 +1,193 @@
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { writeSyntheticModel } from "../../offline/syntheticModel.ts";
+import type { BrokenModels } from "./support/brokenModels.ts";
+import { breakModels } from "./support/brokenModels.ts";
+import { belongingsOf } from "./support/docker.ts";
+import { problemOf } from "./support/problem.ts";
+import type { TestModel } from "./support/testModel.ts";
+import { drawModel } from "./support/testModel.ts";
+import type { StackSettings } from "./support/testStack.ts";
+import { TestStack } from "./support/testStack.ts";
+import type { WebServer } from "./support/webServer.ts";
+import { startWebServer } from "./support/webServer.ts";
+
+/** What the message must say of the key. */
+interface Refusal {
+  key: string;
+  wrong: RegExp;
+  right: RegExp;
+}
+
+let folder: string;
+let model: TestModel;
+let broken: BrokenModels;
+let web: WebServer;
+let stack: TestStack;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "bitnet-server-bad-"));
+  model = await drawModel(folder);
+  broken = await breakModels(model.path, folder);
+  web = await startWebServer(broken);
+});
+
+afterAll(async () => {
+  await web.stop();
+  await rm(folder, { recursive: true });
+});
+
+beforeEach(async () => {
+  stack = await TestStack.create(model.settings);
+});
+
+afterEach(async () => {
+  await stack.dispose();
+});
+
+/** `up` is refused because of these settings, in one message, before anything is built. */
+async function expectRefusal(settings: StackSettings, { key, wrong, right }: Refusal): Promise<void> {
+  stack.configure(settings);
+  const { exitCode, output } = await stack.run("up");
+  const problem = problemOf(output, key);
+  expect(problem.wrong).toMatch(wrong);
+  expect(problem.right).toMatch(right);
+  if (settings[key] !== undefined) expect(problem.value).toBe(String(settings[key]));
+  expect(output).not.toMatch(/^\s+at .*:\d+:\d+/m); // a stack trace
+  expect(exitCode).not.toBe(0);
+  expect(await belongingsOf(stack.name)).toEqual([]);
+}
+
+describe("npm run up refuses settings:", () => {
+  test("an unknown key", () =>
+    expectRefusal(
+      { contxtSize: 2048 },
+      { key: "contxtSize", wrong: /no such setting/, right: /did you mean contextSize/ },
+    ));
+
+  test("a misspelt model", () =>
+    expectRefusal(
+      { model: "bitnet-1.58-2B-4T", modelUrl: "" },
+      {
+        key: "model",
+        wrong: /no such model|not in the catalogue|no model/i,
+        right: /bitnet-b1\.58-2B-4T/,
+      },
+    ));
+
+  test.each([
+    ["0", /less than 1/],
+    ["-1", /less than 1/],
+    ["1.5", /not a whole number/],
+    ["two", /not a whole number/],
+    ["500", /more than 64/],
+  ])("replicas: %s", (replicas, wrong) =>
+    expectRefusal({ replicas }, { key: "replicas", wrong, right: /from 1 to 64/ }),
+  );
+
+  test("more replicas than the machine has cores", () =>
+    expectRefusal({ replicas: 64 }, { key: "replicas", wrong: /core of its own/, right: /at most \d+/ }));
+
+  test.each([
+    ["0", /less than 1/],
+    ["70000", /more than 65535/],
+  ])("port: %s", (port, wrong) => expectRefusal({ port }, { key: "port", wrong, right: /from 1 to 65535/ }));
+
+  test("a port in use", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    const port = address !== null && typeof address === "object" ? address.port : 0;
+    await expectRefusal({ port }, { key: "port", wrong: /another program listens/, right: /free/ });
+    server.close();
+  });
+
+  test("a contextSize above the model's", () =>
+    expectRefusal({ contextSize: 8192 }, { key: "contextSize", wrong: /4096/, right: /at most 4096/ }));
+
+  test("threads above the CPUs", () => {
+    const threads = availableParallelism() + 1;
+    return expectRefusal({ threads }, { key: "threads", wrong: /has \d+ .*cores/, right: /at most \d+/ });
+  });
+
+  test("parallel above what the engine answers rightly", () =>
+    expectRefusal({ parallel: 2 }, { key: "parallel", wrong: /ik_llama\.cpp/, right: /at most 1/ }));
+
+  test("more memory than the machine has", async () => {
+    const modelUrl = join(folder, "long.gguf");
+    // 75 KiB of KV cache a token: 75 GiB.
+    await writeSyntheticModel(modelUrl, { size: "2b", contextLength: 1_048_576 });
+    await expectRefusal(
+      { modelUrl, contextSize: 1_048_576, replicas: 1 },
+      { key: "replicas", wrong: /is more than the [\d,]+ MiB of memory/, right: /smaller model or contextSize/ },
+    );
+  });
+
+  test("an apiKey with a newline, which is not shown", async () => {
+    const apiKey = "0123456789\nabcdef";
+    await stack.setSecret("apiKey", apiKey);
+    await expectRefusal({}, { key: "apiKey", wrong: /not of the right form/, right: /line breaks/ });
+    expect((await stack.run("up")).output).not.toContain("0123456789");
+  });
+
+  test("all mistakes are told at once", async () => {
+    stack.configure({ replicas: 0, port: 70000, contxtSize: 1 });
+    const { output } = await stack.run("up");
+    for (const key of ["replicas", "port", "contxtSize"]) expect(problemOf(output, key).wrong).not.toBe("");
+  });
+});
+
+describe("npm run up refuses a model's URL:", () => {
+  test.each([
+    ["that is 404", "/status/404", /no such file \(404\)/, /address/],
+    ["that is 401", "/status/401", /gated or private/, /set modelToken/],
+    ["that is 403", "/status/403", /gated or private/, /set modelToken/],
+    ["that redirects for ever", "/loop", /redirect/, /./],
+    ["that is an HTML page", "/page", /web page \(HTML\)/, /file's own address/],
+    ["of a file that was cut off", "/models/truncated", /truncated/, /complete file/],
+  ])("%s", (_, path, wrong, right) => {
+    return expectRefusal({ modelUrl: `${web.url}${path}` }, { key: "modelUrl", wrong, right });
+  });
+
+  test("that is not http or https", () =>
+    expectRefusal(
+      { modelUrl: "ftp://example.com/model.gguf" },
+      { key: "modelUrl", wrong: /ftp:\/\/ is not supported/, right: /http/ },
+    ));
+});
+
+describe("npm run up refuses a file:", () => {
+  test.each<[string, keyof BrokenModels, RegExp, RegExp]>([
+    ["safetensors", "safetensors", /safetensors/, /GGUF/],
+    ["empty", "empty", /empty/, /GGUF/],
+    ["of 3 bytes", "threeBytes", /3 bytes/, /GGUF/],
+    ["truncated", "truncated", /truncated/, /complete file/],
+    ["of GGUF's version 1", "version1", /version 1/, /version 2 or 3/],
+    ["big-endian", "bigEndian", /big-endian/, /little-endian/],
+    ["that claims 2^60 tensors", "hugeCount", /1152921504606846976 tensors/, /complete file/],
+    ["of a llama model in Q4_K_M", "llama", /not a BitNet model.*Q4_K/, /ternary|BitNet/],
+  ])("%s", (_, name, wrong, right) => expectRefusal({ modelUrl: broken[name] }, { key: "modelUrl", wrong, right }));
+
+  test("that is not there", () =>
+    expectRefusal({ modelUrl: join(folder, "none.gguf") }, { key: "modelUrl", wrong: /no such file/, right: /path/ }));
+
+  test("with another sum than modelSha256 says", () =>
+    expectRefusal(
+      { modelSha256: "0".repeat(64) },
+      { key: "modelSha256", wrong: /the sum of .* is [0-9a-f]{64}/, right: /publisher/ },
+    ));
+});
+
+test("npm run up refuses a wrong passphrase, and names what it is for", async () => {
+  await stack.setSecret("apiKey", "0123456789abcdef");
+  const { exitCode, output } = await stack.run("up", { PULUMI_CONFIG_PASSPHRASE: "another" });
+  expect(exitCode).not.toBe(0);
+  expect(output).toMatch(
+    new RegExp(`passphrase of stack ${stack.name}\\s+wrong: .*secrets\\s+right: .*PULUMI_CONFIG_PASSPHRASE`),
+  );
+  expect(await belongingsOf(stack.name)).toEqual([]);
+});

@@ -1,0 +1,122 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { execa } from "execa";
+import { leftovers } from "../../../cli/leftovers.ts";
+import { checkout, stackFile } from "../../../cli/paths.ts";
+import { readStack, writeStack } from "../../../cli/stackSettings.ts";
+import { baseImage } from "../../../offline/baseImage.ts";
+import { engineSource } from "../../../offline/engineSource.ts";
+import { probeNetwork } from "../../../offline/network.ts";
+import { freePort } from "./net.ts";
+
+export type StackSettings = Readonly<Record<string, string | number | boolean>>;
+
+/** What a command of the real CLI did. */
+export interface Run {
+  exitCode: number;
+  /** Both streams, as a user sees them in a terminal. */
+  output: string;
+}
+
+export interface Outputs {
+  url: string;
+  healthUrl: string;
+  statsUrl: string;
+  metricsUrl: string;
+  model: string;
+  image: string;
+  replicas: number;
+  apiKey?: string;
+}
+
+/** A stack of its own name, ports, state and passphrase, so that a test touches nothing of the user's. */
+export class TestStack {
+  readonly name = `test-${randomBytes(4).toString("hex")}`;
+  /** The folder with all of the stack's state. */
+  readonly stateFolder: string;
+  readonly #environment: Record<string, string | undefined>;
+
+  private constructor(folder: string) {
+    this.stateFolder = folder;
+    this.#environment = {
+      PATH: [join(checkout, ".tools/bin"), process.env.PATH].join(delimiter),
+      PULUMI_BACKEND_URL: `file://${folder}`,
+      PULUMI_CONFIG_PASSPHRASE: randomBytes(12).toString("hex"),
+      PULUMI_CONFIG_PASSPHRASE_FILE: undefined,
+    };
+  }
+
+  /** @param settings on top of those of every test stack: an engine that any network has, ports that are free */
+  static async create(settings: StackSettings): Promise<TestStack> {
+    const folder = await mkdtemp(join(tmpdir(), "bitnet-server-stack-"));
+    const [port, statsPort, registryPort] = [await freePort(), await freePort(), await freePort()];
+    const stack = new TestStack(folder);
+    stack.configure({ ...(await sources()), port, statsPort, registryPort, ...settings });
+    return stack;
+  }
+
+  /** Changes settings in Pulumi.<stack>.yaml, and keeps the others. */
+  configure(settings: StackSettings): void {
+    const text = readStack(this.name);
+    for (const [key, value] of Object.entries(settings)) text.set(key, value);
+    writeStack(this.name, text.toString());
+  }
+
+  /** Adds a secret to Pulumi.<stack>.yaml, encrypted, as `pulumi config set --secret` does for users. */
+  async setSecret(key: string, value: string): Promise<void> {
+    await this.#pulumi(["stack", "select", "--create", this.name]);
+    await this.#pulumi(["config", "set", "--secret", "--stack", this.name, `bitnet-server:${key}`], value);
+  }
+
+  /** Runs `npm run <command>` for this stack. */
+  async run(command: "up" | "preview" | "destroy", environment: Record<string, string> = {}): Promise<Run> {
+    return this.runAs([], command, environment);
+  }
+
+  /** The same, with the command line behind another program, such as `setpriv --clear-groups`. */
+  async runAs(wrapper: string[], command: string, environment: Record<string, string> = {}): Promise<Run> {
+    const [program, ...args] = [...wrapper, process.execPath, "cli/bootstrap.mjs", command, "--stack", this.name];
+    const result = await execa(program, args, {
+      cwd: checkout,
+      env: { ...this.#environment, ...environment },
+      all: true,
+      reject: false,
+    });
+    return { exitCode: result.exitCode ?? 255, output: result.all };
+  }
+
+  /** `up` that must succeed. */
+  async up(): Promise<Run> {
+    const run = await this.run("up");
+    if (run.exitCode !== 0) throw new Error(`npm run up failed:\n${run.output}`);
+    return run;
+  }
+
+  async outputs(): Promise<Outputs> {
+    const args = ["cli/bootstrap.mjs", "outputs", "--json", "--show-secrets", "--stack", this.name];
+    const { stdout } = await execa(process.execPath, args, { cwd: checkout, env: this.#environment });
+    return JSON.parse(stdout) as Outputs;
+  }
+
+  /** Destroys what is there, whatever the test did, and forgets the stack. */
+  async dispose(): Promise<void> {
+    const left = await leftovers(this.name);
+    const run = left.length > 0 ? await this.run("destroy") : undefined;
+    await rm(stackFile(this.name), { force: true });
+    await rm(this.stateFolder, { recursive: true, force: true });
+    await rm(join(checkout, ".build", this.name), { recursive: true, force: true });
+    if (run !== undefined && run.exitCode !== 0) throw new Error(run.output);
+  }
+
+  async #pulumi(args: string[], input = ""): Promise<void> {
+    await execa("pulumi", args, { cwd: checkout, env: this.#environment, input });
+  }
+}
+
+/** The engine comes from PyPI, which any network has; the base image from Docker Hub, where that can be reached. */
+export async function sources() {
+  const open = (await probeNetwork()).canReach("Docker Hub");
+  return { engine: "ik_llama.cpp", engineRepo: engineSource, baseImage: open ? "debian:trixie-slim" : baseImage };
+}

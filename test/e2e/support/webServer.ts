@@ -1,0 +1,101 @@
+import { once } from "node:events";
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer } from "node:http";
+import { networkInterfaces } from "node:os";
+
+/** Downloads of /cut/… end after this many bytes; whoever wants the rest must ask for it. */
+const cutAfter = 400_000;
+
+/** A web server that plays the good and the bad ones that a model's URL may point to. */
+export interface WebServer {
+  /** http://<address>:<port>, which this machine and its containers reach alike. */
+  url: string;
+  /** The requests so far: "GET /cut/x.gguf bytes=400000-". */
+  requests: readonly string[];
+  stop(): Promise<void>;
+}
+
+/**
+ * Serves
+ * - /status/404 (or any other status), /loop (a redirect to itself), /page (HTML),
+ * - /models/<name>: a file, with ranges,
+ * - /cut/<name>: the same, but a download breaks off, again and again,
+ * - /private/<name>: the same, to whoever sends the token.
+ */
+export async function startWebServer(files: Readonly<Record<string, string>>, token = ""): Promise<WebServer> {
+  const requests: string[] = [];
+  const server = createServer((request, response) => {
+    requests.push([request.method, request.url, request.headers.range].join(" ").trim());
+    answer(request, response, files, token).catch((error: unknown) => {
+      response.destroy(error as Error);
+    });
+  });
+  server.listen(0, addressForContainers());
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("a web server has no port");
+  return {
+    url: `http://${address.address}:${address.port}`,
+    requests,
+    async stop() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+/** An address of this machine that containers reach: that of Docker's bridge, which nobody else does, if there is one. */
+export function addressForContainers(): string {
+  const { docker0 = [], ...others } = networkInterfaces();
+  const addresses = [...docker0, ...Object.values(others).flatMap((them) => them ?? [])];
+  const found = addresses.find(({ family, internal }) => family === "IPv4" && !internal);
+  if (found === undefined) throw new Error("this machine has no address that containers could reach");
+  return found.address;
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  files: Readonly<Record<string, string>>,
+  token: string,
+): Promise<void> {
+  const [, kind = "", name = ""] = (request.url ?? "").split("/");
+  const file = files[name];
+  const refused = kind === "private" && request.headers.authorization !== `Bearer ${token}`;
+  if (kind === "status") response.writeHead(Number(name)).end();
+  else if (kind === "loop") response.writeHead(302, { location: "/loop" }).end();
+  else if (kind === "page") response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><p>Log in");
+  else if (refused || file === undefined) response.writeHead(refused ? 401 : 404).end();
+  else await sendFile(request, response, file, kind === "cut");
+}
+
+/** @param cut break off; only where the end is open: whoever asks for a range, and not for all the rest, reads a header */
+async function sendFile(request: IncomingMessage, response: ServerResponse, path: string, cut: boolean): Promise<void> {
+  const { size } = await stat(path);
+  const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "") ?? [];
+  const start = Number(from ?? 0);
+  const last = to === undefined || to === "" ? size - 1 : Math.min(Number(to), size - 1);
+  if (start >= size) {
+    response.writeHead(416, { "content-range": `bytes */${size}` }).end();
+    return;
+  }
+  response.writeHead(from === undefined ? 200 : 206, {
+    "accept-ranges": "bytes",
+    "content-length": last - start + 1,
+    ...(from === undefined ? {} : { "content-range": `bytes ${start}-${last}/${size}` }),
+  });
+  if (request.method === "HEAD") {
+    response.end();
+    return;
+  }
+  const breakOff = cut && (to === undefined || to === "") && last - start >= cutAfter;
+  const content = createReadStream(path, { start, end: breakOff ? start + cutAfter - 1 : last });
+  for await (const chunk of content) {
+    if (!response.write(chunk)) await once(response, "drain");
+  }
+  if (breakOff) response.destroy();
+  else response.end();
+}

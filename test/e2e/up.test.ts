@@ -1,0 +1,233 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ContainerInspectInfo } from "dockerode";
+import { chromium } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { canRaiseMemlock } from "../../cli/requirements/memlock.ts";
+import { Chatters, chat, client, stream } from "./support/chat.ts";
+import {
+  belongingsOf,
+  containerOf,
+  containersOf,
+  docker,
+  inReplica,
+  lockedBytes,
+  remaining,
+  serverProcess,
+} from "./support/docker.ts";
+import type { TestModel } from "./support/testModel.ts";
+import { drawModel } from "./support/testModel.ts";
+import type { Outputs } from "./support/testStack.ts";
+import { sources, TestStack } from "./support/testStack.ts";
+
+describe("up, from nothing, on two replicas", () => {
+  let folder: string;
+  let model: TestModel;
+  let stack: TestStack;
+  let outputs: Outputs;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "bitnet-server-up-"));
+    model = await drawModel(folder);
+    stack = await TestStack.create({ ...model.settings, replicas: 2 });
+    await stack.up();
+    outputs = await stack.outputs();
+  });
+
+  afterAll(async () => {
+    await stack.dispose();
+    await rm(folder, { recursive: true });
+  });
+
+  test("the model says what it was made to say, and ends by itself", async () => {
+    expect(await chat(client(outputs.url), 4)).toMatchObject({ text: model.answer(4), finishReason: "stop" });
+  });
+
+  test("a stream comes token by token, 200 and more of them, to the last one", async () => {
+    const { text, finishReason, pieces } = await stream(client(outputs.url), 8);
+    expect(text).toBe(model.answer(8));
+    expect(finishReason).toBe("stop");
+    expect(pieces.length).toBeGreaterThanOrEqual(200);
+    // What somebody on the way had kept back would come all at once, at the end.
+    const [first = 0, last = 0] = [pieces.at(0), pieces.at(-1)];
+    expect(first).toBeLessThan(0.8 * last);
+  });
+
+  test("ten clients at once, plain and streaming, each get their own answer", async () => {
+    const openai = client(outputs.url);
+    const digits = [...Array(10).keys()];
+    const answers = await Promise.all(digits.map((digit) => (digit % 2 === 0 ? chat : stream)(openai, digit)));
+    expect(answers.map(({ text }) => text)).toEqual(digits.map((digit) => model.answer(digit)));
+  });
+
+  test('a request for model "bitnet" is answered under the model\'s own name', async () => {
+    const messages = [{ role: "user" as const, content: "1" }];
+    const completion = await client(outputs.url).chat.completions.create({
+      model: "bitnet",
+      messages,
+      max_completion_tokens: 4,
+    });
+    expect(outputs.model).toBe(model.name);
+    expect(completion.model).toBe(model.name);
+    expect(completion.usage?.completion_tokens).toBeGreaterThanOrEqual(model.answerTokens);
+  });
+
+  test("/v1/models names the model, and nothing else", async () => {
+    const { data } = await client(outputs.url).models.list();
+    expect(data.map(({ id }) => id)).toEqual([model.name]);
+  });
+
+  test("/v1/completions continues a text", async () => {
+    const prompt = "Which digit is in this prompt: 6?";
+    const { choices } = await client(outputs.url).completions.create({ model: "bitnet", prompt, max_tokens: 300 });
+    expect(choices.map(({ text }) => text)).toEqual([model.answer(6)]);
+  });
+
+  test("/health is 200", async () => {
+    expect((await fetch(outputs.healthUrl)).status).toBe(200);
+  });
+
+  test("/metrics of the load balancer is Prometheus text that counts both replicas as up", async () => {
+    const metrics = await (await fetch(outputs.metricsUrl)).text();
+    expect(metrics).toMatch(/^haproxy_backend_active_servers\{proxy="replicas"\} 2$/m);
+  });
+
+  test("the built-in web page chats", async () => {
+    const answer = await chatInBrowser(new URL("/", outputs.url).href, "Which digit is in this prompt: 5?");
+    expect(answer).toContain(model.answer(5).slice(0, 60));
+  });
+
+  test("each replica has CPUs of its own, locked memory, and no more rights than it needs", async () => {
+    const replicas = await containersOf(stack.name, "replica");
+    expect(replicas).toHaveLength(2);
+    const cpus = replicas.flatMap(({ HostConfig }) => HostConfig.CpusetCpus?.split(",") ?? []);
+    expect(cpus).not.toContain("");
+    expect(new Set(cpus).size).toBe(cpus.length);
+    const raised = await canRaiseMemlock((await sources()).baseImage);
+    for (const { HostConfig, Config } of replicas) {
+      expect(Config.Image).toBe(outputs.image);
+      expect(HostConfig.CapDrop).toEqual(["ALL"]);
+      expect((HostConfig.CapAdd as string[]).map((name) => name.replace(/^CAP_/, ""))).toContain("IPC_LOCK");
+      expect(HostConfig.Ulimits ?? []).toEqual(raised ? [{ Name: "memlock", Soft: -1, Hard: -1 }] : []);
+      expect(HostConfig.ReadonlyRootfs).toBe(true);
+      expect(HostConfig.SecurityOpt).toContain("no-new-privileges");
+      expect(HostConfig.Memory).toBeGreaterThan(0);
+      expect(HostConfig.RestartPolicy?.Name).toBe("unless-stopped");
+    }
+  });
+
+  test("the server is uid 65532, holds IPC_LOCK alone, and has the whole model locked in RAM", async () => {
+    for (const { Id, HostConfig } of await containersOf(stack.name, "replica")) {
+      const server = await serverProcess(inReplica(Id));
+      const ipcLock = "0000000000004000"; // bit 14: linux/capability.h
+      expect(server.status).toMatchObject({
+        Uid: "65532\t65532\t65532\t65532",
+        Gid: "65532\t65532\t65532\t65532",
+        Groups: "",
+        ...{ CapEff: ipcLock, CapPrm: ipcLock, CapBnd: ipcLock, NoNewPrivs: "1" },
+      });
+      expect(server.status.Cpus_allowed_list?.replace("-", ",")).toBe(HostConfig.CpusetCpus);
+      expect(lockedBytes(server)).toBeGreaterThanOrEqual(server.modelBytes);
+    }
+  });
+
+  test("only the load balancer can be reached from outside, and only on loopback", async () => {
+    const label = [`bitnet-server.stack=${stack.name}`];
+    const containers = await docker.listContainers({ filters: { label } });
+    const open = containers.flatMap(({ Ports, Labels }) =>
+      Ports.filter(({ PublicPort }) => PublicPort).map(({ IP }) => `${String(Labels["bitnet-server.role"])} ${IP}`),
+    );
+    expect(open.sort()).toEqual(["load-balancer 127.0.0.1", "load-balancer 127.0.0.1", "registry 127.0.0.1"]);
+  });
+
+  test("up again changes nothing", async () => {
+    const ids = await idsOf(stack.name);
+    const { output } = await stack.up();
+    expect(output).toContain("no change");
+    expect(await idsOf(stack.name)).toEqual(ids);
+  });
+
+  test("a replica whose server is killed is restarted; four clients that ask from then on see no failure", async () => {
+    const [victim] = await containersOf(stack.name, "replica");
+    await signalServer(victim?.Id ?? "", "KILL");
+    const chatters = new Chatters(4, client(outputs.url), (digit) => [model.answer(digit)]);
+    await restarted(victim);
+    await chatters.stop();
+    expect(chatters.failures).toEqual([]);
+    expect(chatters.answered).toBeGreaterThan(4);
+  });
+
+  test("a replica that hangs is found and restarted", async () => {
+    const [victim] = await containersOf(stack.name, "replica");
+    await signalServer(victim?.Id ?? "", "STOP");
+    await restarted(victim);
+    expect((await chat(client(outputs.url), 9)).text).toBe(model.answer(9));
+  });
+
+  test("an answer that is not the expected one fails the update, and says what came instead", async () => {
+    stack.configure({ smokeAnswer: "something else" });
+    const { exitCode, output } = await stack.run("up");
+    expect(exitCode).not.toBe(0);
+    expect(output).toContain("expected: something else");
+    expect(output).toContain(`answered: ${model.answer(7)}`);
+    stack.configure(model.settings);
+  });
+
+  test("destroy leaves nothing: no container, network, volume or image, and with the registry's volume no blob", async () => {
+    const belongings = await belongingsOf(stack.name);
+    expect(new Set(belongings.map((thing) => thing.split(" ")[0])).size).toBe(4);
+    const { exitCode, output } = await stack.run("destroy");
+    expect(exitCode, output).toBe(0);
+    expect(await remaining(belongings)).toEqual([]);
+    expect(await belongingsOf(stack.name)).toEqual([]);
+    await expect(fetch(outputs.healthUrl)).rejects.toThrow("fetch failed");
+  });
+});
+
+async function signalServer(container: string, signal: "STOP" | "KILL"): Promise<void> {
+  const { pid } = await serverProcess(inReplica(container));
+  await inReplica(container)(`kill -${signal} ${pid}`);
+}
+
+/** Waits until a replica was started again and is healthy. The entrypoint ends a server after 3 minutes of silence. */
+async function restarted(replica: ContainerInspectInfo | undefined): Promise<void> {
+  const healthySince = async () => {
+    const { State } = await docker.getContainer(replica?.Id ?? "").inspect();
+    return State.Health?.Status === "healthy" ? State.StartedAt : replica?.State.StartedAt;
+  };
+  await expect.poll(healthySince, { timeout: 300_000, interval: 1000 }).not.toBe(replica?.State.StartedAt);
+}
+
+async function idsOf(stack: string): Promise<string[]> {
+  const [replicas, balancer, registry] = await Promise.all([
+    containersOf(stack, "replica"),
+    containerOf(stack, "load-balancer"),
+    containerOf(stack, "registry"),
+  ]);
+  return [...replicas, balancer, registry].map(({ Id }) => Id);
+}
+
+/** Types a question into llama-server's own page, as a user does, and gives all the text that the page then has. */
+async function chatInBrowser(url: string, question: string): Promise<string> {
+  const debian = "/usr/bin/chromium";
+  const quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];
+  const browser = await chromium.launch({
+    ...(existsSync(debian) ? { executablePath: debian } : { channel: "chrome" }),
+    // Chromium's own sandbox refuses to run as root.
+    args: ["--no-sandbox", "--disable-component-update", "--disable-sync", ...quiet],
+  });
+  try {
+    const page = await browser.newPage();
+    await page.goto(url);
+    const input = page.locator("textarea").first();
+    await input.fill(question);
+    await input.press("Enter");
+    const body = page.locator("body");
+    await expect.poll(() => body.innerText(), { timeout: 60_000 }).toMatch(/\w+ \w+ \w+ \w+ \d \w+ \w+\./);
+    return await body.innerText();
+  } finally {
+    await browser.close();
+  }
+}
