@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -80,16 +81,20 @@ async function exitCode({ id }: Server): Promise<number> {
 }
 
 /** Runs a script in the container as the server's user, with $server as the server's process id. */
-async function inside({ id }: Server, script: string): Promise<string> {
+function inside({ id }: Server, script: string) {
   const findServer = "server=$(grep -lx llama-server /proc/[0-9]*/comm | cut -d/ -f3)";
   // Of its own environment it knows nothing: the container's has the keys in it.
-  const command = ["exec", "--user=65532:65532", "--env=API_KEY=", id, "bash", "-ec", `${findServer}; ${script}`];
-  return (await execa("docker", command)).stdout;
+  const flags = ["--interactive", "--user=65532:65532", "--env=API_KEY="];
+  return execa("docker", ["exec", ...flags, id, "bash", "-ec", `${findServer}; ${script}`]);
+}
+
+async function outputOf(server: Server, script: string): Promise<string> {
+  return (await inside(server, script)).stdout;
 }
 
 /** /proc/<pid>/status of the server, by field. */
 async function serverStatus(server: Server): Promise<Readonly<Record<string, string>>> {
-  const lines = (await inside(server, "cat /proc/$server/status")).split("\n");
+  const lines = (await outputOf(server, "cat /proc/$server/status")).split("\n");
   return Object.fromEntries(lines.map((line) => line.split(/:\s*/, 2) as [string, string]));
 }
 
@@ -100,12 +105,16 @@ async function agentState({ drainPort }: Server): Promise<string> {
 
 /** A stream that has begun, of a server that then stands still until it gets SIGCONT. */
 async function haltedStream(server: Server, digit: number): Promise<{ rest: Promise<string> }> {
+  // Ready to halt it before it begins: `docker exec` may take longer than the whole answer.
+  const halt = inside(server, "echo ready; read; kill -STOP $server");
+  await once(halt.stdout, "data");
   const body = JSON.stringify({ messages: [{ role: "user", content: String(digit) }], stream: true });
   const { body: bytes } = await fetch(`${server.url}/chat/completions`, { method: "POST", body });
   if (bytes === null) throw new Error("no answer");
   const reader = bytes.pipeThrough(new TextDecoderStream()).getReader();
   const { value: start = "" } = await reader.read();
-  await inside(server, "kill -STOP $server");
+  halt.stdin.end("now\n");
+  await halt;
   return { rest: readOn(reader, start) };
 }
 
@@ -160,12 +169,12 @@ describe("a running server", () => {
 
   test("has the whole model locked in memory", async () => {
     const { VmLck = "" } = await serverStatus(server);
-    const modelBytes = Number(await inside(server, "stat -c %s /model/model.gguf"));
+    const modelBytes = Number(await outputOf(server, "stat -c %s /model/model.gguf"));
     expect(Number.parseInt(VmLck) * 1024).toBeGreaterThanOrEqual(modelBytes);
   });
 
   test("has its keys on no command line and in no process's environment", async () => {
-    const known = await inside(server, "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n'");
+    const known = await outputOf(server, "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n'");
     expect(known).toContain("llama-server");
     for (const key of keys) expect(known).not.toContain(key);
   });
