@@ -10,12 +10,12 @@ import { OperationFailed, operate } from "./operation.ts";
 import { checkout } from "./paths.ts";
 import type { Progress } from "./progress.ts";
 import { canInstallDebianPackages, installDebianPackages } from "./requirements/debian.ts";
-import { openSession } from "./session.ts";
+import { openSession, prepareMachine } from "./session.ts";
 import { show, showOutputs, summarize } from "./summary.ts";
 
 /** What every command is given. */
 export interface Invocation {
-  /** The stack that the user named; else the network decides. */
+  /** The stack that the user named; else the one that is up, else the network decides. */
   readonly stack?: string;
   readonly verbose: boolean;
   readonly progress: Progress;
@@ -23,14 +23,17 @@ export interface Invocation {
   readonly signal: AbortSignal;
 }
 
-/** Packages that the end-to-end tests run: a browser, and a virtual machine made from Debian packages. */
+/** Packages that the end-to-end tests run: a browser, a virtual machine made from Debian packages, an emulator. */
 const testPackages = [
   "chromium",
   "qemu-system-x86",
+  "qemu-user",
   "mmdebstrap",
   "cloud-image-utils",
   "e2fsprogs",
   "openssh-client",
+  "openssl",
+  "docker-compose",
   "curl",
   "haproxy",
   "procps",
@@ -114,7 +117,7 @@ export async function outputs(invocation: Invocation, { name, json, showSecrets 
  * @returns vitest's exit code
  */
 export async function test(invocation: Invocation, args: readonly string[]): Promise<number> {
-  await openSession(invocation.stack, "build", invocation.progress);
+  await prepareMachine("engine", invocation.progress);
   if (canInstallDebianPackages() && !(await areInstalled(testPackages))) {
     await installDebianPackages(testPackages, "the end-to-end tests", invocation.progress);
   }
@@ -134,9 +137,9 @@ export async function test(invocation: Invocation, args: readonly string[]): Pro
  * @returns its exit code
  */
 export async function pulumi(invocation: Invocation, args: readonly string[]): Promise<number> {
-  const session = await openSession("", "state", invocation.progress);
+  const { pulumi } = await prepareMachine("state", invocation.progress);
   invocation.progress.stop();
-  const { exitCode } = await execa(session.pulumi.command, args, { cwd: checkout, stdio: "inherit", reject: false });
+  const { exitCode } = await execa(pulumi.command, args, { cwd: checkout, stdio: "inherit", reject: false });
   return exitCode ?? 1;
 }
 

@@ -24,6 +24,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   });
 }
 
+const stackHelp = "default: the stack that is up, else dev where the network is open, offline where it is closed";
 const cli = new Command("npm run").description("A BitNet model as an OpenAI-compatible API, on Pulumi");
 command("up", "build, push and run; again: change what is to be changed", up);
 command("preview", "say what `up` would change", preview);
@@ -32,7 +33,7 @@ command("destroy", "remove all that the stack made", destroy);
 cli
   .command("outputs [name]")
   .description("the stack's outputs, or one of them alone")
-  .option("--stack <name>", "the stack; default: dev where the network is open, offline where it is closed")
+  .option("--stack <name>", stackHelp)
   .option("--json", "as JSON")
   .option("--show-secrets", "secrets as they are")
   .action(async (name: string | undefined, options: Options) => {
@@ -72,7 +73,7 @@ function command(name: string, description: string, run: (invocation: Invocation
   cli
     .command(name)
     .description(description)
-    .option("--stack <name>", "the stack; default: dev where the network is open, offline where it is closed")
+    .option("--stack <name>", stackHelp)
     .option("--verbose", "Pulumi's and the build's own output, instead of into a log file")
     .action(async (options: Options) => {
       console.log(await run(invocation(options)));

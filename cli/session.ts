@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
+import { LocalWorkspace } from "@pulumi/pulumi/automation/index.js";
 import type { Network } from "../offline/network.ts";
 import { probeNetwork } from "../offline/network.ts";
 import { prepareSources } from "../offline/prepare.ts";
@@ -34,25 +35,34 @@ export interface Session {
 }
 
 /**
- * Makes this machine ready for a command: what is missing is installed where that is safe.
- * @param requested the stack that the user named; else the network decides
+ * Makes this machine ready for a command on a stack.
+ * @param requested the stack that the user named; else the one that is up, else the network decides
  * @throws UserError that names what is missing and the command that installs it
  */
 export async function openSession(requested: string | undefined, need: Need, progress: Progress): Promise<Session> {
+  const { pulumi, network } = await prepareMachine(need, progress);
+  const stack = requested ?? (await stackInUse(pulumi)) ?? chooseStack(await network(), progress);
+  if (stack === offlineStack && need !== "state") writeOfflineStack();
+  if (need === "build") await prepareBuild(stack, progress);
+  return { stack, pulumi };
+}
+
+/**
+ * Makes this machine ready: what is missing is installed where that is safe.
+ * @throws UserError that names what is missing and the command that installs it
+ */
+export async function prepareMachine(need: Need, progress: Progress) {
   useProjectTools();
   let probe: Promise<Network> | undefined;
   const network = () => (probe ??= probeNetwork());
 
-  const stack = requested ?? chooseStack(await network(), progress);
-  if (stack === offlineStack && need !== "state") writeOfflineStack();
   const [pulumi, plugins] = await Promise.all([
     ensurePulumiCli(network, progress),
     need === "state" ? undefined : pluginFolder(network),
     need === "state" ? undefined : ensureDocker(progress),
   ]);
   if (plugins !== undefined) appendPath(plugins);
-  if (need === "build") await prepareBuild(stack, progress);
-  return { stack, pulumi };
+  return { pulumi, network };
 }
 
 /** Puts our own tools first on PATH, and tells Pulumi where its state is. */
@@ -69,6 +79,12 @@ function useProjectTools(): void {
 /** Last on PATH: an official plugin that someone put there comes first. */
 function appendPath(folder: string): void {
   process.env.PATH = [process.env.PATH, folder].join(delimiter);
+}
+
+/** The selected stack, as for plain `pulumi`, if there is anything of it: the network may have changed since its `up`. */
+async function stackInUse(pulumiCommand: PulumiCommand): Promise<string | undefined> {
+  const selected = await (await LocalWorkspace.create({ workDir: checkout, pulumiCommand })).stack();
+  return (selected?.resourceCount ?? 0) > 0 ? selected?.name : undefined;
 }
 
 function chooseStack(network: Network, progress: Progress): string {
