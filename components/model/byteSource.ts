@@ -125,6 +125,20 @@ export function httpSource(
   };
 }
 
+/**
+ * The file's SHA-256, if the server states it before it sends the file: Hugging Face does, for what it keeps in Git LFS
+ * (HUGGINGFACE_HEADER_X_LINKED_ETAG in huggingface_hub's constants.py), in the answer that redirects to the file.
+ */
+export async function publishedSum(url: URL, token: string | undefined): Promise<string | undefined> {
+  const response = await fetch(url, {
+    method: "HEAD",
+    redirect: "manual",
+    headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
+    signal: AbortSignal.timeout(DEFAULT_PATIENCE.silence),
+  }).catch(() => undefined);
+  return /^"?([0-9a-f]{64})"?$/.exec(response?.headers.get("x-linked-etag") ?? "")?.[1];
+}
+
 /** `length` bytes of a response's body after the first `skip`; then it hangs up. */
 async function part(response: Response, skip: number, length: number, onBytes: () => void): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];

@@ -32,8 +32,6 @@ export interface ModelFacts {
   tensors: readonly Tensor[];
   /** Bytes of the whole file. */
   fileSize: number;
-  /** Without one, llama-server falls back to ChatML, which the model may not know. */
-  hasChatTemplate: boolean;
 }
 
 export interface InspectOptions {
@@ -200,7 +198,6 @@ function factsOf({ metadata, tensors }: Header, refuse: Refuse): Omit<ModelFacts
     vocabulary: optional("vocab_size") ?? (Array.isArray(tokens) ? tokens.length : 0),
     ternaryType: ternaryTypeOf(tensors, refuse),
     tensors,
-    hasChatTemplate: typeof metadata.get("tokenizer.chat_template") === "string",
   };
 }
 

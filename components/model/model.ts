@@ -6,6 +6,7 @@ import type { Problem } from "../errors.ts";
 import { UserError } from "../errors.ts";
 import type { Settings } from "../settings.ts";
 import type { Patience } from "./byteSource.ts";
+import { publishedSum } from "./byteSource.ts";
 import { DEFAULT_MODEL, findModel } from "./catalogue.ts";
 import { ENGINES } from "./engines.ts";
 import type { ModelFacts } from "./inspect.ts";
@@ -17,10 +18,8 @@ import { memoryNeed } from "./memory.ts";
 export interface Model {
   /** The name that the API reports. */
   alias: string;
-  /** Where the build gets it from. A private one must be fetched on the host: a build argument would show the token. */
-  source: { kind: "url"; url: string; private: boolean } | { kind: "file"; path: string };
-  /** The SHA-256 that the file must have; the build checks it. A local file has been checked already. */
-  sha256: string | undefined;
+  /** Where the build gets it from. */
+  source: { url: string } | { path: string };
   facts: ModelFacts;
   /** Tokens per slot. */
   contextSize: number;
@@ -60,15 +59,12 @@ export async function resolveModel(settings: ModelSettings, patience?: Patience)
 
   const problems = checkLimits(settings, facts);
   if (problems.length > 0) throw new UserError(...problems);
-  if (sha256 !== undefined && !isUrl(location)) await checkSum(location, sha256);
+  if (sha256 !== undefined) await checkSum(location, sha256, token);
 
   const contextSize = settings.contextSize ?? Math.min(DEFAULT_CONTEXT, facts.contextLength);
   return {
     alias: settings.modelAlias ?? named?.name ?? aliasOf(facts.name ?? basename(location, ".gguf")),
-    source: isUrl(location)
-      ? { kind: "url", url: location, private: token !== undefined }
-      : { kind: "file", path: resolve(location) },
-    sha256,
+    source: isUrl(location) ? { url: location } : { path: resolve(location) },
     facts,
     contextSize,
     memory: memoryNeed(facts, engine, contextSize, parallel),
@@ -90,13 +86,18 @@ function checkLimits({ contextSize, parallel, engine }: ModelSettings, { context
   return problems;
 }
 
-async function checkSum(path: string, expected: string): Promise<void> {
+/** Of a file on a server that does not state its sum, the build finds out. */
+async function checkSum(location: string, expected: string, token: string | undefined): Promise<void> {
+  const actual = isUrl(location) ? await publishedSum(new URL(location), token) : await fileSum(location);
+  if (actual === undefined || actual === expected.toLowerCase()) return;
+  const right = "the sum that the model's publisher states; if it is this one, the file is damaged: download it again";
+  throw new UserError({ key: "modelSha256", value: expected, wrong: `the sum of ${location} is ${actual}`, right });
+}
+
+async function fileSum(path: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(path), hash);
-  const actual = hash.digest("hex");
-  if (actual === expected.toLowerCase()) return;
-  const right = "the sum that the model's publisher states; if it is this one, the file is damaged: download it again";
-  throw new UserError({ key: "modelSha256", value: expected, wrong: `the sum of ${path} is ${actual}`, right });
+  return hash.digest("hex");
 }
 
 /** A name that is safe in a URL and on a command line, as the setting modelAlias must be. */

@@ -86,7 +86,6 @@ describe("a BitNet model is understood", () => {
     headWidth: 128,
     vocabulary: 512,
     ternaryType: "I2_S",
-    hasChatTemplate: true,
   };
 
   test("from a local file", async () => {
