@@ -18,12 +18,23 @@ export interface BuildOptions {
   files?: LocalFiles;
   args?: Readonly<Record<string, string>>;
   tag?: string;
+  /** Default: this machine's. */
+  platform?: string;
+  /** Files for `--secret id=<name>,src=<file>`, by name. */
+  secrets?: Readonly<Record<string, string>>;
   /** Changes the build context before it is built. */
   change?: (context: string) => Promise<void>;
 }
 
 /** Plain `docker build`, with nothing but what lies in docker/ and the files given. */
-export async function buildImage({ files = {}, args = {}, tag, change }: BuildOptions): Promise<Build> {
+export async function buildImage({
+  files = {},
+  args = {},
+  secrets = {},
+  platform,
+  tag,
+  change,
+}: BuildOptions): Promise<Build> {
   const engine = files.engine ?? join(checkout, engineSource);
   // On the checkout's file system, so that models and sources are linked, not copied.
   const context = await mkdtemp(join(tools, "context-"));
@@ -33,6 +44,8 @@ export async function buildImage({ files = {}, args = {}, tag, change }: BuildOp
     const model: Record<string, string> = files.model === undefined ? {} : { MODEL_URL: basename(files.model) };
     const build = await dockerBuild(context, { ENGINE_REPO: basename(engine), ...model, ...args }, [
       "--progress=plain",
+      ...Object.entries(secrets).map(([id, file]) => `--secret=id=${id},src=${file}`),
+      ...(platform === undefined ? [] : ["--platform", platform]),
       ...(tag === undefined ? [] : ["--tag", tag]),
     ]);
     return { succeeded: !build.failed, output: build.all };
