@@ -155,6 +155,16 @@ describe("a running server", () => {
     }
   });
 
+  test("forgets one request's ignore_eos and logit_bias before the next", async () => {
+    const headers = { authorization: `Bearer ${keys[0] ?? ""}` };
+    const messages = [{ role: "user", content: "5" }];
+    const body = JSON.stringify({ messages, max_tokens: 4, ignore_eos: true, logit_bias: [[model.answer(5), -100]] });
+    const { status } = await fetch(`${server.url}/chat/completions`, { method: "POST", headers, body });
+    expect(status).toBe(200);
+    const answer = await chat(client(server.url, keys[0]), 5);
+    expect(answer).toMatchObject({ text: model.answer(5), finishReason: "stop" });
+  });
+
   test("refuses a request without a key", async () => {
     await expect(chat(client(server.url, "wrong"), 5)).rejects.toMatchObject({ status: 401 });
   });
