@@ -32,7 +32,10 @@ export function downloadPrivateModel(
       create: [
         'mkdir -p "$(dirname "$DESTINATION")"',
         'test -f "$DESTINATION" || curl --fail --silent --show-error --location --retry 5 --retry-all-errors \\',
-        '  --continue-at - --config - --output "$DESTINATION.part" "$URL"',
+        '  --continue-at - --config - --output "$DESTINATION.part" "$URL" || failed=$?',
+        // Such a server cannot resume, or has another file by now: the next update starts over.
+        'if [ "${failed-0}" = 33 ]; then rm "$DESTINATION.part"; fi',
+        'if [ "${failed-0}" != 0 ]; then exit "$failed"; fi',
         'test -f "$DESTINATION" || mv "$DESTINATION.part" "$DESTINATION"',
       ].join("\n"),
       delete: 'rm -f "$DESTINATION" "$DESTINATION.part"',

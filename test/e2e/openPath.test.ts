@@ -29,7 +29,7 @@ describe("as on an open network: the engine from a git server, the model from a 
     folder = await mkdtemp(join(tmpdir(), "bitnet-server-open-"));
     models = [await drawModel(folder), await drawModel(folder)];
     git = await startGitServer(join(checkout, engineSource));
-    web = await startWebServer(Object.fromEntries(models.map(({ path }) => [basename(path), path])), token);
+    web = await startWebServer(Object.fromEntries(models.map(({ path }) => [basename(path), path])), { token });
     stack = await TestStack.create({ engineRepo: git.url, engineRef: git.commit });
   });
 

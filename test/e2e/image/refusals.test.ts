@@ -1,4 +1,5 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { execa } from "execa";
@@ -8,9 +9,10 @@ import { breakModels } from "../support/brokenModels.ts";
 import type { TestModel } from "../support/testModel.ts";
 import { drawModel } from "../support/testModel.ts";
 import type { WebServer } from "../support/webServer.ts";
-import { startWebServer } from "../support/webServer.ts";
+import { selfSigned, startWebServer } from "../support/webServer.ts";
 import { buildImage } from "./build.ts";
 
+const token = randomBytes(16).toString("hex");
 let folder: string;
 let model: TestModel;
 let broken: BrokenModels;
@@ -22,7 +24,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "bitnet-server-refusals-"));
   model = await drawModel(folder);
   broken = await breakModels(model.path, folder);
-  web = await startWebServer({ "model.gguf": model.path });
+  web = await startWebServer({ "model.gguf": model.path }, { token });
   engine = join(folder, "engine.tar");
   await writeFile(join(folder, "CMakeLists.txt"), `message(FATAL_ERROR "${model.name}")\n`);
   await execa("tar", ["-cf", engine, "--transform", "s,^,engine/,", "CMakeLists.txt"], { cwd: folder });
@@ -94,3 +96,40 @@ test("a download that breaks off is resumed where it broke off", async () => {
   expect(output).toContain(`CMake Error`); // so far it came: the model is good, the engine of this test is not
   expect(web.requests).toContain("GET /cut/model.gguf bytes=400000-");
 });
+
+test("a file that is another one when the download is resumed is fetched from its beginning", async () => {
+  const args = { MODEL_URL: `${web.url}/changing/model.gguf` };
+  const { output } = await buildImage({ files: { engine }, args: { ...args, MODEL_SHA256: await sum(model.path) } });
+  expect(output).toContain("sends another file than before");
+  expect(output).toContain(`CMake Error`);
+  const asked = web.requests.filter((request) => request.includes("/changing/"));
+  expect(asked).toEqual([expect.not.stringContaining("bytes"), expect.stringContaining("bytes=400000-"), asked[0]]);
+});
+
+test("a private model is downloaded with the token of --secret id=token, which the build does not print", async () => {
+  const secret = join(folder, "token");
+  await writeFile(secret, `${token}\n`);
+  const args = { MODEL_URL: `${web.url}/private/model.gguf` };
+  const { output } = await buildImage({ files: { engine }, args, secrets: { token: secret } });
+  expect(output).toContain(`CMake Error`);
+  expect(output).not.toContain(token);
+});
+
+test("a server with a company's own certificate is trusted with --secret id=ca, and not without", async () => {
+  const certificate = await selfSigned(folder);
+  const secure = await startWebServer({ "model.gguf": model.path }, { tls: certificate });
+  try {
+    const options = { files: { engine }, args: { MODEL_URL: `${secure.url}/models/model.gguf` } };
+    expect(await refusal(options)).toContain("give the signer's with --secret id=ca");
+    const { output } = await buildImage({ ...options, secrets: { ca: certificate.path } });
+    expect(output).toContain(`CMake Error`);
+  } finally {
+    await secure.stop();
+  }
+});
+
+async function sum(path: string): Promise<string> {
+  return createHash("sha256")
+    .update(await readFile(path))
+    .digest("hex");
+}

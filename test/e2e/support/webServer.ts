@@ -1,20 +1,28 @@
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
 
 /** Downloads of /cut/… end after this many bytes; whoever wants the rest must ask for it. */
 const cutAfter = 400_000;
 
 /** A web server that plays the good and the bad ones that a model's URL may point to. */
 export interface WebServer {
-  /** http://<address>:<port>, which this machine and its containers reach alike. */
+  /** http(s)://<address>:<port>, which this machine and its containers reach alike. */
   url: string;
   /** The requests so far: "GET /cut/x.gguf bytes=400000-". */
   requests: readonly string[];
   stop(): Promise<void>;
+}
+
+interface Certificate {
+  key: string;
+  cert: string;
 }
 
 /**
@@ -22,22 +30,28 @@ export interface WebServer {
  * - /status/404 (or any other status), /loop (a redirect to itself), /page (HTML),
  * - /models/<name>: a file, with ranges,
  * - /cut/<name>: the same, but a download breaks off, again and again,
+ * - /changing/<name>: the same, and after the download that breaks off it is another file, by its ETag,
  * - /private/<name>: the same, to whoever sends the token.
  */
-export async function startWebServer(files: Readonly<Record<string, string>>, token = ""): Promise<WebServer> {
+export async function startWebServer(
+  files: Readonly<Record<string, string>>,
+  { token = "", tls }: { token?: string; tls?: Certificate } = {},
+): Promise<WebServer> {
   const requests: string[] = [];
-  const server = createServer((request, response) => {
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
+    const again = requests.some((earlier) => earlier.split(" ")[1] === request.url);
     requests.push([request.method, request.url, request.headers.range].join(" ").trim());
-    answer(request, response, files, token).catch((error: unknown) => {
+    answer(request, response, { files, token, again }).catch((error: unknown) => {
       response.destroy(error as Error);
     });
-  });
+  };
+  const server = tls === undefined ? createServer(listener) : createSecureServer(tls, listener);
   server.listen(0, addressForContainers());
   await once(server, "listening");
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("a web server has no port");
   return {
-    url: `http://${address.address}:${address.port}`,
+    url: `${tls === undefined ? "http" : "https"}://${address.address}:${address.port}`,
     requests,
     async stop() {
       server.closeAllConnections();
@@ -45,6 +59,14 @@ export async function startWebServer(files: Readonly<Record<string, string>>, to
       await once(server, "close");
     },
   };
+}
+
+/** A certificate for that address, which nobody knows but whoever is given it. @param folder where to write it */
+export async function selfSigned(folder: string): Promise<Certificate & { path: string }> {
+  const [keyPath, path] = [join(folder, "key.pem"), join(folder, "certificate.pem")];
+  const name = ["-subj", "/CN=test", "-addext", `subjectAltName=IP:${addressForContainers()}`];
+  await execa("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", keyPath, "-out", path, ...name]);
+  return { key: await readFile(keyPath, "utf8"), cert: await readFile(path, "utf8"), path };
 }
 
 /** An address of this machine that containers reach: that of Docker's bridge, which nobody else does, if there is one. */
@@ -59,8 +81,7 @@ export function addressForContainers(): string {
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  files: Readonly<Record<string, string>>,
-  token: string,
+  { files, token, again }: { files: Readonly<Record<string, string>>; token: string; again: boolean },
 ): Promise<void> {
   const [, kind = "", name = ""] = (request.url ?? "").split("/");
   const file = files[name];
@@ -69,7 +90,11 @@ async function answer(
   else if (kind === "loop") response.writeHead(302, { location: "/loop" }).end();
   else if (kind === "page") response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><p>Log in");
   else if (refused || file === undefined) response.writeHead(refused ? 401 : 404).end();
-  else await sendFile(request, response, file, kind === "cut");
+  else if (kind === "changing") {
+    response.setHeader("etag", again ? '"second"' : '"first"');
+    if (request.headers["if-range"] !== '"second"') delete request.headers.range;
+    await sendFile(request, response, file, !again);
+  } else await sendFile(request, response, file, kind === "cut");
 }
 
 /** @param cut break off; only where the end is open: whoever asks for a range, and not for all the rest, reads a header */
