@@ -73,3 +73,19 @@ test("a model that was downloaded into the context stays there", () => {
   stageBuildContext(source, destination, {}, ["private.gguf"]);
   expect(files()).toContain("context/model/private.gguf");
 });
+
+test("what has not changed is not touched: an update may be reading it while somebody previews", () => {
+  const model = write(join(source, "..", "mine.gguf"), "my model");
+  const inodes = () => files().map((path) => statSync(join(destination, path)).ino);
+  stageBuildContext(source, destination, { model });
+  const before = inodes();
+  stageBuildContext(source, destination, { model });
+  expect(inodes()).toEqual(before);
+});
+
+test("what has changed is replaced", () => {
+  stageBuildContext(source, destination, {});
+  write(join(source, "Dockerfile"), "FROM another");
+  stageBuildContext(source, destination, {});
+  expect(readFileSync(join(destination, "Dockerfile"), "utf8")).toBe("FROM another");
+});
