@@ -14,6 +14,7 @@ import type { TestModel } from "./support/testModel.ts";
 import { drawModel } from "./support/testModel.ts";
 import type { Outputs, Run } from "./support/testStack.ts";
 import { TestStack } from "./support/testStack.ts";
+import { addressForContainers } from "./support/webServer.ts";
 
 const key = randomBytes(24).toString("hex");
 const authorization = `Bearer ${key}`;
@@ -124,6 +125,24 @@ describe("with an API key", () => {
       `http://${host}${path}`,
     ]);
     return { status: Number(stdout) };
+  }
+});
+
+test("on an address that others reach, a key is made, and asked for", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "bitnet-server-key-"));
+  const model = await drawModel(folder);
+  const stack = await TestStack.create({ ...model.settings, bindAddress: addressForContainers() });
+  try {
+    const { output } = await stack.up();
+    const { url, apiKey = "" } = await stack.outputs();
+    expect(new URL(url).hostname).toBe(addressForContainers());
+    expect(apiKey).toMatch(/^[A-Za-z0-9]{40}$/);
+    expect(output).not.toContain(apiKey);
+    await expect(chat(client(url), 2)).rejects.toThrow(OpenAI.AuthenticationError);
+    expect((await chat(client(url, apiKey), 2)).text).toBe(model.answer(2));
+  } finally {
+    await stack.dispose();
+    await rm(folder, { recursive: true });
   }
 });
 

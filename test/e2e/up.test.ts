@@ -94,6 +94,11 @@ describe("up, from nothing, on two replicas", () => {
     expect(metrics).toMatch(/^haproxy_backend_active_servers\{proxy="replicas"\} 2$/m);
   });
 
+  test("the statistics page shows the replicas, on loopback", async () => {
+    expect(new URL(outputs.statsUrl).hostname).toBe("127.0.0.1");
+    expect(await (await fetch(outputs.statsUrl)).text()).toMatch(/replicas.*llama-1.*llama-2/s);
+  });
+
   test("the built-in web page chats", async () => {
     const answer = await chatInBrowser(new URL("/", outputs.url).href, "Which digit is in this prompt: 5?");
     expect(answer).toContain(model.answer(5).slice(0, 60));
@@ -147,6 +152,25 @@ describe("up, from nothing, on two replicas", () => {
     const { output } = await stack.up();
     expect(output).toContain("no change");
     expect(await idsOf(stack.name)).toEqual(ids);
+  });
+
+  test("preview then says so, too", async () => {
+    const { exitCode, output } = await stack.run("preview");
+    expect(exitCode, output).toBe(0);
+    expect(output).toContain("no change");
+  });
+
+  test("a replica that somebody removed: refresh notes it, up makes it anew and leaves the rest alone", async () => {
+    const [victim, other] = await containersOf(stack.name, "replica");
+    await docker.getContainer(victim?.Id ?? "").remove({ force: true });
+    const { exitCode, output } = await stack.run("refresh");
+    expect(exitCode, output).toBe(0);
+    expect(output).toMatch(/refreshed: .*1 /);
+    await stack.up();
+    const ids = (await containersOf(stack.name, "replica")).map(({ Id }) => Id);
+    expect(ids).toHaveLength(2);
+    expect(ids).toContain(other?.Id);
+    expect(ids).not.toContain(victim?.Id);
   });
 
   test("a replica whose server is killed is restarted; four clients that ask from then on see no failure", async () => {

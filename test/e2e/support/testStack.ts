@@ -71,7 +71,7 @@ export class TestStack {
   }
 
   /** Runs `npm run <command>` for this stack. */
-  async run(command: "up" | "preview" | "destroy", environment: Record<string, string> = {}): Promise<Run> {
+  async run(command: "up" | "preview" | "refresh" | "destroy", environment: Record<string, string> = {}): Promise<Run> {
     return this.runAs([], command, environment);
   }
 
