@@ -74,8 +74,6 @@ find /src -path '*/server/*' \( -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \)
   xargs -0 --no-run-if-empty sed -i -E \
     's/json_value\((body|data|request), *"model", *std::string\((DEFAULT_OAICOMPAT_MODEL)?\)\)/std::string(getenv("MODEL_ALIAS") ?: "bitnet")/'
 
-if [[ $ENGINE == ik_llama.cpp ]]; then
-  # Its issue 2451: one request's ignore_eos or logit_bias would stay in force for everybody's later requests.
-  sed -i 's|^\( *\){  // apply logit bias$|&\n\1    slot.sparams.logit_bias = default_sparams.logit_bias;|' \
-    /src/examples/server/server-context.cpp
-fi
+# ik_llama.cpp's issue 2451: one request's ignore_eos or logit_bias would stay in force for everybody's later requests.
+find /src -name server-context.cpp -exec sed -i \
+  's|^\( *\){  // apply logit bias$|&\n\1    slot.sparams.logit_bias = default_sparams.logit_bias;|' {} +

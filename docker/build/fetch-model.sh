@@ -12,19 +12,20 @@ refuse() {
 # of the builder, even if the build fails here. If the file is another by then, or the server cannot resume, all of it
 # is fetched again.
 download() {
-  local part=$1 status code size had=0 fruitless=0 same=()
+  local part=$1 status code size had=0 fruitless=0 same=() authorization=
   local options=(--fail --location --max-redirs 10 --connect-timeout 30 --speed-limit 1000 --speed-time 60)
   # A company's own certificate authority, and the token for a gated model: `--secret id=ca,src=FILE`, `id=token`.
   if [[ -e /run/secrets/ca ]]; then options+=(--cacert /run/secrets/ca); fi
   if [[ -e /run/secrets/token ]]; then
-    options+=(--header @<(printf 'Authorization: Bearer %s\n' "$(</run/secrets/token)"))
+    authorization="Authorization: Bearer $(</run/secrets/token)"
+    options+=(--header @-) # by standard input, so that no command line shows it
   fi
   options+=(--continue-at - --output "$part" --etag-save "$part.etag" --write-out '%{http_code}')
   if [[ ! -s $part ]]; then rm -f "$part.etag"; fi
   until
     # A weak ETag, W/"…", says nothing about the bytes.
     if [[ $(cat "$part.etag" 2>/dev/null) == \"* ]]; then same=(--header "If-Range: $(<"$part.etag")"); else same=(); fi
-    status=$(curl "${options[@]}" "${same[@]}" "$MODEL_URL")
+    status=$(curl "${options[@]}" "${same[@]}" "$MODEL_URL" <<<"$authorization")
   do
     code=$?
     case $status in
