@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { copyFile, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join, relative } from "node:path";
 import { execa } from "execa";
+import { create, extract } from "tar";
 import { checkout, tools } from "../cli/paths.ts";
 import type { Progress } from "../cli/progress.ts";
 
@@ -37,20 +38,21 @@ async function repack(folder: string): Promise<void> {
     cwd: folder,
   });
   const sdist = "ik_llama_cpp_python-0.1.5";
-  await execa("tar", ["-xzf", `${sdist}.tar.gz`, `${sdist}/${inside}`], { cwd: folder });
+  await extract({
+    file: join(folder, `${sdist}.tar.gz`),
+    cwd: folder,
+    filter: (path) => path.startsWith(`${sdist}/${inside}/`),
+  });
 
-  const source = join(folder, sdist, inside);
-  await mkdir(join(source, "common", "cmake"), { recursive: true });
-  await copyFile(
-    join(import.meta.dirname, "build-info-gen-cpp.cmake"),
-    join(source, "common", "cmake", "build-info-gen-cpp.cmake"),
-  );
-  const reproducible = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--mode=go=rX,u+rw"];
-  await execa(
-    "tar",
-    [...reproducible, "--use-compress-program", "gzip -n", "-cf", join(folder, "engine.tar.gz"), "ik_llama.cpp"],
-    {
-      cwd: join(folder, sdist, "vendor"),
-    },
-  );
+  const vendor = join(folder, sdist, dirname(inside));
+  const cmake = join(vendor, basename(inside), "common", "cmake");
+  await mkdir(cmake, { recursive: true });
+  await copyFile(join(import.meta.dirname, "build-info-gen-cpp.cmake"), join(cmake, "build-info-gen-cpp.cmake"));
+
+  const entries = await readdir(join(vendor, basename(inside)), { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => !entry.isDirectory());
+  const paths = files.map(({ parentPath, name }) => relative(vendor, join(parentPath, name))).toSorted();
+  // The same bytes wherever and whenever: no times, no owners.
+  const reproducible = { gzip: true, portable: true, mtime: new Date(0), noDirRecurse: true };
+  await create({ ...reproducible, cwd: vendor, file: join(folder, "engine.tar.gz") }, paths);
 }
