@@ -100,8 +100,9 @@ describe("up, from nothing, on two replicas", () => {
   });
 
   test("the built-in web page chats", async () => {
-    const answer = await chatInBrowser(new URL("/", outputs.url).href, "Which digit is in this prompt: 5?");
-    expect(answer).toContain(model.answer(5).slice(0, 60));
+    // A good piece of the answer: the page folds spaces and lines.
+    const expected = model.answer(5).slice(0, 60);
+    await chatInBrowser(new URL("/", outputs.url).href, "Which digit is in this prompt: 5?", expected);
   });
 
   test("each replica has CPUs of its own, locked memory, and no more rights than it needs", async () => {
@@ -233,8 +234,8 @@ async function idsOf(stack: string): Promise<string[]> {
   return [...replicas, balancer, registry].map(({ Id }) => Id);
 }
 
-/** Types a question into llama-server's own page, as a user does, and gives all the text that the page then has. */
-async function chatInBrowser(url: string, question: string): Promise<string> {
+/** Types a question into llama-server's own page, as a user does, and waits until the page has a text. */
+async function chatInBrowser(url: string, question: string, expected: string): Promise<void> {
   const debian = "/usr/bin/chromium";
   const quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];
   const browser = await chromium.launch({
@@ -248,9 +249,7 @@ async function chatInBrowser(url: string, question: string): Promise<string> {
     const input = page.locator("textarea").first();
     await input.fill(question);
     await input.press("Enter");
-    const body = page.locator("body");
-    await expect.poll(() => body.innerText(), { timeout: 60_000 }).toMatch(/\w+ \w+ \w+ \w+ \d \w+ \w+\./);
-    return await body.innerText();
+    await expect.poll(() => page.locator("body").innerText(), { timeout: 60_000 }).toContain(expected);
   } finally {
     await browser.close();
   }
