@@ -30,24 +30,51 @@ const maxConnections = 1024;
 const bufferSize = 131_072;
 
 /**
- * HAProxy's configuration: sends a request only to a replica with a free slot and lets the rest wait, streams without
- * buffering, stops using a replica that drains or hangs, and closes llama-server's administrative endpoints to users.
+ * How many requests are remembered, and for how long, so that the next one of their conversation finds its replica: far
+ * more than all replicas together have in memory.
+ */
+const remembered = { requests: 10_000, time: "1h" };
+
+/**
+ * Bytes by which a prompt without messages is recognised: some 250 tokens, as many as OpenAI routes by (its guide to
+ * prompt caching). What is shorter is soon read again.
+ */
+const recognisedBytes = 1000;
+
+/**
+ * HAProxy's configuration: sends a request only to a replica with a free slot, if possible to the one that has the
+ * conversation in memory, and lets the rest wait, streams without buffering, stops using a replica that drains or hangs,
+ * and closes llama-server's administrative endpoints to users.
  * A pure function: the docker and the aws target run the same text.
  */
 export function haproxyConfiguration(balancing: LoadBalancing): string {
-  return [global(), defaults(balancing), resolvers(balancing), api(balancing), backend(balancing), statistics()]
+  return [
+    global(balancing),
+    defaults(balancing),
+    resolvers(balancing),
+    api(balancing),
+    backend(balancing),
+    statistics(),
+  ]
     .filter((section) => section !== "")
     .join("\n");
 }
 
-function global(): string {
+function global(balancing: LoadBalancing): string {
   return `global
   log stdout format raw local0 info
   maxconn ${maxConnections}
+  # Two threads would now and then both give away a replica's last free slot.
+  nbthread 1
   tune.bufsize ${bufferSize}
   # On SIGUSR1 (a stop) running requests are finished first.
   hard-stop-after ${patience}s
-`;
+${hasChoice(balancing) ? "  lua-load /usr/local/share/is-free.lua\n" : ""}`;
+}
+
+/** With one replica there is nothing to remember. */
+function hasChoice({ replicas }: LoadBalancing): boolean {
+  return "dnsName" in replicas || replicas.addresses.length > 1;
 }
 
 function defaults({ keepAlive = 120 }: LoadBalancing): string {
@@ -132,7 +159,8 @@ function authorization(apiKeys: number): string {
   http-request return status 401 ${json(refusal)} hdr WWW-Authenticate Bearer unless authorized`;
 }
 
-function backend({ parallel, replicas }: LoadBalancing): string {
+function backend(balancing: LoadBalancing): string {
+  const { parallel, replicas } = balancing;
   const servers =
     "addresses" in replicas
       ? replicas.addresses.map((address, index) => `server llama-${index + 1} ${address}`).join("\n  ")
@@ -155,6 +183,30 @@ function backend({ parallel, replicas }: LoadBalancing): string {
   default-server observe layer4 error-limit 1 on-error mark-down
   default-server maxconn ${parallel} check inter 1s fall 5 rise 1 agent-check agent-port 8081 agent-inter 250ms
   ${servers}
+${hasChoice(balancing) ? conversations() : ""}`;
+}
+
+/**
+ * Sends a conversation's next request to the replica that answered the last one: it still has that in memory, and reads
+ * only what is new. A request says all that the one before it said, then the answer, then something new; so what stands
+ * before its last answer is looked up. If that replica is busy, or somebody waits, the request goes wherever one is free:
+ * nobody waits for a certain replica. So does a request with no answer in it: it begins a conversation.
+ */
+function conversations(): string {
+  // A message that the assistant wrote, up to where that is said, which need not be first. In HAProxy's and PCRE's quoting
+  // \x22 is a quote and \x5c a backslash. JSON puts one before each quote that somebody wrote: no text looks like this.
+  const text = String.raw`\x22(?:[^\x22\x5c]|\x5c.)*+\x22`;
+  const answer = String.raw`,\s*\{(?=\x22\w+\x22:)(?:${text}|[^{}\x22]++)*?\x22role\x22:\s?\x22assistant\x22`;
+  return `  # What a request says, and what the one before it said.
+  http-request set-var(txn.now) req.body,json_query('$.prompt'),bytes(0,${recognisedBytes}),xxh32
+  http-request set-var(txn.before) var(txn.now)
+  http-request set-var(txn.now) req.body,json_query('$.messages'),rtrim(]),xxh32
+  http-request set-var(txn.before) 'req.body,json_query("$.messages"),regsub("^(.*)${answer}.*$","\\1"),xxh32'
+  # Whoever answered that one gets this one too, if it is free and nobody waits.
+  stick-table type integer size ${remembered.requests} expire ${remembered.time}
+  stick store-request var(txn.now)
+  http-request set-var(txn.home) var(txn.before),table_server_id(replicas)
+  use-server llama-%[var(txn.home)] if { queue(replicas) eq 0 } { var(txn.home),lua.is_free -m bool }
 `;
 }
 

@@ -1,0 +1,376 @@
+import { randomInt } from "node:crypto";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import type { ServerResponse } from "node:http";
+import { createServer } from "node:http";
+import { createServer as createTcpServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
+import type OpenAI from "openai";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { checkout } from "../../cli/paths.ts";
+import { haproxyConfiguration } from "../../components/serving/haproxy.ts";
+import { client } from "./support/chat.ts";
+import type { TestModel } from "./support/testModel.ts";
+import { drawModel } from "./support/testModel.ts";
+import { sources, TestStack } from "./support/testStack.ts";
+
+type Message = OpenAI.ChatCompletionMessageParam;
+
+const system = { role: "system" as const, content: 'Answer {"briefly"}, in JSON.' };
+const opening = (name: string): Message[] => [system, { role: "user", content: `${name}: are you there?` }];
+const secondTurn = (name: string): Message[] => [
+  ...opening(name),
+  { role: "assistant", content: "Yes." },
+  { role: "user", content: "Go on." },
+];
+
+describe("the real HAProxy, and servers that play llama-server", () => {
+  // An address of this machine's loopback for each, so that all may have the ports that the configuration says.
+  const network = `127.${randomInt(1, 255)}.${randomInt(255)}`;
+  const replicas = [1, 2, 3].map((host) => new Replica(`${network}.${host}`));
+  const balancer = `${network}.100`;
+  let container = "";
+
+  beforeAll(async () => {
+    await Promise.all(replicas.map((replica) => replica.start()));
+    const { baseImage } = await sources();
+    const image = "bitnet-load-balancer-test";
+    const folder = join(checkout, "docker/load-balancer");
+    await execa("docker", ["build", "--tag", image, "--build-arg", `BASE_IMAGE=${baseImage}`, folder]);
+    const addresses = replicas.map(({ address }) => `${address}:8080`);
+    const configuration = haproxyConfiguration({ parallel: 1, replicas: { addresses }, apiKeys: 0 });
+    const environment = `HAPROXY_CONFIG=${configuration.replaceAll("bind :", `bind ${balancer}:`)}`;
+    const flags = ["--detach", "--network=host", "--read-only", "--tmpfs=/run:mode=1777", "--env", environment];
+    container = (await execa("docker", ["run", ...flags, image])).stdout;
+    await allUp();
+  });
+
+  afterEach(async () => {
+    for (const replica of replicas) await replica.recover();
+    await allUp();
+  });
+
+  afterAll(async () => {
+    await execa("docker", ["rm", "--force", container], { reject: false });
+    await Promise.all(replicas.map((replica) => replica.stop()));
+  });
+
+  async function metric(name: string): Promise<number[]> {
+    const metrics = await fetch(`http://${balancer}:8404/metrics`).then((response) => response.text());
+    const lines = metrics.matchAll(new RegExp(`^${name}\\{proxy="replicas".*\\} (\\d+)$`, "gm"));
+    return [...lines].map(([, value]) => Number(value));
+  }
+
+  async function allUp(): Promise<void> {
+    const usable = () => metric("haproxy_backend_active_servers").catch(() => []);
+    while ((await usable())[0] !== replicas.length) await sleep(50);
+  }
+
+  /** @returns the address of who answered */
+  async function post(body: string, path = "/v1/chat/completions"): Promise<string> {
+    const response = await fetch(`http://${balancer}:8080${path}`, { method: "POST", body });
+    expect(response.status).toBe(200);
+    return response.text();
+  }
+
+  const ask = (messages: readonly object[]) => post(JSON.stringify({ model: "bitnet", messages, stream: false }));
+
+  /** Begins a conversation. @returns the replica that answered and now has it in memory */
+  async function begin(name: string): Promise<Replica> {
+    const address = await ask(opening(name));
+    const replica = replicas.find((each) => each.address === address);
+    if (replica === undefined) throw new Error(`${address} is no replica`);
+    return replica;
+  }
+
+  const names = (prefix: string) => Array.from({ length: 10 }, (_, index) => `${prefix} ${index}`);
+
+  describe("the second turns of interleaved conversations reach the replicas that had the first", () => {
+    const long = "x".repeat(100_000);
+    const asPython = (json: string) => {
+      const escape = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+      return json
+        .replaceAll(/[^\0-\x7f]/g, escape)
+        .replaceAll('":', '": ')
+        .replaceAll("},{", "}, {");
+    };
+    test.each<[string, (json: string) => string, (name: string) => object[], object[]]>([
+      ["JavaScript's JSON", (json) => json, opening, secondTurn("").slice(2)],
+      ["Python's JSON", asPython, (name) => opening(`${name} 你好`), secondTurn("").slice(2)],
+      ["no system prompt", (json) => json, (name) => opening(name).slice(1), secondTurn("").slice(2)],
+      ["100 kB", (json) => json, (name) => opening(name + long), secondTurn("").slice(2)],
+      [
+        "content before role",
+        (json) => json,
+        opening,
+        [
+          { content: 'Code: if (a) { b("},{") }, {', refusal: null, role: "assistant" },
+          { role: "user", content: "Go on." },
+        ],
+      ],
+      [
+        "tools",
+        (json) => json,
+        opening,
+        [
+          { role: "assistant", content: null, tool_calls: [{ id: "1", function: { name: "f", arguments: "{}" } }] },
+          { role: "tool", tool_call_id: "1", content: "42" },
+        ],
+      ],
+    ])("%s", async (style, serialise, first, added) => {
+      const send = (messages: object[]) => post(serialise(JSON.stringify({ model: "bitnet", messages })));
+      const conversations = names(style);
+      const homes: string[] = [];
+      for (const name of conversations) homes.push(await send(first(name)));
+      expect(new Set(homes).size).toBe(replicas.length);
+      const again: string[] = [];
+      // The other way round: taking turns would not hit.
+      for (const name of conversations.toReversed()) again.unshift(await send([...first(name), ...added]));
+      expect(again).toEqual(homes);
+    });
+
+    test("prompts without messages", async () => {
+      const prompt = (name: string) => `${name}${"x".repeat(1000)} Q: Are you there? A:`;
+      const complete = (text: string) => post(JSON.stringify({ prompt: text }), "/v1/completions");
+      const homes: string[] = [];
+      for (const name of names("prompt")) homes.push(await complete(prompt(name)));
+      expect(new Set(homes).size).toBe(replicas.length);
+      const again: string[] = [];
+      for (const name of names("prompt").toReversed())
+        again.unshift(await complete(`${prompt(name)} Yes. Q: And now? A:`));
+      expect(again).toEqual(homes);
+    });
+  });
+
+  test("conversations that begin alike do not follow each other", async () => {
+    const homes: string[] = [];
+    for (let count = 0; count < replicas.length; count++) homes.push(await ask(opening("hello")));
+    expect(new Set(homes).size).toBe(replicas.length);
+  });
+
+  test("a later turn follows the one before it, wherever that was answered", async () => {
+    const home = await begin("moved");
+    home.hold();
+    const other = ask([
+      ...opening("moved"),
+      { role: "assistant", content: "No." },
+      { role: "user", content: "Go on." },
+    ]);
+    await expect.poll(() => home.running).toBe(1);
+    const second = await ask(secondTurn("moved"));
+    home.release();
+    expect([second, await other]).not.toEqual([home.address, home.address]);
+    const third = [...secondTurn("moved"), { role: "assistant", content: "Well." }, { role: "user", content: "And?" }];
+    expect(await ask(third)).toBe(second);
+  });
+
+  test.each([
+    ["longer than the balancer holds", JSON.stringify({ messages: secondTurn("x".repeat(300_000)) })],
+    ["without a body", ""],
+    ["that is no JSON", '{"messages":[{"role":"user'],
+    ["with messages that are none", '{"messages":{"role":"assistant"}}'],
+    ["with nested arrays deeper than any", `{"messages":${"[".repeat(1000)}${"]".repeat(1000)}}`],
+  ])("a request %s is passed on all the same", async (_, body) => {
+    expect(replicas.map(({ address }) => address)).toContain(await post(body));
+  });
+
+  test("a busy replica is not waited for while another is free", async () => {
+    const home = await begin("impatient");
+    home.hold();
+    const first = ask(secondTurn("impatient"));
+    await expect.poll(() => home.running).toBe(1);
+    expect(await ask(secondTurn("impatient"))).not.toBe(home.address);
+    home.release();
+    expect(await first).toBe(home.address);
+  });
+
+  test("when none is free, all wait in one queue: the first who came gets the first free replica", async () => {
+    const conversations: [string, Replica][] = [];
+    for (const name of names("queue")) conversations.push([name, await begin(name)]);
+    for (const replica of replicas) replica.hold();
+    const busy = replicas.map(() => post("{}"));
+    await expect.poll(() => replicas.map(({ running }) => running)).toEqual([1, 1, 1]);
+
+    const order: string[] = [];
+    const waiting: Promise<unknown>[] = [];
+    for (const [name] of conversations) {
+      waiting.push(ask(secondTurn(name)).then(() => order.push(name)));
+      await expect.poll(() => metric("haproxy_backend_current_queue")).toEqual([waiting.length]);
+    }
+    // Only one ever becomes free, which two thirds of them were not at before.
+    const [free] = replicas;
+    free?.releaseOne();
+    for (let answered = 1; answered <= conversations.length; answered++) {
+      await expect.poll(() => free?.running).toBe(1);
+      free?.releaseOne();
+      await expect.poll(() => order).toHaveLength(answered);
+    }
+    await Promise.all(waiting);
+    expect(order).toEqual(conversations.map(([name]) => name));
+    for (const replica of replicas) replica.release();
+    await Promise.all(busy);
+    // None ever waited for one certain replica.
+    expect(await metric("haproxy_server_max_queue")).toEqual([0, 0, 0]);
+  });
+
+  test("many at once: no replica gets two requests at a time, and none waits for a certain one", async () => {
+    const talk = async (client: number) => {
+      const messages: object[] = opening(`crowd ${client}`);
+      for (let turn = 0; turn < 30; turn++) {
+        await ask(messages);
+        messages.push({ role: "assistant", content: "Yes." }, { role: "user", content: "Go on." });
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, (_, client) => talk(client)));
+    expect(replicas.map(({ mostAtOnce }) => mostAtOnce)).toEqual([1, 1, 1]);
+    expect(await metric("haproxy_server_max_queue")).toEqual([0, 0, 0]);
+  });
+
+  describe("if the replica that remembers", () => {
+    test("drains, another answers", async () => {
+      const home = await begin("draining");
+      home.agent = "drain";
+      await expect.poll(() => metric("haproxy_backend_active_servers")).toEqual([2]);
+      expect(await ask(secondTurn("draining"))).not.toBe(home.address);
+    });
+
+    test("is gone, another answers", async () => {
+      const home = await begin("gone");
+      await home.stop();
+      expect(await ask(secondTurn("gone"))).not.toBe(home.address);
+    });
+
+    test.each(["503", "nothing"] as const)("says %s, another answers", async (trouble) => {
+      const home = await begin(trouble);
+      home.trouble = trouble;
+      expect(await ask(secondTurn(trouble))).not.toBe(home.address);
+    });
+  });
+});
+
+describe("the real engine, twice", () => {
+  let folder: string;
+  let model: TestModel;
+  let stack: TestStack;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "bitnet-server-conversation-"));
+    model = await drawModel(folder);
+    stack = await TestStack.create({ ...model.settings, replicas: 2 });
+    await stack.up();
+  });
+
+  afterAll(async () => {
+    await stack.dispose();
+    await rm(folder, { recursive: true });
+  });
+
+  test("finds the first turn in its memory, answers rightly, and reads only what is new", async () => {
+    const openai = client((await stack.outputs()).url);
+    const turn = async (messages: Message[]) => {
+      const { choices, usage } = await openai.chat.completions.create({ model: "bitnet", messages, temperature: 0 });
+      return { answer: choices[0]?.message, read: usage?.prompt_tokens ?? 0, usage };
+    };
+    const digits = [3, 7];
+    const conversations = digits.map((digit): Message[] => [
+      system,
+      { role: "user", content: `Which digit is in this prompt: ${digit}?` },
+    ]);
+    const first = [];
+    for (const messages of conversations) first.push(await turn(messages));
+    // The other way round: taking turns would not hit.
+    for (const index of [1, 0]) {
+      const [before, messages = []] = [first[index], conversations[index]];
+      expect(before?.answer?.content).toBe(model.answer(digits[index] ?? 0));
+      if (before?.answer === undefined) throw new Error("no answer");
+      const { answer, usage } = await turn([...messages, before.answer, { role: "user", content: "Say it again." }]);
+      expect(answer?.content).toBe(model.answer(digits[index] ?? 0));
+      const known = before.read + (before.usage?.completion_tokens ?? 0);
+      expect(usage?.prompt_tokens_details?.cached_tokens).toBeGreaterThan(known * 0.9);
+    }
+  });
+});
+
+/** A server that plays llama-server with one slot, and its entrypoint's agent. It answers with its own address. */
+class Replica {
+  readonly address: string;
+  /** The most that it ever answered at once. */
+  mostAtOnce = 0;
+  #holds = false;
+  #running: ServerResponse[] = [];
+  /** What it says instead of an answer: 503, as while it loads its model, or nothing at all. */
+  trouble: "503" | "nothing" | undefined;
+  /** What its entrypoint says to HAProxy's agent-check. */
+  agent = "up ready";
+  readonly #api = createServer((request, response) => {
+    if (request.url === "/health") response.end();
+    else
+      void text(request).then(() => {
+        this.#take(response);
+      });
+  });
+  readonly #agentServer = createTcpServer((socket) => socket.on("error", () => undefined).end(`${this.agent}\n`));
+
+  constructor(address: string) {
+    this.address = address;
+  }
+
+  async start(): Promise<void> {
+    this.#api.listen(8080, this.address);
+    this.#agentServer.listen(8081, this.address);
+    await Promise.all([once(this.#api, "listening"), once(this.#agentServer, "listening")]);
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#api.listening) return;
+    const closed = [once(this.#api, "close"), once(this.#agentServer, "close")];
+    this.#api.close();
+    this.#agentServer.close();
+    this.#api.closeAllConnections();
+    await Promise.all(closed);
+  }
+
+  /** Whatever it was made to do, it is as new. */
+  async recover(): Promise<void> {
+    this.release();
+    this.trouble = undefined;
+    this.agent = "up ready";
+    if (!this.#api.listening) await this.start();
+  }
+
+  /** How many requests it is answering. */
+  get running(): number {
+    return this.#running.length;
+  }
+
+  /** From now on it does not end what it is asked, until it is released. */
+  hold(): void {
+    this.#holds = true;
+  }
+
+  release(): void {
+    this.#holds = false;
+    while (this.running > 0) this.releaseOne();
+  }
+
+  releaseOne(): void {
+    this.#running.shift()?.end(this.address);
+  }
+
+  #take(response: ServerResponse): void {
+    if (this.trouble === "nothing") response.destroy();
+    else if (this.trouble === "503") response.writeHead(503).end();
+    else {
+      this.#running.push(response);
+      this.mostAtOnce = Math.max(this.mostAtOnce, this.running);
+      if (!this.#holds)
+        setTimeout(() => {
+          this.releaseOne();
+        }, randomInt(3));
+    }
+  }
+}
