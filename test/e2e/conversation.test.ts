@@ -33,12 +33,12 @@ describe("the real HAProxy, and servers that play llama-server", () => {
   const network = `127.${randomInt(1, 255)}.${randomInt(255)}`;
   const replicas = [1, 2, 3].map((host) => new Replica(`${network}.${host}`));
   const balancer = `${network}.100`;
+  const image = "bitnet-load-balancer-test";
   let container = "";
 
   beforeAll(async () => {
     await Promise.all(replicas.map((replica) => replica.start()));
     const { baseImage } = await sources();
-    const image = "bitnet-load-balancer-test";
     const folder = join(checkout, "docker/load-balancer");
     await execa("docker", ["build", "--tag", image, "--build-arg", `BASE_IMAGE=${baseImage}`, folder]);
     const addresses = replicas.map(({ address }) => `${address}:8080`);
@@ -56,6 +56,7 @@ describe("the real HAProxy, and servers that play llama-server", () => {
 
   afterAll(async () => {
     await execa("docker", ["rm", "--force", container], { reject: false });
+    await execa("docker", ["rmi", image], { reject: false });
     await Promise.all(replicas.map((replica) => replica.stop()));
   });
 
