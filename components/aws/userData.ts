@@ -184,14 +184,16 @@ function server(options: ServerOptions): string {
 `;
 }
 
+/** The keys come by standard input: what is in a container's options can be inspected, and is written to the disk. */
 const balancer = `${header}HAPROXY_CONFIG=$(cat /etc/bitnet-server/haproxy.cfg)
 export HAPROXY_CONFIG
-exec docker run --name bitnet-balancer --rm --network ${network.name} --ip ${network.balancer} --stop-signal SIGUSR1 \\
-  --publish ${serverPort}:${serverPort} --publish 127.0.0.1:${statsPort}:${statsPort} \\
+# shellcheck disable=SC2016 # the container's shell expands it
+exec docker run --name bitnet-balancer --rm --interactive --network ${network.name} --ip ${network.balancer} \\
+  --publish ${serverPort}:${serverPort} --publish 127.0.0.1:${statsPort}:${statsPort} --stop-signal SIGUSR1 \\
   ${hardening} --tmpfs /run:rw,noexec,nosuid,nodev,size=1m,mode=1777 \\
-  --env HAPROXY_CONFIG --env-file /run/bitnet-server/keys \\
+  --env HAPROXY_CONFIG --entrypoint sh \\
   ${logTo("balancer")} \\
-  "$BALANCER_IMAGE"
+  "$BALANCER_IMAGE" -c 'while IFS= read -r key; do export "$key"; done; exec entrypoint.sh' </run/bitnet-server/keys
 `;
 
 const ready = `${header}# Tells the group that this instance can be used. Until then it gets no requests, and counts as launching.

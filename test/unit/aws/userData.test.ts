@@ -39,10 +39,11 @@ test("images are named by digest", () => {
   expect(file("/etc/bitnet-server/settings")).toMatch(/^BALANCER_IMAGE=\S+@sha256:1{64}$/m);
 });
 
-test("API keys are fetched at every start into memory, and are on no command line", () => {
+test("API keys are fetched at every start into memory, and are in no command line and no container's options", () => {
   expect(script("prepare")).toContain(">/run/bitnet-server/keys");
   expect(script("prepare")).toContain("umask 077");
-  expect(script("balancer")).toContain("--env-file /run/bitnet-server/keys");
+  expect(script("balancer")).toMatch(/ -c '.*' <\/run\/bitnet-server\/keys$/);
+  expect(script("balancer").match(/--env\S* \S+/g)).toEqual(["--env HAPROXY_CONFIG"]);
   expect(text).not.toMatch(/--env API_KEY|API_KEY_\d=/);
 });
 
