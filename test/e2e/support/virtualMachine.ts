@@ -16,8 +16,22 @@ export interface Machine {
   copyIn(local: string, remote: string): Promise<void>;
   /** Loads an image of this machine's Docker Engine into the virtual one's. */
   loadImage(name: string): Promise<void>;
+  /** Shuts the system down in order, starts it again with what it has on its disk, and waits for it. */
+  reboot(): Promise<void>;
   /** Switches it off; everything that it wrote is gone. */
   stop(): Promise<void>;
+}
+
+export interface MachineOptions {
+  memoryMiB?: number;
+  cpus?: number;
+  instanceId?: string;
+  /** cloud-init gets it unchanged, as from a cloud. */
+  userData?: string;
+  /** cloud-init's own form, for whatever else the machine needs: it is handed over beside the user data. */
+  cloudConfig?: Readonly<Record<string, unknown>>;
+  /** Its ports that are reached on this machine's loopback, by the number that they have there. */
+  ports?: Readonly<Record<number, number>>;
 }
 
 // Debian 13: its Docker Engine is 26.1, and its docker-compose is version 2, the `docker compose` plugin.
@@ -25,6 +39,8 @@ const suite = "trixie";
 const packages = [
   ...["linux-image-cloud-amd64", "systemd-sysv", "dbus", "cloud-init", "iproute2", "openssh-server"],
   ...["docker.io", "docker-cli", "docker-compose", "iptables", "ca-certificates", "curl"],
+  // What Amazon Linux has or installs.
+  ...["awscli", "amazon-ecr-credential-helper"],
 ];
 // cloud-init configures networkd, but leaves switching it on to the image.
 const networking = 'chroot "$1" systemctl enable systemd-networkd';
@@ -40,24 +56,19 @@ export function noVirtualMachineBecause(): string | undefined {
 }
 
 /** Boots a machine, and builds its disk first if no earlier run did: a minute to boot, two more to build. */
-export async function startMachine({ memoryMiB = 4096, cpus = 2 } = {}): Promise<Machine> {
+export async function startMachine(machineOptions: MachineOptions = {}): Promise<Machine> {
+  const { memoryMiB = 4096, cpus = 2, ports = {} } = machineOptions;
   const disk = await machineDisk();
   const folder = await mkdtemp(join(tmpdir(), "bitnet-server-machine-"));
   const key = join(folder, "key");
-  const seed = join(folder, "seed.img");
   const console = join(folder, "console.log");
   await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", key]);
-  const userData = {
-    disable_root: false,
-    users: [],
-    resize_rootfs: false,
-    ssh_authorized_keys: [await readFile(`${key}.pub`, "utf8")],
-  };
-  await writeFile(join(folder, "user-data"), `#cloud-config\n${JSON.stringify(userData)}\n`);
-  await writeFile(join(folder, "meta-data"), JSON.stringify({ "instance-id": "test", "local-hostname": "test" }));
-  await execa("cloud-localds", [seed, join(folder, "user-data"), join(folder, "meta-data")]);
+  const seed = await makeSeed(folder, await readFile(`${key}.pub`, "utf8"), machineOptions);
 
   const port = await freePort();
+  const forwards = Object.entries({ ...ports, [port]: 22 }).map(
+    ([here, there]) => `hostfwd=tcp:127.0.0.1:${here}-:${there}`,
+  );
   const qemu = execa(
     "qemu-system-x86_64",
     [
@@ -67,14 +78,14 @@ export async function startMachine({ memoryMiB = 4096, cpus = 2 } = {}): Promise
       ...["-append", "root=/dev/vda rw console=ttyS0 ds=nocloud"],
       ...["-drive", `file=${join(disk, "root.ext4")},format=raw,if=virtio,snapshot=on`],
       ...["-drive", `file=${seed},format=raw,if=virtio,read-only=on`],
-      ...["-netdev", `user,id=net,hostfwd=tcp:127.0.0.1:${port}-:22`, "-device", "virtio-net-pci,netdev=net"],
+      ...["-netdev", `user,id=net,${forwards.join()}`, "-device", "virtio-net-pci,netdev=net"],
       ...["-display", "none", "-monitor", "none", "-serial", `file:${console}`],
     ],
     { reject: false, cleanup: true },
   );
 
   const options = ["-i", key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"];
-  options.push("-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10");
+  options.push("-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=15");
   const ssh = ["ssh", ...options, "-p", String(port), "root@127.0.0.1"] as const;
   const [program, ...sshArguments] = ssh;
 
@@ -89,6 +100,13 @@ export async function startMachine({ memoryMiB = 4096, cpus = 2 } = {}): Promise
     async loadImage(name) {
       await execa("docker", ["save", name], { buffer: false }).pipe(program, [...sshArguments, "docker load --quiet"]);
     },
+    async reboot() {
+      const before = await bootOf(machine);
+      await machine.exec("systemctl reboot");
+      while ([before, ""].includes(await bootOf(machine))) await sleep(500);
+      const failed = await ready(machine);
+      if (failed !== undefined) throw new Error(`the virtual machine did not come back: ${failed}`);
+    },
     async stop() {
       qemu.kill("SIGKILL");
       await qemu;
@@ -102,6 +120,26 @@ export async function startMachine({ memoryMiB = 4096, cpus = 2 } = {}): Promise
   const last = (await readFile(console, "utf8")).slice(-2000);
   await machine.stop();
   throw new Error(`the virtual machine did not start: ${failed}\nIts console ends:\n${last}`);
+}
+
+/** The disk that cloud-init reads. @returns its path */
+async function makeSeed(folder: string, publicKey: string, options: MachineOptions): Promise<string> {
+  const { instanceId = "test", userData = "", cloudConfig = {} } = options;
+  const own = { disable_root: false, users: [], resize_rootfs: false, ssh_authorized_keys: [publicKey] };
+  const files = {
+    "user-data": userData,
+    "meta-data": JSON.stringify({ "instance-id": instanceId, "local-hostname": "test" }),
+    "vendor-data": `#cloud-config\n${JSON.stringify({ ...own, ...cloudConfig })}\n`,
+  };
+  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
+  const seed = join(folder, "seed.img");
+  await execa("cloud-localds", ["--vendor-data=vendor-data", seed, "user-data", "meta-data"], { cwd: folder });
+  return seed;
+}
+
+/** What tells one boot from the next; empty while the machine does not answer. */
+async function bootOf(machine: Machine): Promise<string> {
+  return (await machine.exec("cat /proc/sys/kernel/random/boot_id")).stdout;
 }
 
 /** Waits until Docker answers in the machine; otherwise what is wrong. */
