@@ -4,6 +4,8 @@ import type { Server } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
+import type { Answer } from "../../support/awsQuery.ts";
+import { queryError, queryResponse } from "../../support/awsQuery.ts";
 
 /** Auto Scaling, Elastic Load Balancing and EC2, as far as the script asks them, in their own protocol. */
 interface Aws {
@@ -63,12 +65,11 @@ async function run(cloud: Aws) {
       const action = parameters.get("Action") ?? "";
       cloud.asked.push({ action, parameters });
       if (cloud.throttled-- > 0) {
-        const error =
-          "<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>";
-        response.writeHead(400, { "content-type": "text/xml" }).end(error);
+        response.writeHead(400, { "content-type": "text/xml" }).end(queryError("Throttling", "Rate exceeded"));
         return;
       }
-      response.writeHead(200, { "content-type": "text/xml" }).end(answer(cloud, action));
+      const text = queryResponse(parameters, answer(cloud, action));
+      response.writeHead(200, { "content-type": "text/xml" }).end(text);
     })();
   }).listen(0, "127.0.0.1");
   servers.push(server);
@@ -85,55 +86,48 @@ async function run(cloud: Aws) {
   });
 }
 
-function answer(cloud: Aws, action: string): string {
-  const result = (content: string) =>
-    `<${action}Response><${action}Result>${content}</${action}Result></${action}Response>`;
-  const list = (name: string, members: string[]) =>
-    `<${name}>${members.map((m) => `<member>${m}</member>`).join("")}</${name}>`;
+function answer(cloud: Aws, action: string): Answer {
   switch (action) {
     case "DescribeInstanceRefreshes":
-      return result(list("InstanceRefreshes", refreshOf(cloud)));
+      return { InstanceRefreshes: refreshOf(cloud) };
     case "DescribeAutoScalingGroups": {
-      const template = `<LaunchTemplateId>lt-0123</LaunchTemplateId><LaunchTemplateName>fleet</LaunchTemplateName><Version>${cloud.version}</Version>`;
-      const overrides = list(
-        "Overrides",
-        cloud.types.map((type) => `<InstanceType>${type}</InstanceType>`),
-      );
-      const distribution =
-        "<InstancesDistribution><OnDemandBaseCapacity>1</OnDemandBaseCapacity></InstancesDistribution>";
-      const policy = `<LaunchTemplate><LaunchTemplateSpecification>${template}</LaunchTemplateSpecification>${overrides}</LaunchTemplate>${distribution}`;
-      const instances = Object.entries(cloud.instances).map(
-        ([id, version]) =>
-          `<InstanceId>${id}</InstanceId><LifecycleState>InService</LifecycleState><LaunchTemplate><Version>${version}</Version></LaunchTemplate>`,
-      );
-      const group = `<AutoScalingGroupName>bitnet-prod</AutoScalingGroupName><MixedInstancesPolicy>${policy}</MixedInstancesPolicy>${list("Instances", instances)}`;
-      return result(list("AutoScalingGroups", [group]));
+      const LaunchTemplate = {
+        LaunchTemplateSpecification: {
+          LaunchTemplateId: "lt-0123",
+          LaunchTemplateName: "fleet",
+          Version: cloud.version,
+        },
+        Overrides: cloud.types.map((InstanceType) => ({ InstanceType })),
+      };
+      const InstancesDistribution = { OnDemandBaseCapacity: 1 };
+      const Instances = Object.entries(cloud.instances).map(([InstanceId, Version]) => ({
+        InstanceId,
+        LifecycleState: "InService",
+        LaunchTemplate: { Version },
+      }));
+      const MixedInstancesPolicy = { LaunchTemplate, InstancesDistribution };
+      return { AutoScalingGroups: [{ AutoScalingGroupName: "bitnet-prod", MixedInstancesPolicy, Instances }] };
     }
     case "StartInstanceRefresh":
       cloud.running = true;
-      return result("<InstanceRefreshId>refresh-1</InstanceRefreshId>");
-    case "DescribeTargetHealth":
-      return result(
-        list(
-          "TargetHealthDescriptions",
-          cloud.healthy.map(
-            (id) => `<Target><Id>${id}</Id></Target><TargetHealth><State>healthy</State></TargetHealth>`,
-          ),
-        ),
-      );
+      return { InstanceRefreshId: "refresh-1" };
+    case "DescribeTargetHealth": {
+      const healthy = cloud.healthy.map((Id) => ({ Target: { Id }, TargetHealth: { State: "healthy" } }));
+      return { TargetHealthDescriptions: healthy };
+    }
     case "GetConsoleOutput":
-      return `<GetConsoleOutputResponse><output>${Buffer.from(cloud.console).toString("base64")}</output></GetConsoleOutputResponse>`;
+      return { output: Buffer.from(cloud.console).toString("base64") };
     default:
       throw new Error(`the script asked for ${action}`);
   }
 }
 
-function refreshOf(cloud: Aws): string[] {
+function refreshOf(cloud: Aws): Answer[] {
   if (!cloud.running) return [];
-  const state = cloud.states.length > 1 ? (cloud.states.shift() ?? "") : (cloud.states[0] ?? "");
-  if (state === "Successful") Object.assign(cloud, { version: "8", types: request.instanceTypes });
-  const reason = state.startsWith("Rollback") ? "<StatusReason>instances failed to launch</StatusReason>" : "";
-  return [`<InstanceRefreshId>refresh-1</InstanceRefreshId><Status>${state}</Status>${reason}`];
+  const Status = cloud.states.length > 1 ? (cloud.states.shift() ?? "") : (cloud.states[0] ?? "");
+  if (Status === "Successful") Object.assign(cloud, { version: "8", types: request.instanceTypes });
+  const reason = Status.startsWith("Rollback") ? { StatusReason: "instances failed to launch" } : {};
+  return [{ InstanceRefreshId: "refresh-1", Status, ...reason }];
 }
 
 function started({ asked }: Aws): URLSearchParams[] {
