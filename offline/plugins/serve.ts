@@ -64,10 +64,13 @@ export interface Resource {
   delete?(id: string, state: Properties, context: Context): Promise<void>;
 }
 
-/** A provider plugin: its resources by type token. */
+/** A provider plugin. */
 export interface Provider {
   readonly version: string;
-  readonly resources: Readonly<Record<string, Resource>>;
+  /** By type token: its resources, or what finds them. */
+  readonly resources: Readonly<Record<string, Resource>> | ((type: string) => Resource | undefined);
+  /** Answers one of the provider's functions, by its token. */
+  readonly invoke?: (token: string, args: Properties) => Promise<Properties>;
   /** Receives the provider's configuration (without the package's prefix) before anything else is called. */
   readonly configure?: (config: Readonly<Record<string, string>>) => void;
 }
@@ -117,7 +120,8 @@ function engineLog(args: readonly string[]): Log {
 function handlers(provider: Provider, log: Log): grpc.UntypedServiceImplementation {
   const resource = (urn: string): Resource => {
     const type = typeOf(urn);
-    const found = provider.resources[type];
+    const { resources } = provider;
+    const found = typeof resources === "function" ? resources(type) : resources[type];
     if (!found) throw new Error(`${type} is not among the resources that this stand-in plugin knows`);
     return found;
   };
@@ -148,6 +152,13 @@ function handlers(provider: Provider, log: Log): grpc.UntypedServiceImplementati
     getPluginInfo: unary(() => new plugin.PluginInfo().setVersion(provider.version)),
 
     cancel: unary(() => new empty.Empty()),
+
+    invoke: unary(async (request: messages.InvokeRequest) => {
+      const token = request.getTok();
+      if (!provider.invoke) throw new Error(`${token} is not among the functions that this stand-in plugin knows`);
+      const answer = await provider.invoke(token, plain(request.getArgs()));
+      return new messages.InvokeResponse().setReturn(toStruct(answer, []));
+    }),
 
     check: unary(async (request: messages.CheckRequest) => {
       const urn = request.getUrn();
