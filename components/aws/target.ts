@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { BitnetImage } from "../image/bitnetImage.ts";
 import { cpuTargetOf, platformOf } from "../image/cpuTarget.ts";
+import { cleanUpImages } from "../image/imageCleanup.ts";
 import type { Model } from "../model/model.ts";
 import { EcrRegistry } from "../registry/ecrRegistry.ts";
 import type { Settings } from "../settings.ts";
@@ -41,20 +42,25 @@ export async function awsTarget(settings: Settings, model: Model): Promise<AwsOu
   const platform = platformOf(architecture);
   const tags = { "bitnet-server:stack": pulumi.getStack(), "bitnet-server:project": pulumi.getProject() };
   const registry = new EcrRegistry("registry", { repositoryName: stackName(pulumi.getStack(), 256), tags });
+  const imageCleanup = cleanUpImages("images");
   const bitnet = new BitnetImage("bitnet", {
     ...settings,
     cpuTarget: settings.cpuTarget === "native" ? cpuTargetOf(type, architecture).name : settings.cpuTarget,
     registry,
     model: model.source,
     platform,
-    dependsOn: [],
+    dependsOn: [imageCleanup],
   });
   const fleet = new Ec2Fleet("fleet", {
     ...settings,
     account,
     registry,
     serverImage: bitnet.digest,
-    balancerImage: balancerImage("balancer", { registry, platform, baseImage: settings.baseImage }, {}),
+    balancerImage: balancerImage(
+      "balancer",
+      { registry, platform, baseImage: settings.baseImage },
+      { dependsOn: [imageCleanup] },
+    ),
     server: { ...settings, modelAlias: model.alias, contextSize: model.contextSize },
     modelBytes: model.facts.fileSize,
     tags,

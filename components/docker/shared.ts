@@ -21,7 +21,7 @@ export interface SmallImage {
   /** The folder of docker/ that it is built from. */
   folder: "registry" | "load-balancer";
   baseImage: string;
-  /** See imageCleanup.ts. */
+  /** See components/image/imageCleanup.ts. */
   imageCleanup: pulumi.Resource;
   parent: pulumi.Resource;
 }

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { BitnetImage } from "../image/bitnetImage.ts";
+import { cleanUpImages } from "../image/imageCleanup.ts";
 import { dockerPlatform } from "../image/platform.ts";
 import type { Model } from "../model/model.ts";
 import { ExternalRegistry } from "../registry/externalRegistry.ts";
@@ -10,7 +11,6 @@ import type { Settings } from "../settings.ts";
 import { isLoopback } from "../settings.ts";
 import { SmokeTest } from "../smokeTest/smokeTest.ts";
 import { DockerFleet } from "./dockerFleet.ts";
-import { cleanUpImages } from "./imageCleanup.ts";
 import { inspectMachine, requireMachine } from "./machine.ts";
 
 /** What a stack on this machine's Docker Engine tells. */
