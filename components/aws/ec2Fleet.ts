@@ -63,6 +63,8 @@ export class Ec2Fleet extends pulumi.ComponentResource {
   readonly dashboardUrl: pulumi.Output<string>;
   readonly groupName: pulumi.Output<string>;
   readonly loadBalancerId: pulumi.Output<string>;
+  /** The number of the launch template's version that the instances are started from. */
+  readonly version: pulumi.Output<string>;
   /** What has to be waited for before the fleet is what the update says. */
   readonly rollout: pulumi.Resource;
 
@@ -82,6 +84,7 @@ export class Ec2Fleet extends pulumi.ComponentResource {
     this.dashboardUrl = monitoring.dashboardUrl;
     this.groupName = group.groupName;
     this.loadBalancerId = balancer.loadBalancerId;
+    this.version = template.version;
     this.rollout = group.rollout;
     this.registerOutputs({ address: this.address, groupName: this.groupName });
   }

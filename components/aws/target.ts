@@ -75,6 +75,7 @@ export async function awsTarget(settings: Settings, model: Model): Promise<AwsOu
       modelAlias: model.alias,
       image: bitnet.digest,
       replicaIds: undefined,
+      version: fleet.version,
       loadBalancerId: fleet.loadBalancerId,
       prompt: settings.smokePrompt,
       answer: settings.smokeAnswer,

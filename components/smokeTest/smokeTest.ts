@@ -14,6 +14,8 @@ export interface SmokeTestArgs {
    * one answer is enough then.
    */
   replicaIds: pulumi.Input<string[]> | undefined;
+  /** What such replicas are started from: another version has to be asked as well. Undefined: the ids tell. */
+  version?: pulumi.Input<string>;
   /** Another load balancer has to be asked as well. */
   loadBalancerId: pulumi.Input<string>;
   prompt: string;
