@@ -1,0 +1,95 @@
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { delimiter, join } from "node:path";
+import type { Properties } from "../../../../offline/plugins/values.ts";
+import { queryError, queryResponse } from "../../../support/awsQuery.ts";
+import { region } from "../../../program/aws.ts";
+import { Account } from "./account.ts";
+import { answer } from "./query.ts";
+
+/** What the stand-in for Pulumi's plugin asks: ../plugin/main.ts. */
+export type Request =
+  | { action: "create"; type: string; name: string; inputs: Properties }
+  | { action: "update"; id: string; inputs: Properties }
+  | { action: "delete"; id: string }
+  | { action: "invoke"; token: string; args: Properties };
+
+export interface Made {
+  id: string;
+  outputs: Properties;
+}
+
+/** An account, and how it is reached. */
+export interface Cloud {
+  account: Account;
+  /** With these in the environment Pulumi's aws plugin is the stand-in, and the AWS SDK asks this account. */
+  environment: Readonly<Record<string, string>>;
+  /** Removes all of it, whatever the test has left. */
+  stop(): Promise<void>;
+}
+
+export async function startCloud(): Promise<Cloud> {
+  const account = new Account();
+  const server = createServer((incoming, response) => {
+    void (async () => {
+      const body = await bodyOf(incoming);
+      const pulumi = incoming.url === "/pulumi";
+      try {
+        const text = pulumi
+          ? JSON.stringify(await serve(account, JSON.parse(body) as Request))
+          : await query(account, body);
+        response.writeHead(200, { "content-type": pulumi ? "application/json" : "text/xml" }).end(text);
+      } catch (error) {
+        const { message } = error as Error;
+        response.writeHead(400).end(pulumi ? message : queryError("ValidationError", message));
+      }
+    })();
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  // A connection that is closed for idleness just as a request comes in on it would be a failed request.
+  server.keepAliveTimeout = 0;
+  return {
+    account,
+    environment: {
+      PATH: [join(import.meta.dirname, "..", "plugin"), process.env.PATH].join(delimiter),
+      AWS_ENDPOINT_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      AWS_REGION: region,
+      AWS_ACCESS_KEY_ID: "test",
+      AWS_SECRET_ACCESS_KEY: "test",
+      REFRESH_INTERVAL: "0.2",
+    },
+    async stop() {
+      await account.close();
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+async function bodyOf(incoming: IncomingMessage): Promise<string> {
+  let body = "";
+  for await (const chunk of incoming as AsyncIterable<Buffer>) body += chunk.toString();
+  return body;
+}
+
+async function serve(account: Account, request: Request): Promise<Made> {
+  switch (request.action) {
+    case "create":
+      return account.create(request.type, request.name, request.inputs);
+    case "update":
+      return account.update(request.id, request.inputs);
+    case "delete":
+      await account.delete(request.id);
+      return { id: request.id, outputs: {} };
+    case "invoke":
+      return { id: "", outputs: account.invoke(request.token, request.args) };
+  }
+}
+
+async function query(account: Account, body: string): Promise<string> {
+  const parameters = new URLSearchParams(body);
+  return queryResponse(parameters, await answer(account, parameters));
+}
