@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { OutputMap } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
+import type { BenchOptions } from "../bench/workshop.ts";
 import { duration } from "./duration.ts";
 import { describeChanges } from "./engineEvents.ts";
 import { stateVariables } from "./failure.ts";
@@ -87,6 +88,11 @@ export async function destroy(invocation: Invocation): Promise<string> {
   return `stack ${session.stack} is destroyed: ${removed}, ${duration(Date.now() - began)}; ${nothing}`;
 }
 
+/** How to measure, and the folder that the results go to. */
+export interface BenchSettings extends BenchOptions {
+  readonly results: string;
+}
+
 /** How the outputs are to be printed. */
 export interface OutputsOptions {
   /** One output alone, without its name. */
@@ -130,6 +136,21 @@ export async function test(invocation: Invocation, args: readonly string[]): Pro
     cancelSignal: invocation.signal,
   });
   return exitCode ?? 1;
+}
+
+/**
+ * Measures; what that needs is made ready first, as for `up`.
+ * @param parts by name; none: all of them
+ * @throws UserError if there is no part of a name
+ */
+export async function bench(invocation: Invocation, parts: readonly string[], options: BenchSettings): Promise<string> {
+  const { runBench, toParts } = await import("../bench/run.ts");
+  const names = toParts(parts);
+  await openSession(invocation.stack, "build", invocation.progress);
+  const { results, ...rest } = options;
+  const table = await runBench(names, rest, results, invocation);
+  invocation.progress.stop();
+  return `${table}\n\n${join(results, "results.json")} has all of it; \`npm run docs\` shows it in docs/performance.md`;
 }
 
 /**

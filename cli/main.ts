@@ -1,11 +1,16 @@
 // `npm run up` and its siblings: makes this machine ready, then has Pulumi's engine run ../index.ts.
-import { Command } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { ExecaError } from "execa";
 import { UserError } from "../components/errors.ts";
-import type { Invocation } from "./commands.ts";
-import { destroy, outputs, preview, pulumi, refresh, test, up } from "./commands.ts";
+import type { BenchSettings, Invocation } from "./commands.ts";
+import { bench, destroy, outputs, preview, pulumi, refresh, test, up } from "./commands.ts";
 import { OperationFailed } from "./operation.ts";
 import { Progress } from "./progress.ts";
+
+type BenchCommandOptions = Omit<BenchSettings, "size" | "compileOthers"> & {
+  model: BenchSettings["size"];
+  compileOthers?: boolean;
+};
 
 interface Options {
   stack?: string;
@@ -49,6 +54,20 @@ cli
   });
 
 cli
+  .command("bench [parts...]")
+  .description("measure: tokens, answers, users, start, build, growth, or those that are named; docs/performance.md")
+  .addOption(new Option("--model <size>", "the generated model").choices(["2b", "tiny"]).default("2b"))
+  .option("--bitnet-source <location>", "bitnet.cpp's source, a git URL or a tarball")
+  .option("--bitnet-ref <ref>", "its commit, tag or branch; default: docker/Dockerfile's")
+  .option("--compile-others", "compile mainline llama.cpp, and bitnet.cpp by hand, to compare with: 20 minutes, once")
+  .option("--starts <number>", "fresh starts of the part answers", positive, 50)
+  .option("--repetitions <number>", "how often each thing is measured", positive, 5)
+  .option("--results <folder>", "where results.json and chart.svg are written", "bench/results")
+  .action(async (parts: string[], { model, compileOthers = false, ...options }: BenchCommandOptions) => {
+    console.log(await bench(invocation({}), parts, { ...options, size: model, compileOthers }));
+  });
+
+cli
   .command("pulumi [args...]")
   .description("Pulumi's own CLI, on the same state: pulumi config set --secret apiKey --stack dev")
   .helpOption(false)
@@ -82,4 +101,9 @@ function command(name: string, description: string, run: (invocation: Invocation
 
 function invocation({ stack, verbose = false }: Options): Invocation {
   return { ...(stack === undefined ? {} : { stack }), verbose, progress, signal: cancelled.signal };
+}
+
+function positive(text: string): number {
+  if (!/^[1-9]\d{0,4}$/.test(text)) throw new InvalidArgumentError("It should be a whole number of at least 1.");
+  return Number(text);
 }

@@ -1,0 +1,104 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
+import type { Core } from "../../components/docker/cpus.ts";
+import { shareCores } from "../../components/docker/cpus.ts";
+import { haproxyConfiguration } from "../../components/serving/haproxy.ts";
+import { freePort } from "../../test/e2e/support/net.ts";
+import type { Workshop } from "../workshop.ts";
+import type { Server } from "./server.ts";
+import { startServers } from "./server.ts";
+
+export interface FleetOptions {
+  image: string;
+  cores: readonly Core[];
+  replicas: number;
+  /** Requests that a replica answers at once. */
+  slots: number;
+  /** HAProxy configurations by name, made of the real one; each gets a balancer of its own. */
+  balancers: Readonly<Record<string, (configuration: string) => string>>;
+}
+
+/** Replicas with load balancers in front, all of them on the same replicas. */
+export interface Fleet extends AsyncDisposable {
+  /** http://127.0.0.1:<port> of the load balancers, by name. */
+  balancers: Readonly<Record<string, string>>;
+  replicas: readonly Server[];
+}
+
+/** The product's own configuration, untouched. */
+export const real = (configuration: string): string => configuration;
+
+/** Round robin that knows nothing of slots: what a load balancer does that nobody has configured. */
+export function roundRobin(configuration: string): string {
+  return withoutRouting(configuration)
+    .replace(/^ {2}balance .*$/m, "  balance roundrobin")
+    .replace(/^( {2}default-server.*?) maxconn \d+/m, "$1");
+}
+
+/** The real configuration, but that a conversation goes to whichever replica has the fewest requests. */
+export function withoutRouting(configuration: string): string {
+  const [before = "", backend = ""] = configuration.split(/^(?=backend replicas$)/m);
+  const lines = backend
+    .split("\n")
+    .filter((line) => !/^ {2}(use-server|stick|stick-table|hash-\S+|http-request) /.test(line));
+  return before + lines.join("\n").replace(/^ {2}balance .*$/m, "  balance leastconn");
+}
+
+export async function startFleet(workshop: Workshop, options: FleetOptions): Promise<Fleet> {
+  const { image, cores, replicas: count, slots } = options;
+  const network = `bench-${randomUUID()}`;
+  const containers: string[] = [];
+  await execa("docker", ["network", "create", network]);
+  let replicas: Server[] = [];
+  const dispose = async () => {
+    await execa("docker", ["rm", "--force", ...containers, ...replicas.map(({ name }) => name)], { reject: false });
+    await execa("docker", ["network", "rm", network], { reject: false });
+  };
+  try {
+    replicas = await startServers(
+      workshop,
+      shareCores(cores, count).map((share) => ({
+        image,
+        cores: share,
+        flags: [`--network=${network}`],
+        environment: { PARALLEL: String(slots) },
+      })),
+    );
+    const addresses = replicas.map(({ name }) => `${name}:8080`);
+    const configuration = haproxyConfiguration({ parallel: slots, replicas: { addresses }, apiKeys: 0 });
+    const balancerImage = await workshop.dockerBuild("bench-load-balancer", "docker/load-balancer/Dockerfile");
+    const balancers: Record<string, string> = {};
+    for (const [name, change] of Object.entries(options.balancers)) {
+      const [port, statsPort] = [await freePort(), await freePort()];
+      const container = `${network}-${name}`;
+      containers.push(container);
+      await execa("docker", [
+        ...["run", "--detach", "--name", container, `--label=${workshop.label}`, `--network=${network}`],
+        ...[`--publish=127.0.0.1:${port}:8080`, `--publish=127.0.0.1:${statsPort}:8404`],
+        ...["--env", `HAPROXY_CONFIG=${change(configuration)}`, balancerImage],
+      ]);
+      balancers[name] = `http://127.0.0.1:${port}`;
+      await allUp(container, statsPort, count);
+    }
+    return { balancers, replicas, [Symbol.asyncDispose]: dispose };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+/** Waits until a balancer has found all replicas. */
+async function allUp(container: string, statsPort: number, replicas: number): Promise<void> {
+  const metric = `haproxy_backend_active_servers{proxy="replicas"} ${replicas}`;
+  for (let tries = 0; tries < 100; tries++) {
+    const metrics = await fetch(`http://127.0.0.1:${statsPort}/metrics`).then(
+      (response) => response.text(),
+      () => "",
+    );
+    if (metrics.includes(metric)) return;
+    await sleep(200);
+  }
+  const { all } = await execa("docker", ["logs", "--tail", "5", container], { all: true });
+  throw new Error(`a load balancer does not find its ${replicas} replicas: ${all}`);
+}

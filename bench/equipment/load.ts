@@ -1,0 +1,88 @@
+import type OpenAI from "openai";
+import { client } from "../../test/e2e/support/chat.ts";
+import { quantile, seededRandom } from "../statistics.ts";
+
+/** What one streamed answer took, in ms. */
+export interface Sample {
+  /** From the request to the first token. */
+  firstToken: number;
+  /** Between tokens, on average; undefined if there was only one. */
+  eachToken: number | undefined;
+  /** From the request to the last token. */
+  total: number;
+}
+
+export interface Request {
+  messages: OpenAI.ChatCompletionMessageParam[];
+  answerTokens: number;
+}
+
+/** Asks, and takes the time; `text` is the answer. */
+export async function ask(openai: OpenAI, { messages, answerTokens }: Request): Promise<Sample & { text: string }> {
+  const began = performance.now();
+  const times: number[] = [];
+  let text = "";
+  // The older name, which every llama-server knows; the newer one it ignores.
+  const limit = { max_tokens: answerTokens };
+  const stream = await openai.chat.completions.create({
+    model: "bitnet",
+    messages,
+    temperature: 0,
+    ...limit,
+    stream: true,
+  });
+  for await (const { choices } of stream) {
+    const piece = choices[0]?.delta.content ?? "";
+    if (piece !== "") times.push(performance.now() - began);
+    text += piece;
+  }
+  const [firstToken, total] = [times.at(0), times.at(-1)];
+  if (firstToken === undefined || total === undefined) throw new Error("an answer without a token");
+  const eachToken = times.length > 1 ? (total - firstToken) / (times.length - 1) : undefined;
+  return { text, firstToken, eachToken, total };
+}
+
+/** A user's message of so many tokens: letters without meaning, of which the generated models take each as a token. */
+export function letters(tokens: number, random: () => number): string {
+  return Array.from({ length: tokens }, () => String.fromCharCode(97 + Math.floor(random() * 26))).join("");
+}
+
+/** What users ask in turns: a short question, 32 tokens, and one about a text, 512 tokens; 32 tokens of answer each. */
+export function mixed(seed: number): () => Request {
+  const random = seededRandom(seed);
+  let turn = seed;
+  return () => ({
+    messages: [{ role: "user", content: letters(turn++ % 2 === 0 ? 32 : 512, random) }],
+    answerTokens: 32,
+  });
+}
+
+/** What so many users at once got to see. Times in ms. */
+export interface LoadResult {
+  requestsPerSecond: number;
+  firstToken: { p50: number; p95: number };
+  eachToken: { p50: number; p95: number };
+}
+
+/** Clients that ask without a pause, each so many times. */
+export async function runClients(url: string, clients: number, requestsEach: number): Promise<LoadResult> {
+  const openai = client(`${url}/v1`);
+  const began = performance.now();
+  const samples = await Promise.all(
+    Array.from({ length: clients }, async (_, index) => {
+      const next = mixed(index);
+      const own: Sample[] = [];
+      for (let turn = 0; turn < requestsEach; turn++) own.push(await ask(openai, next()));
+      return own;
+    }),
+  );
+  const seconds = (performance.now() - began) / 1000;
+  const all = samples.flat();
+  const each = all.flatMap(({ eachToken }) => eachToken ?? []);
+  const first = all.map(({ firstToken }) => firstToken);
+  return {
+    requestsPerSecond: all.length / seconds,
+    firstToken: { p50: quantile(first, 0.5), p95: quantile(first, 0.95) },
+    eachToken: { p50: quantile(each, 0.5), p95: quantile(each, 0.95) },
+  };
+}

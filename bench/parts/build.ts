@@ -1,0 +1,132 @@
+import { execa } from "execa";
+import { appendFile } from "node:fs/promises";
+import { join } from "node:path";
+import { checkout } from "../../cli/paths.ts";
+import { writeSyntheticModel } from "../../offline/syntheticModel.ts";
+import { buildImage } from "../../test/e2e/image/build.ts";
+import { TestStack } from "../../test/e2e/support/testStack.ts";
+import type { Figure } from "../figures.ts";
+import { median } from "../statistics.ts";
+import type { Workshop } from "../workshop.ts";
+
+/** What a change costs, and how long the commands take that change nothing. */
+export async function* build(workshop: Workshop): AsyncGenerator<Figure> {
+  yield* changes(workshop);
+  yield* commands(workshop);
+  const began = performance.now();
+  await workshop.progress.run("npm run test:fast", () => execa("npm", ["run", "-s", "test:fast"], { cwd: checkout }));
+  yield { what: "npm run test:fast", value: (performance.now() - began) / 1000, unit: "s", goal: { atMost: 30 } };
+}
+
+async function* changes(workshop: Workshop): AsyncGenerator<Figure> {
+  const before = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size: "tiny" });
+
+  const otherModel = join(workshop.folder, "other.gguf");
+  await writeSyntheticModel(otherModel, { seed: Date.now() % 2 ** 31 });
+  const tag = "bench-changed";
+  const compiled = await changed(workshop, { tag, files: { model: otherModel } });
+  yield {
+    what: "steps that compile, after a change of model",
+    value: stepsRun(compiled, "/build/build-engine.sh"),
+    unit: "steps",
+    goal: { atMost: 0 },
+  };
+
+  const { path } = await workshop.model("tiny");
+  // Up to where the model is there and checked: what comes after it is compiling.
+  const checked = (context: string) => appendFile(join(context, "Dockerfile"), "\nFROM checked-model\n");
+  const fetched = await changed(workshop, {
+    tag,
+    files: { model: path },
+    args: { ENGINE: "bitnet.cpp" },
+    change: checked,
+  });
+  yield {
+    what: "steps that download a model, after a change of engine",
+    value: stepsRun(fetched, "/build/fetch-model.sh"),
+    unit: "steps",
+    goal: { atMost: 0 },
+  };
+
+  await changed(workshop, {
+    tag,
+    files: { model: path },
+    change: (context) => appendFile(join(context, "runtime", "entrypoint.sh"), `# ${Date.now()}\n`),
+  });
+  yield {
+    what: "new layers, after a change of the entrypoint",
+    value: (await newBytes(before, tag)) / 1e6,
+    unit: "MB",
+    goal: { atMost: 1 },
+    note: "uncompressed; what is pushed is smaller",
+  };
+}
+
+/** Builds an image once more, and gives what the build said. */
+async function changed(workshop: Workshop, options: Parameters<typeof buildImage>[0]): Promise<string> {
+  const { tag = "" } = options;
+  let output = "";
+  const args = { ENGINE: "ik_llama.cpp", OPTIMIZE: "true", ...options.args };
+  await workshop.image(`${tag}:${Date.now()}`, async () => {
+    const built = await buildImage({ ...options, args });
+    output = built.output;
+    if (!built.succeeded) throw new Error(output);
+  });
+  return output;
+}
+
+/**
+ * Steps of a build's plain output whose instruction runs this program, and that did not come from the cache.
+ * @throws Error if there is no such step at all: the output is not read rightly, or the Dockerfile has changed
+ */
+export function stepsRun(output: string, program: string): number {
+  const steps = [...output.matchAll(/^(#\d+) \[.*?\] RUN .*$/gm)].filter(([line]) => line.includes(program));
+  if (steps.length === 0) throw new Error(`no step of the build runs ${program}`);
+  const numbers = new Set(steps.map(([, step]) => step));
+  return [...numbers].filter((step) => !new RegExp(`^${step} CACHED$`, "m").test(output)).length;
+}
+
+/** The size of the layers that `after` has and `before` has not. */
+async function newBytes(before: string, after: string): Promise<number> {
+  const [old, now] = [await layers(before), await layers(after)];
+  return now.filter(({ id }) => !old.some((layer) => layer.id === id)).reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** An image's layers: those of its history that are not just a setting. */
+async function layers(image: string): Promise<{ id: string; bytes: number }[]> {
+  const { stdout: ids } = await execa("docker", ["inspect", "--format", '{{join .RootFS.Layers "\\n"}}', image]);
+  const history = ["history", "--no-trunc", "--human=false", "--format", "{{.Size}} {{.CreatedBy}}", image];
+  const { stdout: lines } = await execa("docker", history);
+  const sizes = lines
+    .split("\n")
+    .filter((line) => !/^0 (ENV|ARG|LABEL|EXPOSE|HEALTHCHECK|ENTRYPOINT|CMD|USER|WORKDIR|STOPSIGNAL)\b/.test(line))
+    .map((line) => Number.parseInt(line))
+    .reverse();
+  const all = ids.split("\n");
+  if (all.length !== sizes.length)
+    throw new Error(`${image} has ${all.length} layers, and a history of ${sizes.length}`);
+  return all.map((id, index) => ({ id, bytes: sizes[index] ?? 0 }));
+}
+
+async function* commands(workshop: Workshop): AsyncGenerator<Figure> {
+  const { path } = await workshop.model("tiny");
+  const stack = await TestStack.create({ modelUrl: path });
+  try {
+    await workshop.progress.run("npm run up, the first time", () => stack.up());
+    for (const [command, atMost] of [
+      ["up", 10],
+      ["preview", 5],
+    ] as const) {
+      const seconds: number[] = [];
+      for (let turn = 0; turn < 3; turn++) {
+        const began = performance.now();
+        const { exitCode, output } = await stack.run(command);
+        if (exitCode !== 0) throw new Error(output);
+        seconds.push((performance.now() - began) / 1000);
+      }
+      yield { what: `npm run ${command}, nothing changed`, value: median(seconds), unit: "s", goal: { atMost } };
+    }
+  } finally {
+    await stack.dispose();
+  }
+}

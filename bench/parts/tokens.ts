@@ -1,0 +1,218 @@
+import { execa } from "execa";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import type { Core } from "../../components/docker/cpus.ts";
+import { inspectModel } from "../../components/model/inspect.ts";
+import { memoryNeed } from "../../components/model/memory.ts";
+import { writeSyntheticModel } from "../../offline/syntheticModel.ts";
+import { handBuiltBitnet, mainlineLlama } from "../equipment/otherEngines.ts";
+import type { Server, ServerOptions } from "../equipment/server.ts";
+import { alone, startServers } from "../equipment/server.ts";
+import type { Figure } from "../figures.ts";
+import { median, medianRatio, seededRandom } from "../statistics.ts";
+import type { Workshop } from "../workshop.ts";
+import { Impossible } from "../workshop.ts";
+
+const promptTokens = 512;
+const answerTokens = 64;
+const threads = 2;
+
+/** A way to run the model. */
+interface Contender {
+  name: string;
+  server: ServerOptions;
+}
+
+/** Tokens a second of one contender, one a repetition. */
+interface Speed {
+  prefill: number[];
+  decode: number[];
+}
+
+/** What the image runs, and everything else is compared with. */
+export const ours = "ik_llama.cpp IQ2_BN, OPTIMIZE=true";
+const byHand = "bitnet.cpp I2_S, by hand: gcc -O3 -march=native -flto";
+
+/** Prefill and decode of each engine that can be had here, side by side; then what turns them up or down. */
+export async function* tokens(workshop: Workshop): AsyncGenerator<Figure> {
+  const cores = (await workshop.cores()).slice(0, threads);
+  if (cores.length < threads) throw new Impossible(`${threads} cores are needed`);
+
+  const contenders: Contender[] = [];
+  for (const [name, make] of Object.entries(engines(workshop, cores))) {
+    try {
+      contenders.push({ name, server: await make() });
+    } catch (error) {
+      if (!(error instanceof Impossible)) throw error;
+      yield { what: `${name}: decode`, unit: "tokens/s", note: error.message };
+    }
+  }
+  const speeds = await race(workshop, contenders);
+  yield* rows(speeds);
+  yield* goals(speeds);
+  yield* bandwidth(workshop, cores, speeds.get(ours));
+  yield* levers(workshop, cores);
+}
+
+function engines(workshop: Workshop, cores: readonly Core[]): Record<string, () => Promise<ServerOptions>> {
+  const { size } = workshop.options;
+  const product = (engine: "ik_llama.cpp" | "bitnet.cpp", optimize: boolean) => async () => ({
+    image: await workshop.serverImage({ engine, optimize, size }),
+    cores,
+  });
+  return {
+    [ours]: product("ik_llama.cpp", true),
+    "ik_llama.cpp IQ2_BN, OPTIMIZE=false": product("ik_llama.cpp", false),
+    "bitnet.cpp I2_S, OPTIMIZE=true": product("bitnet.cpp", true),
+    [byHand]: async () => {
+      const { path } = await workshop.model(size);
+      return plain(await handBuiltBitnet(workshop), dirname(path), `${size}.gguf`, cores);
+    },
+    "mainline llama.cpp TQ2_0": async () => {
+      const image = await mainlineLlama(workshop);
+      const folder = join(workshop.folder, "mainline");
+      await mkdir(folder, { recursive: true });
+      // Zeros, in a type that it can requantise: what they are does not change how long they take.
+      const source = join(folder, "zeros.gguf");
+      await writeSyntheticModel(source, { size, architecture: "bitnet", weightType: "Q4_K" });
+      const quantize = ["--allow-requantize", "/model/zeros.gguf", "/model/tq2.gguf", "TQ2_0", String(threads)];
+      const run = ["run", "--rm", "--volume", `${folder}:/model`, "--entrypoint", "/engine/llama-quantize"];
+      await execa("docker", [...run, image, ...quantize]);
+      return plain(image, folder, "tq2.gguf", cores);
+    },
+  };
+}
+
+/** A llama-server that nobody has configured, but for what makes it comparable. */
+function plain(image: string, folder: string, file: string, cores: readonly Core[]): ServerOptions {
+  const where = ["--model", `/model/${file}`, "--host", "0.0.0.0", "--port", "8080"];
+  const how = ["--threads", String(threads), "--ctx-size", "4096", "--parallel", "1", "--no-mmap"];
+  return { image, cores, flags: [`--volume=${folder}:/model:ro`], args: [...where, ...how] };
+}
+
+/** Each in turn, again and again, while the others stand still. */
+async function race(workshop: Workshop, contenders: readonly Contender[]): Promise<Map<string, Speed>> {
+  const servers = await startServers(
+    workshop,
+    contenders.map(({ server }) => server),
+  );
+  const speeds = new Map<string, Speed>(contenders.map(({ name }) => [name, { prefill: [], decode: [] }]));
+  try {
+    // The first round, in which memory is touched for the first time, does not count.
+    for (let round = 0; round <= workshop.options.repetitions; round++) {
+      for (const [index, { name }] of contenders.entries()) {
+        const server = servers[index];
+        if (server === undefined) continue;
+        const step = `${name}, ${round} of ${workshop.options.repetitions}`;
+        const { prefill, decode } = await workshop.progress.run(step, () =>
+          alone(server, servers, () => measure(server, round)),
+        );
+        if (round === 0) continue;
+        speeds.get(name)?.prefill.push(prefill);
+        speeds.get(name)?.decode.push(decode);
+      }
+    }
+  } finally {
+    await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
+  }
+  return speeds;
+}
+
+const completion = z.object({
+  timings: z.object({ prompt_n: z.number(), prompt_per_second: z.number(), predicted_per_second: z.number() }),
+});
+
+/** What llama-server itself says of a completion: the same clock in every engine. */
+async function measure({ url }: Server, seed: number): Promise<{ prefill: number; decode: number }> {
+  const random = seededRandom(seed);
+  // Tokens by number; in the generated models, which take a byte as a token, these are letters.
+  const prompt = Array.from({ length: promptTokens }, () => 97 + Math.floor(random() * 26));
+  const body = JSON.stringify({ prompt, n_predict: answerTokens, temperature: 0, cache_prompt: false });
+  const headers = { "content-type": "application/json" };
+  const response = await fetch(`${url}/completion`, { method: "POST", headers, body });
+  const { timings } = completion.parse(await response.json());
+  if (timings.prompt_n < promptTokens) throw new Error(`only ${timings.prompt_n} of ${promptTokens} tokens were read`);
+  return { prefill: timings.prompt_per_second, decode: timings.predicted_per_second };
+}
+
+function* rows(speeds: ReadonlyMap<string, Speed>): Generator<Figure> {
+  for (const [name, { prefill, decode }] of speeds) {
+    yield { what: `${name}: prefill`, value: median(prefill), unit: "tokens/s" };
+    yield { what: `${name}: decode`, value: median(decode), unit: "tokens/s" };
+  }
+}
+
+function* goals(speeds: ReadonlyMap<string, Speed>): Generator<Figure> {
+  const wanted = { prefill: 2, decode: 1.25 };
+  for (const phase of ["prefill", "decode"] as const) {
+    const what = `${phase}, ours to bitnet.cpp by hand`;
+    const [one, other] = [speeds.get(ours), speeds.get(byHand)];
+    const goal = { atLeast: wanted[phase] };
+    if (one === undefined || other === undefined) yield { what, unit: "×", goal, note: "one of the two is missing" };
+    else yield { what, value: medianRatio(one[phase], other[phase]), unit: "×", goal };
+  }
+}
+
+/** How near decoding comes to reading the weights as fast as this machine reads memory. */
+async function* bandwidth(workshop: Workshop, cores: readonly Core[], speed?: Speed): AsyncGenerator<Figure> {
+  const image = await workshop.dockerBuild("bench-bandwidth", "bench/bandwidth/Dockerfile");
+  const pinned = `--cpuset-cpus=${cores.map(([first]) => first).join(",")}`;
+  const { stdout } = await execa("docker", ["run", "--rm", pinned, image, String(threads), String(2 ** 30)]);
+  const bytesPerSecond = Number(stdout);
+  yield { what: `memory, read by ${threads} threads`, value: bytesPerSecond / 1e9, unit: "GB/s" };
+
+  const engine = "ik_llama.cpp";
+  const { path } = await workshop.model(workshop.options.size);
+  const { weights } = memoryNeed(
+    await inspectModel({ key: "modelUrl", value: path, location: path, engine }),
+    engine,
+    4096,
+    1,
+  );
+  yield { what: "weights that a token touches", value: weights / 1e9, unit: "GB" };
+  if (speed === undefined) return;
+  const value = (100 * median(speed.decode) * weights) / bytesPerSecond;
+  yield { what: "decode, of what memory allows", value, unit: "%", goal: { atLeast: 85 } };
+}
+
+/** The image's engine with one thing changed, to the same without. */
+async function* levers(workshop: Workshop, cores: readonly Core[]): AsyncGenerator<Figure> {
+  const { size } = workshop.options;
+  const image = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size });
+  const withArguments = (...args: string[]) => ({ image, cores, args });
+  const unchanged = "as it is";
+  const contenders: Contender[] = [
+    { name: unchanged, server: withArguments() },
+    { name: "embedding and output in Q4_K", server: await requantised(workshop, image, cores, "q4_K") },
+    { name: "embedding and output in Q8_0", server: await requantised(workshop, image, cores, "q8_0") },
+    { name: "KV cache in Q8_0", server: withArguments("--cache-type-k", "q8_0", "--cache-type-v", "q8_0") },
+    { name: "no flash attention", server: withArguments("--no-flash-attn") },
+    { name: "transparent huge pages", server: withArguments("--transparent-huge-pages") },
+    { name: "1 thread", server: { ...withArguments(), environment: { THREADS: "1" } } },
+  ];
+  const speeds = await race(workshop, contenders);
+  const base = speeds.get(unchanged);
+  for (const [name, speed] of speeds) {
+    if (base === undefined || name === unchanged) continue;
+    for (const phase of ["prefill", "decode"] as const) {
+      yield { what: `lever: ${name}: ${phase}`, value: medianRatio(speed[phase], base[phase]), unit: "×" };
+    }
+  }
+}
+
+/** The image with its model requantised once more, but for the embedding, which here is the output matrix as well. */
+async function requantised(workshop: Workshop, image: string, cores: readonly Core[], type: string) {
+  const { size } = workshop.options;
+  const { path } = await workshop.model(size);
+  const engine = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size: "tiny", stage: "engine" });
+  const folder = join(workshop.folder, type);
+  await mkdir(folder, { recursive: true });
+  const quantize = ["--allow-requantize", "--token-embedding-type", type, "/from.gguf", "/model/model.gguf", "IQ2_BN"];
+  const volumes = ["--volume", `${path}:/from.gguf:ro`, "--volume", `${folder}:/model`];
+  const entry = ["--env", "LD_LIBRARY_PATH=/engine/lib", "--entrypoint", "/engine/llama-quantize"];
+  await execa("docker", ["run", "--rm", ...volumes, ...entry, engine, ...quantize]);
+  const { stdout: facts } = await execa("docker", ["run", "--rm", "--entrypoint", "cat", image, "/model/facts"]);
+  await writeFile(join(folder, "facts"), `${facts}\n`);
+  return { image, cores, flags: [`--volume=${folder}:/model:ro`] };
+}

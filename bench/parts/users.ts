@@ -1,0 +1,155 @@
+import type { Core } from "../../components/docker/cpus.ts";
+import { ENGINES } from "../../components/model/engines.ts";
+import { client } from "../../test/e2e/support/chat.ts";
+import type { Fleet } from "../equipment/fleet.ts";
+import { real, roundRobin, startFleet, withoutRouting } from "../equipment/fleet.ts";
+import type { Request } from "../equipment/load.ts";
+import { ask, letters, runClients } from "../equipment/load.ts";
+import type { Figure } from "../figures.ts";
+import { median, medianRatio, seededRandom } from "../statistics.ts";
+import type { Workshop } from "../workshop.ts";
+import { Impossible } from "../workshop.ts";
+
+/** How replicas share two cores. */
+const shapes = [
+  { replicas: 1, name: "1 replica × 2 cores" },
+  { replicas: 2, name: "2 replicas × 1 core" },
+];
+
+/** Enough requests for a p95 in sight, few enough that the whole part takes a quarter of an hour. */
+const requestsEach = (clients: number) => Math.max(3, Math.ceil(12 / clients));
+
+/** What many users at once get to see, through the load balancer. */
+export async function* users(workshop: Workshop): AsyncGenerator<Figure> {
+  const cores = (await workshop.cores()).slice(0, 2);
+  if (cores.length < 2) throw new Impossible("two cores are needed");
+  const { size } = workshop.options;
+  const image = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size });
+  for (const { replicas, name } of shapes) {
+    const balancers = { real, roundRobin, withoutRouting };
+    await using fleet = await startFleet(workshop, { image, cores, replicas, slots: 1, balancers });
+    for (const clients of [1, 2, 4, 8, 16]) {
+      yield* load(workshop, urlOf(fleet, "real"), `ik_llama.cpp, ${name}`, clients);
+    }
+    if (replicas === 2) {
+      yield* againstRoundRobin(workshop, fleet);
+      yield* secondTurn(workshop, fleet);
+    } else {
+      yield* balancerThroughput(workshop, fleet);
+    }
+  }
+  yield* balancerLatency(workshop, cores);
+  yield* slots(workshop, cores);
+}
+
+async function* load(workshop: Workshop, url: string, name: string, clients: number): AsyncGenerator<Figure> {
+  const what = `${name}, ${clients} ${clients === 1 ? "client" : "clients"}`;
+  const result = await workshop.progress.run(what, () => runClients(url, clients, requestsEach(clients)));
+  const { requestsPerSecond, firstToken, eachToken } = result;
+  yield { what: `${what}: requests`, value: requestsPerSecond, unit: "1/s" };
+  yield { what: `${what}: first token, p50`, value: firstToken.p50, unit: "ms" };
+  yield { what: `${what}: first token, p95`, value: firstToken.p95, unit: "ms" };
+  yield { what: `${what}: each token, p50`, value: eachToken.p50, unit: "ms" };
+  yield { what: `${what}: each token, p95`, value: eachToken.p95, unit: "ms" };
+}
+
+async function* againstRoundRobin(workshop: Workshop, fleet: Fleet): AsyncGenerator<Figure> {
+  const p95: Record<"real" | "roundRobin", number[]> = { real: [], roundRobin: [] };
+  for (let turn = 0; turn < 2; turn++) {
+    for (const name of ["roundRobin", "real"] as const) {
+      const step = `16 clients, ${name}, ${turn + 1} of 2`;
+      const run = () => runClients(urlOf(fleet, name), 16, requestsEach(16));
+      p95[name].push((await workshop.progress.run(step, run)).firstToken.p95);
+    }
+  }
+  yield { what: "round robin without slots, 16 clients: first token, p95", value: median(p95.roundRobin), unit: "ms" };
+  yield {
+    what: "first token, p95, 16 clients, of round robin's",
+    value: medianRatio(p95.real, p95.roundRobin),
+    unit: "×",
+    goal: { atMost: 0.5 },
+  };
+}
+
+/** A conversation of 1,000 tokens goes on: with routing its replica still has them, without it another one reads them. */
+async function* secondTurn(workshop: Workshop, fleet: Fleet): AsyncGenerator<Figure> {
+  const random = seededRandom(11);
+  const times: Record<"real" | "withoutRouting", number[]> = { real: [], withoutRouting: [] };
+  for (let turn = 0; turn < workshop.options.repetitions; turn++) {
+    for (const name of ["withoutRouting", "real"] as const) {
+      const openai = client(`${urlOf(fleet, name)}/v1`);
+      const first: Request = { messages: [{ role: "user", content: letters(1000, random) }], answerTokens: 8 };
+      const { text } = await ask(openai, first);
+      const next = { role: "user" as const, content: letters(8, random) };
+      const messages = [...first.messages, { role: "assistant" as const, content: text }, next];
+      times[name].push((await ask(openai, { messages, answerTokens: 8 })).firstToken);
+    }
+  }
+  yield { what: "second turn, 1,000 tokens: first token, routed", value: median(times.real), unit: "ms" };
+  yield { what: "second turn, 1,000 tokens: first token, not routed", value: median(times.withoutRouting), unit: "ms" };
+  const value = medianRatio(times.withoutRouting, times.real);
+  yield { what: "second turn, 1,000 tokens: not routed to routed", value, unit: "×", goal: { atLeast: 5 } };
+}
+
+/** The same request, in turns straight to the replica and through the balancer. */
+async function* balancerThroughput(workshop: Workshop, fleet: Fleet): AsyncGenerator<Figure> {
+  const { direct, through } = await sideBySide(fleet, 6 * workshop.options.repetitions, 32);
+  const value = 100 * (1 - medianRatio(direct, through));
+  yield { what: "load balancer: cost in throughput", value, unit: "%", goal: { atMost: 2 } };
+}
+
+/** On the tiny model, whose answers take a few milliseconds, so that one millisecond shows. */
+async function* balancerLatency(workshop: Workshop, cores: readonly Core[]): AsyncGenerator<Figure> {
+  const image = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size: "tiny" });
+  await using fleet = await startFleet(workshop, { image, cores, replicas: 1, slots: 1, balancers: { real } });
+  const { direct, through } = await sideBySide(fleet, 300, 4);
+  const value = median(through.map((time, index) => time - (direct[index] ?? 0)));
+  yield { what: "load balancer: cost in latency, p50", value, unit: "ms", goal: { atMost: 1 } };
+}
+
+/** How long answers take, in ms. */
+async function sideBySide(fleet: Fleet, pairs: number, answerTokens: number) {
+  const random = seededRandom(7);
+  const times: Record<"direct" | "through", number[]> = { direct: [], through: [] };
+  const clients = {
+    direct: client(`${fleet.replicas[0]?.url ?? ""}/v1`),
+    through: client(`${urlOf(fleet, "real")}/v1`),
+  };
+  for (let pair = 0; pair < pairs; pair++) {
+    // Whoever is first is not always the same one.
+    const order = pair % 2 === 0 ? (["direct", "through"] as const) : (["through", "direct"] as const);
+    for (const way of order) {
+      const messages = [{ role: "user" as const, content: letters(16, random) }];
+      times[way].push((await ask(clients[way], { messages, answerTokens })).total);
+    }
+  }
+  return times;
+}
+
+/** More slots instead of waiting, where the engine answers rightly with more than one. */
+async function* slots(workshop: Workshop, cores: readonly Core[]): AsyncGenerator<Figure> {
+  const engine = "bitnet.cpp";
+  try {
+    const image = await workshop.serverImage({ engine, optimize: true, size: workshop.options.size });
+    for (const { replicas, name } of shapes) {
+      for (const slots of [1, 2, 4].filter((count) => count <= ENGINES[engine].maxParallel)) {
+        await using fleet = await startFleet(workshop, { image, cores, replicas, slots, balancers: { real } });
+        yield* load(
+          workshop,
+          urlOf(fleet, "real"),
+          `${engine}, ${name}, ${slots} ${slots === 1 ? "slot" : "slots"}`,
+          16,
+        );
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof Impossible)) throw error;
+    yield { what: `${engine}: 1, 2 and 4 slots`, unit: "1/s", note: error.message };
+  }
+}
+
+function urlOf(fleet: Fleet, balancer: string): string {
+  const url = fleet.balancers[balancer];
+  if (url === undefined) throw new RangeError(`the fleet has no load balancer ${balancer}`);
+  return url;
+}

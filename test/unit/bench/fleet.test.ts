@@ -1,0 +1,31 @@
+import { expect, test } from "vitest";
+import { roundRobin, withoutRouting } from "../../../bench/equipment/fleet.ts";
+import { haproxyConfiguration } from "../../../components/serving/haproxy.ts";
+
+const addresses = ["a:8080", "b:8080"];
+const real = haproxyConfiguration({ parallel: 1, replicas: { addresses }, apiKeys: 0 });
+const [frontend = ""] = real.split("backend replicas");
+
+/** As routing by conversation may look: the backend's own rules, whatever they are. */
+const routing = `  stick-table type integer size 100k expire 1h
+  stick store-request var(txn.now)
+  http-request set-var(txn.now) req.body,json_query('$.messages'),xxh32
+  use-server llama-1 if { var(txn.home) -m int 1 }
+  hash-type consistent`;
+const routed = real.replace("  option abortonclose", `${routing}\n  option abortonclose`);
+
+test("round robin counts no slots and takes turns, and is the real configuration otherwise", () => {
+  const plain = roundRobin(routed);
+  expect(plain).toContain("  balance roundrobin\n");
+  expect(plain.split("backend replicas")[0]).toBe(frontend);
+  expect(plain.split("backend replicas")[1]).not.toMatch(/ maxconn |stick|use-server/);
+  expect(plain.split("\n").length).toBe(withoutRouting(real).split("\n").length);
+});
+
+test("without routing, requests go where there are the fewest, and slots are still counted", () => {
+  const plain = withoutRouting(routed);
+  expect(plain).toBe(withoutRouting(real));
+  expect(plain).toContain("  balance leastconn\n");
+  expect(plain).toContain("default-server maxconn 1 ");
+  expect(plain).not.toMatch(/stick|use-server|hash-type|set-var\(txn\.now\)/);
+});
