@@ -38,11 +38,13 @@ export function roundRobin(configuration: string): string {
 
 /** The real configuration, but that a conversation goes to whichever replica has the fewest requests. */
 export function withoutRouting(configuration: string): string {
-  const [before = "", backend = ""] = configuration.split(/^(?=backend replicas$)/m);
-  const lines = backend
-    .split("\n")
-    .filter((line) => !/^ {2}(use-server|stick|stick-table|hash-\S+|http-request) /.test(line));
-  return before + lines.join("\n").replace(/^ {2}balance .*$/m, "  balance leastconn");
+  return configuration.replace(/^backend replicas$[^]*?(?=^frontend )/m, (backend) =>
+    backend
+      .split("\n")
+      .filter((line) => !/^ {2}(use-server|stick|stick-table|hash-\S+|http-request) /.test(line))
+      .join("\n")
+      .replace(/^ {2}balance .*$/m, "  balance leastconn"),
+  );
 }
 
 export async function startFleet(workshop: Workshop, options: FleetOptions): Promise<Fleet> {
@@ -90,13 +92,12 @@ export async function startFleet(workshop: Workshop, options: FleetOptions): Pro
 
 /** Waits until a balancer has found all replicas. */
 async function allUp(container: string, statsPort: number, replicas: number): Promise<void> {
-  const metric = `haproxy_backend_active_servers{proxy="replicas"} ${replicas}`;
-  for (let tries = 0; tries < 100; tries++) {
-    const metrics = await fetch(`http://127.0.0.1:${statsPort}/metrics`).then(
+  for (let tries = 0; tries < 150; tries++) {
+    const statistics = await fetch(`http://127.0.0.1:${statsPort}/;csv`).then(
       (response) => response.text(),
       () => "",
     );
-    if (metrics.includes(metric)) return;
+    if ((statistics.match(/^replicas,llama-.*,UP,/gm) ?? []).length === replicas) return;
     await sleep(200);
   }
   const { all } = await execa("docker", ["logs", "--tail", "5", container], { all: true });
