@@ -148,7 +148,10 @@ export async function bench(invocation: Invocation, parts: readonly string[], op
   const names = toParts(parts);
   await openSession(invocation.stack, "build", invocation.progress);
   const { results, ...rest } = options;
-  const table = await runBench(names, rest, results, invocation);
+  const table = await runBench(names, rest, results, invocation).catch((error: unknown) => {
+    if (!invocation.signal.aborted) throw error;
+    throw new OperationFailed("bench was cancelled; parts that were through are kept", { cause: error });
+  });
   invocation.progress.stop();
   return `${table}\n\n${join(results, "results.json")} has all of it; \`npm run docs\` shows it in docs/performance.md`;
 }

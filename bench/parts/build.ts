@@ -23,8 +23,7 @@ async function* changes(workshop: Workshop): AsyncGenerator<Figure> {
 
   const otherModel = join(workshop.folder, "other.gguf");
   await writeSyntheticModel(otherModel, { seed: Date.now() % 2 ** 31 });
-  const tag = "bench-changed";
-  const compiled = await changed(workshop, { tag, files: { model: otherModel } });
+  const compiled = await changed(workshop, { tag: "bench-other-model", files: { model: otherModel } });
   yield {
     what: "steps that compile, after a change of model",
     value: stepsRun(compiled, "/build/build-engine.sh"),
@@ -36,7 +35,7 @@ async function* changes(workshop: Workshop): AsyncGenerator<Figure> {
   // Up to where the model is there and checked: what comes after it is compiling.
   const checked = (context: string) => appendFile(join(context, "Dockerfile"), "\nFROM checked-model\n");
   const fetched = await changed(workshop, {
-    tag,
+    tag: "bench-other-engine",
     files: { model: path },
     args: { ENGINE: "bitnet.cpp" },
     change: checked,
@@ -48,6 +47,7 @@ async function* changes(workshop: Workshop): AsyncGenerator<Figure> {
     goal: { atMost: 0 },
   };
 
+  const tag = "bench-other-entrypoint";
   await changed(workshop, {
     tag,
     files: { model: path },
@@ -67,7 +67,7 @@ async function changed(workshop: Workshop, options: Parameters<typeof buildImage
   const { tag = "" } = options;
   let output = "";
   const args = { ENGINE: "ik_llama.cpp", OPTIMIZE: "true", ...options.args };
-  await workshop.image(`${tag}:${Date.now()}`, async () => {
+  await workshop.image(tag, async () => {
     const built = await buildImage({ ...options, args });
     output = built.output;
     if (!built.succeeded) throw new Error(output);
