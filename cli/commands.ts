@@ -146,7 +146,7 @@ export async function test(invocation: Invocation, args: readonly string[]): Pro
 export async function bench(invocation: Invocation, parts: readonly string[], options: BenchSettings): Promise<string> {
   const { runBench, toParts } = await import("../bench/run.ts");
   const names = toParts(parts);
-  await openSession(invocation.stack, "build", invocation.progress);
+  await prepareMachine("engine", invocation.progress);
   const { results, ...rest } = options;
   const table = await runBench(names, rest, results, invocation).catch((error: unknown) => {
     if (!invocation.signal.aborted) throw error;

@@ -467,13 +467,15 @@ function encoded(value: Value): Buffer {
   return Buffer.concat([uint32(9), uint32(5), uint64(value.int32s.length), ...value.int32s.map(uint32)]);
 }
 
-function uint32(value: number): Buffer {
+/** As GGUF has it: four bytes, the least first. */
+export function uint32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value);
   return bytes;
 }
 
-function uint64(value: number): Buffer {
+/** As GGUF has it: eight bytes, the least first. */
+export function uint64(value: number): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64LE(BigInt(value));
   return bytes;

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import type { Core } from "../../components/docker/cpus.ts";
 import { cpuSet } from "../../components/docker/cpus.ts";
-import { freePort } from "../../test/e2e/support/net.ts";
+import { replicaRights } from "../../test/e2e/support/docker.ts";
+import { freePort, isHealthy } from "../../test/e2e/support/net.ts";
 import type { Workshop } from "../workshop.ts";
 
 export interface ServerOptions {
@@ -24,14 +25,6 @@ export interface Server extends AsyncDisposable {
   /** From `docker run` to the first /health that is 200, in ms. */
   startedIn: number;
 }
-
-/** As the docker target runs a replica, but that the daemon's limit for locked memory stays. */
-const safely = [
-  "--cap-drop=ALL",
-  ...["IPC_LOCK", "SETGID", "SETPCAP", "SETUID"].map((capability) => `--cap-add=${capability}`),
-  "--security-opt=no-new-privileges",
-  "--read-only",
-];
 
 let count = 0;
 
@@ -57,7 +50,7 @@ export async function startServer(workshop: Workshop, options: ServerOptions): P
     "--detach",
     "--name",
     name,
-    ...safely,
+    ...replicaRights,
     ...pinned,
     ...flags,
     ...variables,
@@ -98,13 +91,6 @@ export async function alone<T>(server: Server, others: readonly Server[], work: 
   } finally {
     await execa("docker", ["unpause", ...idle]);
   }
-}
-
-async function isHealthy(url: string): Promise<boolean> {
-  return fetch(`${url}/health`).then(
-    ({ ok }) => ok,
-    () => false,
-  );
 }
 
 async function isRunning(name: string): Promise<boolean> {

@@ -3,7 +3,7 @@ import { appendFile } from "node:fs/promises";
 import { join } from "node:path";
 import { checkout } from "../../cli/paths.ts";
 import { writeSyntheticModel } from "../../offline/syntheticModel.ts";
-import { buildImage } from "../../test/e2e/image/build.ts";
+import { buildImage, layersOf } from "../../test/e2e/image/build.ts";
 import { TestStack } from "../../test/e2e/support/testStack.ts";
 import type { Figure } from "../figures.ts";
 import { median } from "../statistics.ts";
@@ -88,24 +88,8 @@ export function stepsRun(output: string, program: string): number {
 
 /** The size of the layers that `after` has and `before` has not. */
 async function newBytes(before: string, after: string): Promise<number> {
-  const [old, now] = [await layers(before), await layers(after)];
+  const [old, now] = [await layersOf(before), await layersOf(after)];
   return now.filter(({ id }) => !old.some((layer) => layer.id === id)).reduce((sum, { bytes }) => sum + bytes, 0);
-}
-
-/** An image's layers: those of its history that are not just a setting. */
-async function layers(image: string): Promise<{ id: string; bytes: number }[]> {
-  const { stdout: ids } = await execa("docker", ["inspect", "--format", '{{join .RootFS.Layers "\\n"}}', image]);
-  const history = ["history", "--no-trunc", "--human=false", "--format", "{{.Size}} {{.CreatedBy}}", image];
-  const { stdout: lines } = await execa("docker", history);
-  const sizes = lines
-    .split("\n")
-    .filter((line) => !/^0 (ENV|ARG|LABEL|EXPOSE|HEALTHCHECK|ENTRYPOINT|CMD|USER|WORKDIR|STOPSIGNAL)\b/.test(line))
-    .map((line) => Number.parseInt(line))
-    .reverse();
-  const all = ids.split("\n");
-  if (all.length !== sizes.length)
-    throw new Error(`${image} has ${all.length} layers, and a history of ${sizes.length}`);
-  return all.map((id, index) => ({ id, bytes: sizes[index] ?? 0 }));
 }
 
 async function* commands(workshop: Workshop): AsyncGenerator<Figure> {

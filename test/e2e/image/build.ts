@@ -1,5 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { execa } from "execa";
 import { tools } from "../../../cli/paths.ts";
 import type { LocalFiles } from "../../../components/image/buildContext.ts";
 import { stageBuildContext } from "../../../components/image/buildContext.ts";
@@ -52,4 +53,20 @@ export async function buildImage({
   } finally {
     await rm(context, { recursive: true });
   }
+}
+
+/** An image's layers: those of its history that are not just a setting. */
+export async function layersOf(image: string): Promise<{ id: string; bytes: number }[]> {
+  const { stdout: ids } = await execa("docker", ["inspect", "--format", '{{join .RootFS.Layers "\\n"}}', image]);
+  const history = ["history", "--no-trunc", "--human=false", "--format", "{{.Size}} {{.CreatedBy}}", image];
+  const { stdout: lines } = await execa("docker", history);
+  const sizes = lines
+    .split("\n")
+    .filter((line) => !/^0 (ENV|ARG|LABEL|EXPOSE|HEALTHCHECK|ENTRYPOINT|CMD|USER|WORKDIR|STOPSIGNAL)\b/.test(line))
+    .map((line) => Number.parseInt(line))
+    .reverse();
+  const all = ids.split("\n");
+  if (all.length !== sizes.length)
+    throw new Error(`${image} has ${all.length} layers, and a history of ${sizes.length}`);
+  return all.map((id, index) => ({ id, bytes: sizes[index] ?? 0 }));
 }

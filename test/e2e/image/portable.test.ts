@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { tools } from "../../../cli/paths.ts";
 import { chat, client } from "../support/chat.ts";
 import { docker, inReplica, lockedBytes, serverProcess } from "../support/docker.ts";
-import { freePort } from "../support/net.ts";
+import { freePort, isHealthy } from "../support/net.ts";
 import type { TestModel } from "../support/testModel.ts";
 import { drawModel } from "../support/testModel.ts";
 import { buildImage } from "./build.ts";
@@ -39,12 +39,7 @@ afterAll(async () => {
 });
 
 test("--build-arg OPTIMIZE=false: an image that answers rightly", async () => {
-  const health = () =>
-    fetch(`http://127.0.0.1:${port}/health`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  await expect.poll(health, { timeout: 60_000 }).toBe(true);
+  await expect.poll(() => isHealthy(`http://127.0.0.1:${port}`), { timeout: 60_000 }).toBe(true);
   expect((await chat(client(`http://127.0.0.1:${port}/v1`), 3)).text).toBe(model.answer(3));
 });
 

@@ -8,11 +8,11 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tools } from "../../../cli/paths.ts";
 import { chat, client, stream } from "../support/chat.ts";
-import { docker } from "../support/docker.ts";
-import { freePort } from "../support/net.ts";
+import { docker, replicaRights } from "../support/docker.ts";
+import { freePort, isHealthy } from "../support/net.ts";
 import type { TestModel } from "../support/testModel.ts";
 import { drawModel } from "../support/testModel.ts";
-import { buildImage } from "./build.ts";
+import { buildImage, layersOf } from "./build.ts";
 
 const image = "bitnet-server-test";
 const changedImage = "bitnet-server-test-changed";
@@ -41,33 +41,26 @@ interface Server {
   drainPort: number;
 }
 
-/** Flags as components/docker gives them, but that the daemon's limit for locked memory stays. */
-const safely = [
-  "--cap-drop=ALL",
-  ...["IPC_LOCK", "SETGID", "SETPCAP", "SETUID"].map((capability) => `--cap-add=${capability}`),
-  "--security-opt=no-new-privileges",
-  "--read-only",
-];
-
 async function start(environment: Readonly<Record<string, string>> = {}, flags: string[] = []): Promise<Server> {
   const [port, drainPort] = [await freePort(), await freePort()];
   const ports = [`--publish=127.0.0.1:${port}:8080`, `--publish=127.0.0.1:${drainPort}:8081`];
   const variables = Object.entries(environment).map(([name, value]) => `--env=${name}=${value}`);
-  const { stdout: id } = await execa("docker", ["run", "--detach", ...safely, ...flags, ...ports, ...variables, image]);
+  const { stdout: id } = await execa("docker", [
+    "run",
+    "--detach",
+    ...replicaRights,
+    ...flags,
+    ...ports,
+    ...variables,
+    image,
+  ]);
   const server = { id, port, drainPort, url: `http://127.0.0.1:${port}/v1` };
   running.push(server);
-  while (!(await isHealthy(server))) {
+  while (!(await isHealthy(`http://127.0.0.1:${port}`))) {
     if ((await docker.getContainer(id).inspect()).State.Running) await sleep(100);
     else throw new Error((await execa("docker", ["logs", id], { all: true })).all);
   }
   return server;
-}
-
-async function isHealthy({ port }: Server): Promise<boolean> {
-  return fetch(`http://127.0.0.1:${port}/health`).then(
-    ({ ok }) => ok,
-    () => false,
-  );
 }
 
 /** Runs a container that is expected to end by itself. */
@@ -313,7 +306,11 @@ describe("an image that its builder could not run", () => {
     const questions = join(folder, "questions.txt");
     await writeFile(questions, "Which digit is in this prompt: 1?\tThere is none.\n");
     const volumes = [`${pending}:${inImage}/pending:ro`, `${questions}:${inImage}/questions.txt:ro`];
-    const { exitCode, output } = await runToEnd(...safely, ...volumes.map((volume) => `--volume=${volume}`), image);
+    const { exitCode, output } = await runToEnd(
+      ...replicaRights,
+      ...volumes.map((volume) => `--volume=${volume}`),
+      image,
+    );
     expect(output).toContain('a wrong answer to "Which digit is in this prompt: 1?": it should be "There is none."');
     expect(exitCode).toBe(1);
   });
@@ -359,7 +356,7 @@ describe("the image", () => {
     }
     const layers = await Promise.all([image, changedImage].map((name) => layersOf(name)));
     const [before = [], after = []] = layers;
-    const added = after.filter(({ digest }) => !before.some((layer) => layer.digest === digest));
+    const added = after.filter(({ id }) => !before.some((layer) => layer.id === id));
     expect(added).toHaveLength(1);
     expect(added[0]?.bytes).toBeLessThan(1e6);
   });
@@ -370,12 +367,4 @@ function stepOf(output: string, command: string): string {
   const steps = output.split(/\n\n(?=#\d+ )/).filter((step) => step.includes(command));
   if (steps.length === 0) throw new Error(`no step runs ${command}:\n${output}`);
   return steps.join("\n");
-}
-
-async function layersOf(name: string): Promise<{ digest: string; bytes: number }[]> {
-  const { RootFS } = await docker.getImage(name).inspect();
-  const history = (await docker.getImage(name).history()) as { Size: number; CreatedBy: string }[];
-  // Newest first, and with a line for each LABEL and the like, which are no layers.
-  const sizes = history.filter(({ CreatedBy, Size }) => Size > 0 || /^(COPY|RUN)/.test(CreatedBy)).reverse();
-  return (RootFS.Layers ?? []).map((digest, index) => ({ digest, bytes: sizes[index]?.Size ?? Infinity }));
 }

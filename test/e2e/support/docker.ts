@@ -4,6 +4,14 @@ import { execa } from "execa";
 
 export const docker = new Docker();
 
+/** A replica's rights, as components/docker gives them; the daemon's limit for locked memory stays as it is. */
+export const replicaRights = [
+  "--cap-drop=ALL",
+  ...["IPC_LOCK", "SETGID", "SETPCAP", "SETUID"].map((capability) => `--cap-add=${capability}`),
+  "--security-opt=no-new-privileges",
+  "--read-only",
+];
+
 export type Role = "replica" | "load-balancer" | "registry";
 
 /** A stack's containers of one role, by name. */

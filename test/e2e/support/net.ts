@@ -11,3 +11,11 @@ export async function freePort(): Promise<number> {
   if (address === null || typeof address === "string") throw new Error("a TCP server has no port");
   return address.port;
 }
+
+/** @param url of a llama-server or a load balancer, without a path */
+export async function isHealthy(url: string): Promise<boolean> {
+  return fetch(`${url}/health`).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+}

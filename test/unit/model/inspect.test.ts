@@ -7,7 +7,7 @@ import { UserError } from "../../../components/errors.ts";
 import type { InspectOptions } from "../../../components/model/inspect.ts";
 import { inspectModel } from "../../../components/model/inspect.ts";
 import type { SyntheticModelOptions } from "../../../offline/syntheticModel.ts";
-import { writeSyntheticModel } from "../../../offline/syntheticModel.ts";
+import { uint32, uint64, writeSyntheticModel } from "../../../offline/syntheticModel.ts";
 import type { WebServer } from "./webServer.ts";
 import { serveRange, startWebServer } from "./webServer.ts";
 
@@ -402,15 +402,3 @@ describe("a GGUF of the wrong kind is refused", () => {
     expect(found.right).toContain("engine: bitnet.cpp");
   });
 });
-
-function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
-}
-
-function uint64(value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(BigInt(value));
-  return bytes;
-}

@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { follow } from "../../../../offline/plugins/docker/pull.ts";
-import { docker } from "../../support/docker.ts";
+import { docker, replicaRights } from "../../support/docker.ts";
+import { isHealthy } from "../../support/net.ts";
 import { login, publishedPort } from "./registry.ts";
 
 /** Seconds in which a new instance has to be ready. */
@@ -37,11 +38,7 @@ export class Instance {
     const { SERVER_IMAGE = "", BALANCER_IMAGE = "", SECRET = "", SECRET_VERSION = "" } = settings;
     for (const image of [SERVER_IMAGE, BALANCER_IMAGE]) await pull(image);
     await execa("docker", ["network", "create", "--label", this.#label, this.id]);
-    await this.#run("server", SERVER_IMAGE, serverVariables, [
-      ...["--cap-drop=ALL", "--security-opt=no-new-privileges", "--read-only"],
-      // As the docker target does it: a nested daemon cannot raise the limit for locked memory.
-      ...["IPC_LOCK", "SETGID", "SETPCAP", "SETUID"].map((capability) => `--cap-add=${capability}`),
-    ]);
+    await this.#run("server", SERVER_IMAGE, serverVariables, replicaRights);
     // Every instance's server has the same address; two instances of one machine cannot.
     const configuration = balancerConfiguration.replace(/(?<=server llama-1 )[\d.]+/, "server");
     const variables = [`HAPROXY_CONFIG=${configuration}`, ...secretOf(SECRET, SECRET_VERSION).split("\n")];
@@ -74,8 +71,7 @@ export class Instance {
     while (Date.now() < deadline) {
       const { State } = await docker.getContainer(this.#container("server")).inspect();
       if (!State.Running) throw new Error(`${this.id}: the server ended`);
-      const health = await fetch(`http://127.0.0.1:${this.port}/health`).catch(() => undefined);
-      if (health?.ok === true) return;
+      if (await isHealthy(`http://127.0.0.1:${this.port}`)) return;
       await sleep(250);
     }
     throw new Error(`${this.id}: not ready within ${launchTimeout} s`);
