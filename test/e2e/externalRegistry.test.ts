@@ -26,7 +26,7 @@ describe("a registry that is there already, and asks for a password", () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "bitnet-server-registry-"));
     model = await drawModel(folder);
-    registry = await startRegistry({ username, password });
+    registry = await startRegistry({ user: { username, password } });
     const repository = `${registry.host}/team/bitnet-server`;
     stack = await TestStack.create({ ...model.settings, registry: repository, registryUsername: username });
   });

@@ -7,7 +7,7 @@ import { sources } from "../support/testStack.ts";
 import type { Machine } from "../support/virtualMachine.ts";
 import { startMachine } from "../support/virtualMachine.ts";
 import type { ImageInputs } from "./instanceImages.ts";
-import { startRegistry } from "./instanceImages.ts";
+import { startImageRegistry } from "./instanceImages.ts";
 import type { Call, Services } from "./instanceServices.ts";
 import { startServices } from "./instanceServices.ts";
 
@@ -45,7 +45,7 @@ export async function startInstance(config: Record<string, string>): Promise<Ins
     return part;
   }
   try {
-    const registry = keep(await startRegistry());
+    const registry = keep(await startImageRegistry());
     const stack = await deploy(config, async (image) => registry.push(image));
     const [id, port] = ["i-0123456789abcdef0", await freePort()];
     const url = `http://127.0.0.1:${port}`;

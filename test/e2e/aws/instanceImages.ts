@@ -1,6 +1,6 @@
-import { randomBytes } from "node:crypto";
 import { execa } from "execa";
 import { dockerBuild } from "../support/build.ts";
+import { startRegistry } from "../support/registry.ts";
 
 /** A registry in a container, behind what plays ECR. */
 export interface ImageRegistry {
@@ -20,17 +20,14 @@ export interface ImageInputs {
   build: { context: string; dockerfile: string; args: Record<string, string> };
 }
 
-export async function startRegistry(): Promise<ImageRegistry> {
-  const registry = `bitnet-server-registry:test-${randomBytes(4).toString("hex")}`;
-  const images = [registry];
-  await build(registry, "docker/registry", "docker/registry/Dockerfile", {});
-  const container = await docker("run", "--detach", "--rm", "--publish", "127.0.0.1::5000", registry);
-  const port = Number((await docker("port", container, "5000/tcp")).split(":").at(-1));
+export async function startImageRegistry(): Promise<ImageRegistry> {
+  const registry = await startRegistry();
+  const images: string[] = [];
   return {
-    port,
+    port: Number(new URL(`http://${registry.host}`).port),
     async push({ imageName, build: { context, dockerfile, args } }) {
       const [host = "", ...path] = imageName.split("/");
-      const pushed = [`127.0.0.1:${port}`, ...path].join("/");
+      const pushed = [registry.host, ...path].join("/");
       images.push(pushed);
       await build(pushed, context, dockerfile, args);
       await docker("push", "--quiet", pushed);
@@ -41,8 +38,8 @@ export async function startRegistry(): Promise<ImageRegistry> {
       return [host, ...(digest ?? "").split("/").slice(1)].join("/");
     },
     async stop() {
-      await docker("rm", "--force", "--volumes", container);
-      await docker("rmi", "--force", ...images);
+      await registry.stop();
+      if (images.length > 0) await docker("rmi", "--force", ...images);
     },
   };
 }

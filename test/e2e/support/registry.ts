@@ -19,13 +19,19 @@ export interface TestRegistry {
   stop(): Promise<void>;
 }
 
-/** @param user the only one who may push and pull; undefined: everybody may */
-export async function startRegistry(user?: { username: string; password: string }): Promise<TestRegistry> {
+export interface RegistryOptions {
+  /** The only one who may push and pull. Default: everybody may. */
+  user?: { username: string; password: string };
+  /** Of the container. */
+  label?: string;
+}
+
+export async function startRegistry({ user, label }: RegistryOptions = {}): Promise<TestRegistry> {
   const built = await dockerBuild(join(checkout, "docker/registry"), {}, ["--tag", image]);
   if (built.failed) throw new Error(built.all);
   const folder = await mkdtemp(join(tmpdir(), "bitnet-server-registry-"));
   const host = `127.0.0.1:${await freePort()}`;
-  const flags = [`--publish=${host}:5000`];
+  const flags = [`--publish=${host}:5000`, ...(label === undefined ? [] : [`--label=${label}`])];
   if (user !== undefined) {
     const users = join(folder, "users");
     await writeFile(users, `${user.username}:${await bcrypt(user.password)}\n`);

@@ -4,7 +4,7 @@ import { execa } from "execa";
 import { follow } from "../../../../offline/plugins/docker/pull.ts";
 import { docker, replicaRights } from "../../support/docker.ts";
 import { isHealthy } from "../../support/net.ts";
-import { login, publishedPort } from "./registry.ts";
+import { login } from "./registry.ts";
 
 /** Seconds in which a new instance has to be ready. */
 const launchTimeout = 300;
@@ -103,4 +103,10 @@ function read(userData: string) {
 /** Of bash's $'…': its text. */
 function unquoted(text: string): string {
   return text.replaceAll(/\\(.)/g, (_, character: string) => (character === "n" ? "\n" : character));
+}
+
+/** The port of this machine at which a container's port is reached. */
+async function publishedPort(container: string, port: number): Promise<number> {
+  const { NetworkSettings } = await docker.getContainer(container).inspect();
+  return Number(NetworkSettings.Ports[`${port}/tcp`]?.[0]?.HostPort);
 }
