@@ -10,11 +10,11 @@ import { chat, client, stream } from "./support/chat.ts";
 import { checkout } from "../../cli/paths.ts";
 import { docker } from "./support/docker.ts";
 import { filesWith } from "./support/filesWith.ts";
+import { addressForContainers } from "./support/net.ts";
 import type { TestModel } from "./support/testModel.ts";
 import { drawModel } from "./support/testModel.ts";
 import type { Outputs, Run } from "./support/testStack.ts";
 import { TestStack } from "./support/testStack.ts";
-import { addressForContainers } from "./support/webServer.ts";
 
 const key = randomBytes(24).toString("hex");
 const authorization = `Bearer ${key}`;
@@ -131,11 +131,12 @@ describe("with an API key", () => {
 test("on an address that others reach, a key is made, and asked for", async () => {
   const folder = await mkdtemp(join(tmpdir(), "bitnet-server-key-"));
   const model = await drawModel(folder);
-  const stack = await TestStack.create({ ...model.settings, bindAddress: addressForContainers() });
+  const bindAddress = await addressForContainers();
+  const stack = await TestStack.create({ ...model.settings, bindAddress });
   try {
     const { output } = await stack.up();
     const { url, apiKey = "" } = await stack.outputs();
-    expect(new URL(url).hostname).toBe(addressForContainers());
+    expect(new URL(url).hostname).toBe(bindAddress);
     expect(apiKey).toMatch(/^[A-Za-z0-9]{40}$/);
     expect(output).not.toContain(apiKey);
     await expect(chat(client(url), 2)).rejects.toThrow(OpenAI.AuthenticationError);

@@ -6,8 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import { freePort } from "./net.ts";
-import { addressForContainers } from "./webServer.ts";
+import { addressForContainers, freePort } from "./net.ts";
 
 /** A git server with one repository. */
 export interface GitServer {
@@ -30,7 +29,7 @@ export async function startGitServer(tarball: string): Promise<GitServer> {
   await git("commit", "--quiet", "--message", "The engine");
   const { stdout: commit } = await git("rev-parse", "HEAD");
 
-  const [address, port] = [addressForContainers(), await freePort()];
+  const [address, port] = [await addressForContainers(), await freePort()];
   const exported = ["--export-all", `--base-path=${folder}`, `--listen=${address}`, `--port=${port}`, "--reuseaddr"];
   // Its own process group: `git daemon` is a child of `git`, which does not hand signals on.
   const daemon = spawn("git", ["daemon", ...exported], { stdio: "ignore", detached: true });

@@ -4,9 +4,9 @@ import { readFile, stat } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import { createServer as createSecureServer } from "node:https";
-import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
+import { addressForContainers } from "./net.ts";
 
 /** Downloads of /cut/… end after this many bytes; whoever wants the rest must ask for it. */
 const cutAfter = 400_000;
@@ -46,7 +46,7 @@ export async function startWebServer(
     });
   };
   const server = tls === undefined ? createServer(listener) : createSecureServer(tls, listener);
-  server.listen(0, addressForContainers());
+  server.listen(0, await addressForContainers());
   await once(server, "listening");
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("a web server has no port");
@@ -64,18 +64,9 @@ export async function startWebServer(
 /** A certificate for that address, which nobody knows but whoever is given it. @param folder where to write it */
 export async function selfSigned(folder: string): Promise<Certificate & { path: string }> {
   const [keyPath, path] = [join(folder, "key.pem"), join(folder, "certificate.pem")];
-  const name = ["-subj", "/CN=test", "-addext", `subjectAltName=IP:${addressForContainers()}`];
+  const name = ["-subj", "/CN=test", "-addext", `subjectAltName=IP:${await addressForContainers()}`];
   await execa("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", keyPath, "-out", path, ...name]);
   return { key: await readFile(keyPath, "utf8"), cert: await readFile(path, "utf8"), path };
-}
-
-/** An address of this machine that containers reach: that of Docker's bridge, which nobody else does, if there is one. */
-export function addressForContainers(): string {
-  const { docker0 = [], ...others } = networkInterfaces();
-  const addresses = [...docker0, ...Object.values(others).flatMap((them) => them ?? [])];
-  const found = addresses.find(({ family, internal }) => family === "IPv4" && !internal);
-  if (found === undefined) throw new Error("this machine has no address that containers could reach");
-  return found.address;
 }
 
 async function answer(
