@@ -19,8 +19,14 @@ const maxReplicas = 64;
  */
 const patience = 600;
 
-/** Requests that the balancer holds, running and waiting together. Past that a client is not let in (HAProxy's maxconn). */
+/** Connections that the balancer holds. Past that nobody is let in, not even who asks for /health (HAProxy's maxconn). */
 const maxConnections = 1024;
+
+/**
+ * Requests that may wait: so many for each slot, which at ten seconds an answer is as long as {@link patience}; and so many
+ * in all, which leaves connections for /health. Whoever comes then is told at once to come again later.
+ */
+const waiting = { eachSlot: 60, all: 768 };
 
 /**
  * Bytes of a request that the balancer holds until a replica has it: a conversation of 4,096 tokens in JSON is some 20 kB,
@@ -126,7 +132,8 @@ function resolvers({ replicas }: LoadBalancing): string {
 `;
 }
 
-function api({ apiKeys }: LoadBalancing): string {
+function api({ apiKeys, parallel }: LoadBalancing): string {
+  const overloaded = errorBody("all servers are busy and many requests wait; try again later", "server_error");
   return `frontend api
   bind :8080
   # The whole request is here before it takes a slot: a slow upload holds none.
@@ -145,6 +152,7 @@ ${authorization(apiKeys)}
   acl read method GET HEAD
   acl page_chat path /completion
   http-request return status 404 ${json(errorBody("there is no such endpoint", "not_found_error"))} unless openai || page read || page_chat METH_POST
+  http-request return status 503 ${json(overloaded)} hdr Retry-After 30 if { avg_queue(replicas) ge ${waiting.eachSlot * parallel} } || { queue(replicas) ge ${waiting.all} }
   default_backend replicas
 `;
 }

@@ -218,6 +218,24 @@ describe("the real HAProxy, and servers that play llama-server", () => {
     expect(await metric("haproxy_server_max_queue")).toEqual([0, 0, 0]);
   });
 
+  test("more than may wait are told so at once; those that wait are answered, and so is /health", async () => {
+    for (const replica of replicas) replica.hold();
+    const busy = replicas.map(() => post("{}"));
+    await expect.poll(() => replicas.map(({ running }) => running)).toEqual([1, 1, 1]);
+    // Sixty for each slot, on average, which HAProxy rounds up.
+    const waiting = Array.from({ length: 59 * replicas.length + 1 }, () => post("{}"));
+    await expect.poll(() => metric("haproxy_backend_current_queue")).toEqual([waiting.length]);
+
+    const refused = await fetch(`http://${balancer}:8080/v1/chat/completions`, { method: "POST", body: "{}" });
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get("retry-after")).toBe("30");
+    expect(await refused.json()).toMatchObject({ error: { message: expect.stringContaining("busy") as string } });
+    expect((await fetch(`http://${balancer}:8080/health`)).status).toBe(200);
+
+    for (const replica of replicas) replica.release();
+    await Promise.all([...busy, ...waiting]);
+  });
+
   test("many at once: no replica gets two requests at a time, and none waits for a certain one", async () => {
     const talk = async (client: number) => {
       const messages: object[] = opening(`crowd ${client}`);

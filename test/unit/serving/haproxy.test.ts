@@ -21,6 +21,18 @@ test("a replica gets as many requests at once as it has slots, and the rest wait
   expect(backend).toContain("default-server observe layer4 error-limit 1 on-error mark-down");
 });
 
+test("what waits is bounded, after keys were asked for, and leaves connections for /health", () => {
+  const found = sections(haproxyConfiguration({ parallel: 4, replicas: byDns, apiKeys: 1 }));
+  const api = found["frontend api"] ?? [];
+  const bound =
+    /^http-request return status 503 .* if \{ avg_queue\(replicas\) ge 240 \} \|\| \{ queue\(replicas\) ge (\d+) \}$/;
+  const at = api.findIndex((line) => bound.test(line));
+  expect(at).toBeGreaterThan(api.findIndex((line) => line.includes("return status 401")));
+  const most = Number(bound.exec(api[at] ?? "")?.[1]);
+  const connections = found.global?.find((line) => line.startsWith("maxconn "))?.slice("maxconn ".length);
+  expect(most).toBeLessThan(Number(connections));
+});
+
 test("replicas are found by DNS, as many as a stack can have", () => {
   const found = sections(haproxyConfiguration({ parallel: 1, replicas: byDns, apiKeys: 0 }));
   expect(found["resolvers dns"]).toContain("nameserver docker 127.0.0.11:53");
