@@ -32,9 +32,13 @@ interface Speed {
 
 /** What the image runs, and everything else is compared with. */
 export const ours = "ik_llama.cpp IQ2_BN, OPTIMIZE=true";
+const portable = "ik_llama.cpp IQ2_BN, OPTIMIZE=false";
 const byHand = "bitnet.cpp I2_S, by hand: gcc -O3 -march=native -flto";
 
-/** Prefill and decode of each engine that can be had here, side by side; then what turns them up or down. */
+/**
+ * Prefill and decode of each engine and weight type that can be had here, side by side; then what turns them up or down.
+ * TL1 and TL2 are not among them: their kernels are generated for one model's shape, which no engine here is built with.
+ */
 export async function* tokens(workshop: Workshop): AsyncGenerator<Figure> {
   const cores = (await workshop.cores()).slice(0, threads);
   if (cores.length < threads) throw new Impossible(`${threads} cores are needed`);
@@ -50,7 +54,7 @@ export async function* tokens(workshop: Workshop): AsyncGenerator<Figure> {
   }
   const speeds = await race(workshop, contenders);
   yield* rows(speeds);
-  yield* goals(speeds);
+  yield* ratios(speeds);
   yield* bandwidth(workshop, cores, speeds.get(ours));
   yield* levers(workshop, cores);
 }
@@ -63,7 +67,11 @@ function engines(workshop: Workshop, cores: readonly Core[]): Record<string, () 
   });
   return {
     [ours]: product("ik_llama.cpp", true),
-    "ik_llama.cpp IQ2_BN, OPTIMIZE=false": product("ik_llama.cpp", false),
+    [portable]: product("ik_llama.cpp", false),
+    "ik_llama.cpp IQ1_BN": async () =>
+      requantised(workshop, await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size }), cores, {
+        type: "IQ1_BN",
+      }),
     "bitnet.cpp I2_S, OPTIMIZE=true": product("bitnet.cpp", true),
     [byHand]: async () => {
       const { path } = await workshop.model(size);
@@ -143,14 +151,19 @@ function* rows(speeds: ReadonlyMap<string, Speed>): Generator<Figure> {
   }
 }
 
-function* goals(speeds: ReadonlyMap<string, Speed>): Generator<Figure> {
+/** Ours to each other one; only by hand there is something to reach. */
+function* ratios(speeds: ReadonlyMap<string, Speed>): Generator<Figure> {
   const wanted = { prefill: 2, decode: 1.25 };
-  for (const phase of ["prefill", "decode"] as const) {
-    const what = `${phase}, ours to bitnet.cpp by hand`;
-    const [one, other] = [speeds.get(ours), speeds.get(byHand)];
-    const goal = { atLeast: wanted[phase] };
-    if (one === undefined || other === undefined) yield { what, unit: "×", goal, note: "one of the two is missing" };
-    else yield { what, value: medianRatio(one[phase], other[phase]), unit: "×", goal };
+  const others = new Set([byHand, ...speeds.keys()].filter((name) => name !== ours));
+  for (const name of others) {
+    for (const phase of ["prefill", "decode"] as const) {
+      const what = `${phase}, ours to ${name}`;
+      const goal = name === byHand ? { goal: { atLeast: wanted[phase] } } : {};
+      const [one, other] = [speeds.get(ours), speeds.get(name)];
+      if (one === undefined || other === undefined)
+        yield { what, unit: "×", ...goal, note: "one of the two is missing" };
+      else yield { what, value: medianRatio(one[phase], other[phase]), unit: "×", ...goal };
+    }
   }
 }
 
@@ -184,8 +197,8 @@ async function* levers(workshop: Workshop, cores: readonly Core[]): AsyncGenerat
   const unchanged = "as it is";
   const contenders: Contender[] = [
     { name: unchanged, server: withArguments() },
-    { name: "embedding and output in Q4_K", server: await requantised(workshop, image, cores, "q4_K") },
-    { name: "embedding and output in Q8_0", server: await requantised(workshop, image, cores, "q8_0") },
+    { name: "embedding and output in Q4_K", server: await requantised(workshop, image, cores, { embedding: "q4_K" }) },
+    { name: "embedding and output in Q8_0", server: await requantised(workshop, image, cores, { embedding: "q8_0" }) },
     { name: "KV cache in Q8_0", server: withArguments("--cache-type-k", "q8_0", "--cache-type-v", "q8_0") },
     { name: "no flash attention", server: withArguments("--no-flash-attn") },
     { name: "transparent huge pages", server: withArguments("--transparent-huge-pages") },
@@ -201,14 +214,23 @@ async function* levers(workshop: Workshop, cores: readonly Core[]): AsyncGenerat
   }
 }
 
-/** The image with its model requantised once more, but for the embedding, which here is the output matrix as well. */
-async function requantised(workshop: Workshop, image: string, cores: readonly Core[], type: string) {
+/**
+ * The image with its model requantised in another way than the image's build does it.
+ * @param how the linear layers' type, and the embedding's, which here is the output matrix as well
+ */
+async function requantised(
+  workshop: Workshop,
+  image: string,
+  cores: readonly Core[],
+  { type = "IQ2_BN", embedding }: { type?: "IQ1_BN" | "IQ2_BN"; embedding?: "q4_K" | "q8_0" },
+): Promise<ServerOptions> {
   const { size } = workshop.options;
   const { path } = await workshop.model(size);
   const engine = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size: "tiny", stage: "engine" });
-  const folder = join(workshop.folder, type);
+  const folder = join(workshop.folder, `${type}-${embedding ?? ""}`);
   await mkdir(folder, { recursive: true });
-  const quantize = ["--allow-requantize", "--token-embedding-type", type, "/from.gguf", "/model/model.gguf", "IQ2_BN"];
+  const changed = embedding === undefined ? [] : ["--token-embedding-type", embedding];
+  const quantize = ["--allow-requantize", ...changed, "/from.gguf", "/model/model.gguf", type];
   const volumes = ["--volume", `${path}:/from.gguf:ro`, "--volume", `${folder}:/model`];
   const entry = ["--env", "LD_LIBRARY_PATH=/engine/lib", "--entrypoint", "/engine/llama-quantize"];
   await execa("docker", ["run", "--rm", ...volumes, ...entry, engine, ...quantize]);
