@@ -5,8 +5,8 @@ import type { Architecture } from "../image/cpuTarget.ts";
 import { familyOf } from "../image/cpuTarget.ts";
 import type { MemoryNeed } from "../model/memory.ts";
 import type { Settings } from "../settings.ts";
-import type { InstanceFacts } from "./instances.ts";
-import { checkInstance, fits, typesOf } from "./instances.ts";
+import type { InstanceDemand, InstanceFacts } from "./instances.ts";
+import { alternatives, checkInstance, fits } from "./instances.ts";
 
 /** What only AWS knows, looked up before anything is built. */
 export interface Account {
@@ -14,9 +14,9 @@ export interface Account {
   partition: string;
   region: string;
   instance: InstanceFacts;
-  /** The types that the group may take: `instance`, and with spot those that run the same code and are offered. */
+  /** The types that the group may take: `instance`, and with spot those that run the same code, are offered and can do it. */
   instanceTypes: readonly string[];
-  /** The zones that have the instance type, in order. */
+  /** The zones for a VPC of the stack's own: those that it is in already, then the others that have the instance type. */
   zones: readonly string[];
   /** The hosted zone that the DNS record goes into; undefined: no record is made. */
   hostedZoneId: string | undefined;
@@ -39,26 +39,36 @@ type AwsSettings = Pick<
 
 /**
  * Looks up and checks all that AWS has to say about a stack's settings. It only reads, in previews too.
+ * @param tags by which the stack's own subnets are found
  * @throws UserError with every mistake that was found, or with AWS's own words and what to do about them
  */
-export async function inspectAccount(settings: AwsSettings, memory: MemoryNeed): Promise<Account> {
+export async function inspectAccount(
+  settings: AwsSettings,
+  memory: MemoryNeed,
+  tags: Record<string, string>,
+): Promise<Account> {
   const { id, partition, region } = await lookUpIdentity();
-  const [instance, zones, hostedZoneId] = await Promise.all([
+  const [instance, offered, used, hostedZoneId] = await Promise.all([
     lookUpInstance(settings.instanceType, region),
     zonesWith(settings.instanceType),
+    zonesInUse(settings, tags),
     lookUpHostedZone(settings),
   ]);
+  // Subnets stay where they are (network.ts); only a new one is put where the type is.
+  const zones = [...used, ...offered.filter((zone) => !used.includes(zone))];
 
   const demand = { ...settings, memory };
   const sizes = fits(instance, demand) ? [] : await lookUpSizes(instance);
   const problems = [
     ...checkInstance(instance, demand, sizes),
-    ...(settings.vpcId === undefined ? checkZones(settings, zones, region) : await checkSubnets(settings)),
+    ...(settings.vpcId === undefined
+      ? checkZones(settings, offered, zones.slice(0, settings.zones), region)
+      : await checkSubnets(settings, offered)),
     ...checkCertificate(settings.certificateArn, region),
   ];
   if (problems.length > 0) throw new UserError(...problems);
 
-  const instanceTypes = await onlyOffered(typesOf(instance, settings.spot));
+  const instanceTypes = [instance.type, ...(await onlyFit(alternatives(instance, settings.spot), demand))];
   return { id, partition, region, instance, instanceTypes, zones, hostedZoneId };
 }
 
@@ -112,19 +122,47 @@ async function lookUpSizes({ type }: InstanceFacts): Promise<InstanceFacts[]> {
   return Promise.all(sizes.map(async (instanceType) => toFacts(await aws.ec2.getInstanceType({ instanceType }))));
 }
 
+/** In order. Without Local Zones, which offerings list as well once they are opted in to: little of AWS is there. */
 async function zonesWith(instanceType: string): Promise<string[]> {
-  const filters = [{ name: "instance-type", values: [instanceType] }];
-  const offerings = await aws.ec2.getInstanceTypeOfferings({ locationType: "availability-zone", filters });
-  return [...new Set(offerings.locations)].toSorted();
+  const [offerings, { names }] = await Promise.all([
+    aws.ec2.getInstanceTypeOfferings({
+      locationType: "availability-zone",
+      filters: [{ name: "instance-type", values: [instanceType] }],
+    }),
+    aws.getAvailabilityZones({
+      state: "available",
+      filters: [{ name: "zone-type", values: ["availability-zone"] }],
+    }),
+  ]);
+  return names.filter((name) => offerings.locations.includes(name)).toSorted();
 }
 
-async function onlyOffered(types: readonly string[]): Promise<string[]> {
-  const zones = await Promise.all(types.map(zonesWith));
-  return types.filter((_, index) => (zones[index]?.length ?? 0) > 0);
+/** The zones that the stack's own VPC is in, in its subnets' order; none before the first update. */
+async function zonesInUse({ vpcId }: AwsSettings, tags: Record<string, string>): Promise<string[]> {
+  if (vpcId !== undefined) return [];
+  const { ids } = await aws.ec2.getSubnets({ tags });
+  const subnets = await Promise.all(ids.map((id) => aws.ec2.getSubnet({ id })));
+  const inOrder = subnets.toSorted((a, b) => (a.tags.Name ?? "").localeCompare(b.tags.Name ?? ""));
+  return [...new Set(inOrder.map(({ availabilityZone }) => availabilityZone))];
 }
 
-function checkZones({ zones, instanceType }: AwsSettings, offered: readonly string[], region: string): Problem[] {
-  if (offered.length >= zones) return [];
+/** Of these types, those that are offered and that can do what is wanted: another family has less memory. */
+async function onlyFit(types: readonly string[], demand: InstanceDemand): Promise<string[]> {
+  const fit = async (instanceType: string) =>
+    (await zonesWith(instanceType)).length > 0 &&
+    checkInstance(toFacts(await aws.ec2.getInstanceType({ instanceType })), demand).length === 0;
+  const fitting = await Promise.all(types.map(fit));
+  return types.filter((_, index) => fitting[index]);
+}
+
+function checkZones(
+  settings: AwsSettings,
+  offered: readonly string[],
+  chosen: readonly string[],
+  region: string,
+): Problem[] {
+  const { zones, instanceType } = settings;
+  if (offered.length >= zones) return checkPlacement(settings, chosen, offered);
   const wrong = `${region} offers a ${instanceType} in ${offered.length} zones (${offered.join(", ")})`;
   const right =
     offered.length < 2
@@ -133,29 +171,51 @@ function checkZones({ zones, instanceType }: AwsSettings, offered: readonly stri
   return [{ key: offered.length < 2 ? "instanceType" : "zones", value: zones, wrong, right }];
 }
 
+/** Whether the zones that instances would be put into have the type: two, for the one that is lost. */
+function checkPlacement(
+  { instanceType }: AwsSettings,
+  zones: readonly string[],
+  offered: readonly string[],
+): Problem[] {
+  const fit = zones.filter((zone) => offered.includes(zone));
+  // Subnets in one zone are refused for that.
+  if (fit.length >= 2 || zones.length < 2) return [];
+  const wrong = `the instances' subnets are in ${zones.join(", ")}, and it is offered in ${offered.join(", ") || "none"}`;
+  return [{ key: "instanceType", value: instanceType, wrong, right: "a type that two of the subnets' zones have" }];
+}
+
 /** An existing VPC's subnets: of that VPC, and in two zones at least, as a load balancer wants them. */
-async function checkSubnets({ vpcId, publicSubnetIds, privateSubnetIds }: AwsSettings): Promise<Problem[]> {
-  const check = async (key: string, ids: readonly string[]): Promise<Problem[]> => {
-    const subnets = await Promise.all(ids.map((id) => aws.ec2.getSubnet({ id })));
+async function checkSubnets(settings: AwsSettings, offered: readonly string[]): Promise<Problem[]> {
+  const { vpcId, publicSubnetIds, privateSubnetIds } = settings;
+  const lookUp = (ids: readonly string[]) => Promise.all(ids.map((id) => aws.ec2.getSubnet({ id })));
+  const zonesOf = (subnets: readonly aws.ec2.GetSubnetResult[]) => [
+    ...new Set(subnets.map(({ availabilityZone }) => availabilityZone)),
+  ];
+  const check = (key: string, ids: readonly string[], subnets: readonly aws.ec2.GetSubnetResult[]): Problem[] => {
     const foreign = subnets.filter((subnet) => subnet.vpcId !== vpcId).map(({ id }) => id);
-    const zones = new Set(subnets.map(({ availabilityZone }) => availabilityZone));
+    const zones = zonesOf(subnets);
     return [
       ...(foreign.length > 0
         ? [{ key, value: ids, wrong: `${foreign.join(", ")} is not of ${vpcId ?? ""}`, right: "subnets of that VPC" }]
         : []),
-      ...(zones.size < 2
+      ...(zones.length < 2
         ? [
             {
               key,
               value: ids,
-              wrong: `they are in one zone, ${[...zones].join()}`,
+              wrong: `they are in one zone, ${zones.join()}`,
               right: "subnets in two zones or more",
             },
           ]
         : []),
     ];
   };
-  return [...(await check("publicSubnetIds", publicSubnetIds)), ...(await check("privateSubnetIds", privateSubnetIds))];
+  const [ofBalancer, ofInstances] = await Promise.all([lookUp(publicSubnetIds), lookUp(privateSubnetIds)]);
+  return [
+    ...check("publicSubnetIds", publicSubnetIds, ofBalancer),
+    ...check("privateSubnetIds", privateSubnetIds, ofInstances),
+    ...checkPlacement(settings, zonesOf(ofInstances), offered),
+  ];
 }
 
 /** A load balancer takes certificates of its own region only. */
@@ -168,14 +228,17 @@ function checkCertificate(certificateArn: string | undefined, region: string): P
 
 async function lookUpHostedZone({ domain, hostedZone, certificateArn }: AwsSettings): Promise<string | undefined> {
   if (domain === undefined || (certificateArn !== undefined && hostedZone === undefined)) return undefined;
-  const name = hostedZone ?? domain.slice(domain.indexOf(".") + 1);
-  try {
-    return (await aws.route53.getZone({ name })).zoneId;
-  } catch (error) {
-    const right =
-      "a name in a Route 53 zone of this account (hostedZone names the zone), or a certificateArn, with the DNS record made by hand";
-    throw new UserError({ key: "domain", value: domain, wrong: `no zone ${name}: ${wordsOf(error)}`, right });
-  }
+  const parent = domain.slice(domain.indexOf(".") + 1);
+  // The domain may be a zone itself. Nobody has one of a top-level domain.
+  const names = hostedZone === undefined ? [domain, parent].filter((name) => name.includes(".")) : [hostedZone];
+  const zones = await Promise.allSettled(names.map((name) => aws.route53.getZone({ name, privateZone: false })));
+  const found = zones.find((zone) => zone.status === "fulfilled");
+  if (found !== undefined) return found.value.zoneId;
+  const words = zones.flatMap((zone) => (zone.status === "rejected" ? wordsOf(zone.reason) : []));
+  const wrong = `no public zone ${names.join(" or ")}: ${words.at(-1) ?? ""}`;
+  const right =
+    "a name in a Route 53 zone of this account (hostedZone names the zone), or a certificateArn, with the DNS record made by hand";
+  throw new UserError({ key: "domain", value: domain, wrong, right });
 }
 
 /** AWS's own words, without Pulumi's around them. */

@@ -27,7 +27,7 @@ export function balancerImage(
       build: {
         context,
         dockerfile: join(context, "Dockerfile"),
-        args,
+        args: { ...args, TAG: tag },
         platform,
         builderVersion: docker.BuilderVersion.BuilderBuildKit,
       },

@@ -14,7 +14,7 @@ import { stackName } from "./names.ts";
 import type { Network } from "./network.ts";
 import { OwnNetwork } from "./network.ts";
 import { ScalingGroup } from "./scalingGroup.ts";
-import { userData } from "./userData.ts";
+import { hookName, userData } from "./userData.ts";
 
 /** The settings that are about the fleet; Pulumi.yaml describes each. */
 type FleetSettings = Pick<
@@ -50,9 +50,6 @@ export interface Ec2FleetArgs extends FleetSettings {
   /** On everything that AWS puts tags on. */
   tags: Record<string, string>;
 }
-
-/** The name of the hook by which an instance says that it is ready. */
-const hookName = "launch";
 
 /** Instances with a server and HAProxy each, as many as the load asks for, behind a load balancer. */
 export class Ec2Fleet extends pulumi.ComponentResource {
@@ -174,6 +171,7 @@ export class Ec2Fleet extends pulumi.ComponentResource {
         groupName: groupName(),
         hookName,
         region: account.region,
+        accountId: account.id,
         minReplicas,
         maxReplicas,
         spot,

@@ -82,9 +82,9 @@ export function fits(facts: InstanceFacts, { memory }: Pick<InstanceDemand, "mem
   return memory.total <= usable(facts);
 }
 
-/** The types that an Auto Scaling group may take: one on demand; with spot, whatever runs the same code. */
-export function typesOf(facts: InstanceFacts, spot: number): string[] {
-  return spot === 0 ? [facts.type] : sameInstructions(facts.type, facts.architecture);
+/** The types that an Auto Scaling group may take instead: none on demand; with spot, whatever runs the same code. */
+export function alternatives({ type, architecture }: InstanceFacts, spot: number): string[] {
+  return spot === 0 ? [] : sameInstructions(type, architecture).filter((other) => other !== type);
 }
 
 function usable({ memoryBytes }: InstanceFacts): number {

@@ -35,10 +35,16 @@ export const forwardedPaths = [
   ...["/*.html", "/*.js", "/*.mjs", "/*.css", "/*.ico", "/*.svg", "/*.png", "/*.webmanifest"],
 ];
 
+/**
+ * Seconds in which an instance that leaves the group finishes what it has taken: a request may wait in its HAProxy for a
+ * slot, and then be answered, each for as long as HAProxy is patient. AWS's limit is 3600.
+ */
+export const deregistrationDelay = 2 * drainTimeout;
+
 /** AWS's limit for a rule: docs.aws.amazon.com, listener-rules ("up to three comparison strings per condition"). */
 const pathsPerRule = 3;
 
-/** The Application Load Balancer: about $18 a month (us-east-1) and $0.008 for each unit of capacity and hour. */
+/** The Application Load Balancer: about $16 a month (us-east-1), $7 for its addresses in two zones, and $0.008 for each unit of capacity and hour. */
 export class LoadBalancer extends pulumi.ComponentResource {
   /** Where the service is: https://domain, or http://name-of-the-load-balancer. */
   readonly address: pulumi.Output<string>;
@@ -106,6 +112,12 @@ export class LoadBalancer extends pulumi.ComponentResource {
 
   private createBalancer(group: aws.ec2.SecurityGroup): aws.lb.LoadBalancer {
     const { network, deletionProtection, tags } = this.#args;
+    if (deletionProtection) {
+      void pulumi.log.info(
+        "deletionProtection: before `pulumi destroy`, set it to false and run `pulumi up`, or AWS refuses to delete the load balancer",
+        this,
+      );
+    }
     return new aws.lb.LoadBalancer(
       this.#name,
       {
@@ -133,8 +145,7 @@ export class LoadBalancer extends pulumi.ComponentResource {
         // A generation takes a second or a minute: an instance that is done gets the next request. Slow start, which
         // AWS refuses together with this, is not needed: an instance is ready when it says so.
         loadBalancingAlgorithmType: "least_outstanding_requests",
-        // Covers the longest generation: an instance that leaves the group finishes what it has begun.
-        deregistrationDelay: drainTimeout,
+        deregistrationDelay,
         healthCheck: {
           path: "/health",
           matcher: "200",

@@ -48,6 +48,9 @@ function balancing<T>(metricName: string, watched: Watched<T>, statistic: Statis
 /** How many there are, for the bill. */
 export const alarmCount = 6;
 
+/** Those that AWS makes for target tracking: one to add instances, one to remove them. */
+export const trackingAlarmCount = 2;
+
 /** The alarms by name. Each says what to do, because whoever gets the e-mail may know nothing else. */
 export function alarms<T>(watched: Watched<T>): Record<string, Alarm<T>> {
   const wholeBalancer = { LoadBalancer: watched.loadBalancer };

@@ -28,7 +28,7 @@ export interface OwnNetworkArgs {
    * The instances' way to ECR, S3, CloudWatch Logs, Secrets Manager, Auto Scaling and Session Manager.
    * `nat`: a NAT gateway in each zone, so that the loss of one does not take the others with it; $33 a month each, $4
    * for its address, and $0.045 a GB. `endpoints`: no way to the internet at all; $7.30 a month for each of seven
-   * interface endpoints in each zone, $102 for two zones (us-east-1; components/aws/prices.ts).
+   * interface endpoints in each zone, $102 for two zones, and $0.01 a GB (us-east-1; components/aws/prices.ts).
    */
   egress: "nat" | "endpoints";
   region: string;

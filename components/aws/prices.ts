@@ -1,36 +1,81 @@
 import { familyOf } from "../image/cpuTarget.ts";
 
-/**
- * What the prices below were taken for: us-east-1, Linux, at that time. They were noted down without AWS's price list at
- * hand, and only m7g.large was compared with it: good for an estimate, not for a budget. Other regions cost up to 60 %
- * more.
- */
-export const priceDate = "June 2025";
+/** What the prices below were taken for: us-east-1, Linux, at that time. Other regions cost up to 60 % more. */
+export const priceDate = "January 2026";
 
 const hoursPerMonth = 730;
 
-/** Dollars an hour for each vCPU, on demand: aws.amazon.com/ec2/pricing/on-demand. A family's sizes cost in proportion. */
-const vcpuHour: Readonly<Record<string, number>> = {
-  c6a: 0.03825,
-  c6i: 0.0425,
-  c7a: 0.05132,
-  c7i: 0.044625,
-  c6g: 0.034,
-  c7g: 0.03625,
-  c8g: 0.03988,
-  m6i: 0.048,
-  m7a: 0.05796,
-  m7i: 0.0504,
-  m7g: 0.0408,
-  m8g: 0.04488,
-  r6i: 0.063,
-  r7a: 0.076075,
-  r7i: 0.06615,
-  r7g: 0.05355,
-  r8g: 0.05891,
+/**
+ * Dollars an hour for a 2xlarge, on demand; a family's sizes cost in proportion. From AWS's price list, as Karpenter has
+ * it: github.com/aws/karpenter-provider-aws, pkg/providers/pricing/zz_generated.pricing_aws.go, of 2026-01-19.
+ */
+const hourOf2xlarge: Readonly<Record<string, number>> = {
+  c5: 0.34,
+  c5a: 0.308,
+  c5ad: 0.344,
+  c5d: 0.384,
+  c5n: 0.432,
+  m5: 0.384,
+  m5d: 0.452,
+  m5n: 0.476,
+  r5: 0.504,
+  r5d: 0.576,
+  r5n: 0.596,
+  c6a: 0.306,
+  c6g: 0.272,
+  c6gd: 0.3072,
+  c6gn: 0.3456,
+  c6i: 0.34,
+  c6id: 0.4032,
+  c6in: 0.4536,
+  m6a: 0.3456,
+  m6g: 0.308,
+  m6gd: 0.3616,
+  m6i: 0.384,
+  m6id: 0.4746,
+  m6in: 0.55692,
+  r6a: 0.4536,
+  r6g: 0.4032,
+  r6gd: 0.4608,
+  r6i: 0.504,
+  r6id: 0.6048,
+  r6in: 0.69732,
+  c7a: 0.41056,
+  c7g: 0.29,
+  c7gd: 0.3629,
+  c7gn: 0.4992,
+  c7i: 0.357,
+  "c7i-flex": 0.33915,
+  m7a: 0.46368,
+  m7g: 0.3264,
+  m7gd: 0.4271,
+  m7i: 0.4032,
+  "m7i-flex": 0.38304,
+  r7a: 0.6086,
+  r7g: 0.4284,
+  r7gd: 0.5443,
+  r7i: 0.5292,
+  c8a: 0.43108,
+  c8g: 0.31904,
+  c8gd: 0.39192,
+  c8gn: 0.474,
+  c8i: 0.37484,
+  "c8i-flex": 0.35608,
+  m8a: 0.48688,
+  m8g: 0.35904,
+  m8gd: 0.46128,
+  m8i: 0.42336,
+  "m8i-flex": 0.4022,
+  r8a: 0.63904,
+  r8g: 0.47128,
+  r8gd: 0.58784,
+  r8i: 0.55568,
+  "r8i-flex": 0.52788,
 };
 
-/** Dollars: aws.amazon.com/elasticloadbalancing, /vpc, /privatelink, /ebs, /secrets-manager and /cloudwatch pricing. */
+const vcpusOf2xlarge = 8;
+
+/** Dollars, from the pricing pages of elasticloadbalancing, vpc, privatelink, ebs, secrets-manager and cloudwatch. */
 const price = {
   loadBalancerHour: 0.0225,
   publicAddressHour: 0.005,
@@ -50,6 +95,7 @@ export interface Fleet {
   maxReplicas: number;
   /** Of one instance. */
   volumeGb: number;
+  /** In which the load balancer has an address each. */
   zones: number;
   /** Interface endpoints in each zone; 0 with NAT, or in a VPC that is not the stack's. */
   endpoints: number;
@@ -63,9 +109,9 @@ export interface Fleet {
  * in the table.
  */
 export function monthlyCost(fleet: Fleet): { least: number; most: number } | undefined {
-  const perVcpu = vcpuHour[familyOf(fleet.instanceType)];
-  if (perVcpu === undefined) return undefined;
-  const instance = perVcpu * fleet.vcpus * hoursPerMonth + price.volumeGbMonth * fleet.volumeGb;
+  const hour = hourOf2xlarge[familyOf(fleet.instanceType)];
+  if (hour === undefined) return undefined;
+  const instance = (hour / vcpusOf2xlarge) * fleet.vcpus * hoursPerMonth + price.volumeGbMonth * fleet.volumeGb;
   const hourly =
     price.loadBalancerHour +
     price.publicAddressHour * (fleet.zones + fleet.natGateways) +

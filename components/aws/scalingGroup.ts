@@ -10,6 +10,7 @@ export interface ScalingGroupArgs {
   /** The launch hook's name, likewise. */
   hookName: string;
   region: string;
+  accountId: string;
   minReplicas: number;
   maxReplicas: number;
   /** Percent of the instances above `minReplicas` that are spot. */
@@ -86,15 +87,18 @@ export class ScalingGroup extends pulumi.ComponentResource {
             defaultResult: "ABANDON",
           },
         ],
-        waitForCapacityTimeout: `${(2 * launchTimeout) / 60}m`,
+        // The rollout below waits. The provider would wait for the size that it saw last, which scaling has changed since.
+        waitForCapacityTimeout: "0",
         tags: Object.entries(args.tags).map(([key, value]) => ({ key, value, propagateAtLaunch: false })),
       },
       {
         parent: this,
         dependsOn: args.dependsOn,
-        // Instances are replaced by the rollout below. The provider's own way neither waits nor says what went wrong.
-        ignoreChanges: ["mixedInstancesPolicy.launchTemplate"],
-        customTimeouts: { create: "70m", delete: "30m" },
+        // What instances are made of is the rollout's. The provider's own way neither waits nor says what went wrong. All
+        // of the policy, because the provider sends all of it, with the first version in it, if any of it has changed.
+        ignoreChanges: ["mixedInstancesPolicy"],
+        // An instance that is still starting is waited for, then those that drain.
+        customTimeouts: { delete: "60m" },
       },
     );
   }
@@ -128,8 +132,9 @@ export class ScalingGroup extends pulumi.ComponentResource {
     const request: pulumi.Input<RefreshRequest> = pulumi
       .all([group.name, args.templateId, args.templateVersion, args.targetGroupArn])
       .apply(([groupName, templateId, templateVersion, targetGroupArn]) => {
-        const { region, instanceTypes } = args;
-        return { region, groupName, templateId, templateVersion, instanceTypes, targetGroupArn };
+        const { region, accountId, instanceTypes, minReplicas, spot } = args;
+        const template = { templateId, templateVersion, instanceTypes };
+        return { region, accountId, groupName, ...template, minReplicas, spot, launchTimeout, targetGroupArn };
       });
     const profile = aws.config.profile;
     return new command.local.Command(

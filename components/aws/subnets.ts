@@ -41,6 +41,31 @@ function isPrivate(address: number): boolean {
   return ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"].some(within);
 }
 
+/** The range that an address is in, by its first address: 203.0.113.0/24 for 203.0.113.5/24. IPv6, too. */
+export function networkOf(cidr: string): string {
+  const [address = "", prefix = ""] = cidr.split("/");
+  const bits = address.includes(":") ? 128n : 32n;
+  const hostBits = bits - BigInt(prefix);
+  const network = (addressNumber(address) >> hostBits) << hostBits;
+  if (network === addressNumber(address)) return cidr; // however it is written
+  return bits === 32n ? `${formatAddress(Number(network))}/${prefix}` : `${formatIpv6(network)}/${prefix}`;
+}
+
+function addressNumber(address: string): bigint {
+  if (!address.includes(":")) return BigInt(parseCidr(address)[0]);
+  // URL knows every way to write one, and writes it in one: eight groups in hexadecimal, "::" for the longest zeros.
+  const [left = "", right] = new URL(`http://[${address}]`).hostname.slice(1, -1).split("::");
+  const groups = (text = "") => text.split(":").filter((group) => group !== "");
+  const zeros = Array<string>(8 - groups(left).length - groups(right).length).fill("0");
+  const all = [...groups(left), ...zeros, ...groups(right)];
+  return BigInt(`0x${all.map((group) => group.padStart(4, "0")).join("")}`);
+}
+
+function formatIpv6(address: bigint): string {
+  const groups = address.toString(16).padStart(32, "0").match(/.{4}/g) ?? [];
+  return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
+}
+
 function parseCidr(cidr: string): [base: number, prefix: number] {
   const [address = "", prefix = ""] = cidr.split("/");
   return [address.split(".").reduce((sum, octet) => sum * 256 + Number(octet), 0), Number(prefix)];

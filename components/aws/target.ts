@@ -1,9 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
+import { UserError } from "../errors.ts";
 import { BitnetImage } from "../image/bitnetImage.ts";
 import { cpuTargetOf, platformOf } from "../image/cpuTarget.ts";
 import { cleanUpImages } from "../image/imageCleanup.ts";
 import type { Model } from "../model/model.ts";
 import { EcrRegistry } from "../registry/ecrRegistry.ts";
+import type { ServerOptions } from "../serving/server.ts";
 import type { Settings } from "../settings.ts";
 import { SmokeTest } from "../smokeTest/smokeTest.ts";
 import type { Account } from "./account.ts";
@@ -11,10 +13,11 @@ import { inspectAccount } from "./account.ts";
 import { balancerImage } from "./balancerImage.ts";
 import { Ec2Fleet } from "./ec2Fleet.ts";
 import { instanceWarnings, volumeGb } from "./instances.ts";
-import { alarmCount } from "./monitoringBodies.ts";
+import { alarmCount, trackingAlarmCount } from "./monitoringBodies.ts";
 import { stackName } from "./names.ts";
 import { endpointServices } from "./network.ts";
 import { describeCost } from "./prices.ts";
+import { checkUserData } from "./userDataSize.ts";
 
 /** What a stack on AWS tells. */
 export interface AwsOutputs {
@@ -35,12 +38,14 @@ export interface AwsOutputs {
 
 /** The aws target: an Auto Scaling group of CPU-optimised instances behind a load balancer. */
 export async function awsTarget(settings: Settings, model: Model): Promise<AwsOutputs> {
-  const account = await inspectAccount(settings, model.memory);
+  const tags = { "bitnet-server:stack": pulumi.getStack(), "bitnet-server:project": pulumi.getProject() };
+  const account = await inspectAccount(settings, model.memory, tags);
+  const server = { ...settings, modelAlias: model.alias, contextSize: model.contextSize };
+  requireUserData(settings, account, server);
   for (const warning of warnings(settings, account)) void pulumi.log.warn(warning);
 
   const { architecture, type } = account.instance;
   const platform = platformOf(architecture);
-  const tags = { "bitnet-server:stack": pulumi.getStack(), "bitnet-server:project": pulumi.getProject() };
   const registry = new EcrRegistry("registry", { repositoryName: stackName(pulumi.getStack(), 256), tags });
   const imageCleanup = cleanUpImages("images");
   const bitnet = new BitnetImage("bitnet", {
@@ -61,7 +66,7 @@ export async function awsTarget(settings: Settings, model: Model): Promise<AwsOu
       { registry, platform, baseImage: settings.baseImage },
       { dependsOn: [imageCleanup] },
     ),
-    server: { ...settings, modelAlias: model.alias, contextSize: model.contextSize },
+    server,
     modelBytes: model.facts.fileSize,
     tags,
   });
@@ -96,6 +101,13 @@ export async function awsTarget(settings: Settings, model: Model): Promise<AwsOu
   };
 }
 
+/** Before anything is built: in a preview the images' digests are unknown, and with them the user data. */
+function requireUserData({ apiKeys }: Settings, account: Account, server: ServerOptions): void {
+  const group = stackName(pulumi.getStack(), 255);
+  const problems = checkUserData({ account, group, server, apiKeys: Math.max(1, apiKeys.length) });
+  if (problems.length > 0) throw new UserError(...problems);
+}
+
 function warnings({ cpuTarget, domain, allowedCidrs }: Settings, { instance }: Account): string[] {
   const open = allowedCidrs.some((cidr) => cidr.endsWith("/0"));
   return [
@@ -109,8 +121,9 @@ function warnings({ cpuTarget, domain, allowedCidrs }: Settings, { instance }: A
 }
 
 function costPerMonth(settings: Settings, { instance }: Account, { facts }: Model): string {
-  const { minReplicas, maxReplicas, zones, vpcId, egress } = settings;
+  const { minReplicas, maxReplicas, vpcId, publicSubnetIds, egress } = settings;
   const own = vpcId === undefined;
+  const zones = own ? settings.zones : publicSubnetIds.length;
   return describeCost({
     instanceType: instance.type,
     vcpus: instance.vcpus,
@@ -120,6 +133,6 @@ function costPerMonth(settings: Settings, { instance }: Account, { facts }: Mode
     zones,
     endpoints: own && egress === "endpoints" ? endpointServices.length : 0,
     natGateways: own && egress === "nat" ? zones : 0,
-    alarms: alarmCount,
+    alarms: alarmCount + trackingAlarmCount,
   });
 }

@@ -23,6 +23,9 @@ export interface InstanceDescription {
   metricNamespace: string;
 }
 
+/** The name of the hook by which an instance says that it is ready. */
+export const hookName = "launch";
+
 /** AWS's limit, before base64: docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html. */
 export const userDataLimit = 16_384;
 
@@ -47,6 +50,9 @@ const settings = "/etc/bitnet-server/settings";
 
 /** Seconds between two lines of metrics: the shortest period that CloudWatch's own alarms look at. */
 const metricsInterval = 60;
+
+/** Seconds between two looks at HAProxy, of which a line tells the average. */
+const sampleInterval = 2;
 
 interface File {
   path: string;
@@ -121,7 +127,8 @@ export const keepAlive = idleTimeout + 10;
 
 function balancerConfiguration({ server: { parallel }, apiKeys }: InstanceDescription): string {
   const replicas = { addresses: [`${network.server}:${serverPort}`] };
-  return haproxyConfiguration({ parallel, replicas, apiKeys, keepAlive });
+  // Without the comments, which components/serving/haproxy.ts has: user data must be small.
+  return haproxyConfiguration({ parallel, replicas, apiKeys, keepAlive }).replaceAll(/^ *#.*\n/gm, "");
 }
 
 function dockerLogin(registry: string): string {
@@ -196,11 +203,29 @@ exec docker run --name bitnet-balancer --rm --interactive --network ${network.na
   "$BALANCER_IMAGE" -c 'while IFS= read -r key; do export "$key"; done; exec entrypoint.sh' </run/bitnet-server/keys
 `;
 
-const ready = `${header}# Tells the group that this instance can be used. Until then it gets no requests, and counts as launching.
-until curl --fail --silent --output /dev/null --max-time 5 http://127.0.0.1:${serverPort}/health; do sleep 1; done
+/** So often a server is started anew before it is taken to end always. */
+const maxRestarts = 3;
+
+/**
+ * The server is asked first, at its own address: HAProxy takes a server to be there until a check has failed. 78 is the
+ * entrypoint's word for a CPU that lacks what the image was compiled for.
+ */
+const ready = `${header}# Tells the group that this instance can be used, or never will be. Until then it counts as launching.
+answers() { curl --fail --silent --output /dev/null --max-time 5 "http://$1:${serverPort}/health"; }
+of_server() { systemctl show --value --property "$1" bitnet-server; }
+result=CONTINUE
+until answers ${network.server} && answers 127.0.0.1; do
+  restarts=$(of_server NRestarts) status=$(of_server ExecMainStatus)
+  if ((restarts >= ${maxRestarts} || status == 78)); then
+    echo "bitnet-server: this instance is given up: the server ended $restarts times, at last with status $status"
+    result=ABANDON
+    break
+  fi
+  sleep 1
+done
 for _ in {1..60}; do
   if aws autoscaling complete-lifecycle-action --auto-scaling-group-name "$GROUP" --lifecycle-hook-name "$HOOK" \\
-    --instance-id "$(cat /var/lib/cloud/data/instance-id)" --lifecycle-action-result CONTINUE; then
+    --instance-id "$(cat /var/lib/cloud/data/instance-id)" --lifecycle-action-result "$result"; then
     mkdir -p /var/lib/bitnet-server
     touch /var/lib/bitnet-server/launched
     exit
@@ -210,33 +235,50 @@ done
 exit 1
 `;
 
-/** HAProxy's names: docs.haproxy.org, "Prometheus exporter". Load may be more than 100 percent: requests that wait. */
-const metrics = `${header}# Every minute a line in CloudWatch's embedded metric format.
+/**
+ * HAProxy's names: docs.haproxy.org, "Prometheus exporter". Load may be more than 100 percent: requests that wait. It is
+ * an average, because at a single moment one user's slot is busy or it is not; and it needs no word from the server,
+ * which has none just when there is too much to do.
+ */
+const metrics = `${header}# Every minute a line in CloudWatch's embedded metric format: what was seen in it, on average.
 instance=$(cat /var/lib/cloud/data/instance-id)
 stream=(--log-group-name "$LOG_GROUP" --log-stream-name "$instance/metrics")
 aws logs create-log-stream "\${stream[@]}" || true
+get() { curl --fail --silent --max-time 10 "http://$1/metrics"; }
 sum() { awk -v pattern="$1" '$0 ~ pattern { n += $NF } END { printf "%d", n }'; }
-before=
-while sleep ${metricsInterval}; do
-  balancer=$(curl --silent --max-time 10 http://127.0.0.1:${statsPort}/metrics) || continue
-  server=$(curl --silent --max-time 10 http://${network.server}:${serverPort}/metrics) || continue
-  busy=$(sum '^haproxy_server_current_sessions.proxy="replicas"' <<<"$balancer")
-  waiting=$(sum '^haproxy_(backend|server)_current_queue.proxy="replicas"' <<<"$balancer")
-  tokens=$(sum '^llamacpp:tokens_predicted_total' <<<"$server")
-  # A server that was started anew counts from 0.
-  if [[ -z $before ]] || ((tokens < before)); then before=$tokens; fi
-  rate=$(((tokens - before) / ${metricsInterval}))
-  before=$tokens
+average() { awk -v sum="$1" -v count="$2" 'BEGIN { printf "%.2f", sum / count }'; }
+before='' since=0
+while true; do
+  busy=0 waiting=0 samples=0
+  for _ in {1..${metricsInterval / sampleInterval}}; do
+    sleep ${sampleInterval}
+    balancer=$(get 127.0.0.1:${statsPort}) || continue
+    busy=$((busy + $(sum '^haproxy_server_current_sessions.proxy="replicas"' <<<"$balancer")))
+    waiting=$((waiting + $(sum '^haproxy_(backend|server)_current_queue.proxy="replicas"' <<<"$balancer")))
+    samples=$((samples + 1))
+  done
+  if ((samples == 0)); then continue; fi
   now=$(date +%s%3N)
+  names="Load:Percent BusySlots:Count WaitingRequests:Count"
+  line="\\"Load\\":$(average $((100 * (busy + waiting))) $((samples * SLOTS)))"
+  line+=",\\"BusySlots\\":$(average $busy $samples),\\"WaitingRequests\\":$(average $waiting $samples)"
+  if server=$(get ${network.server}:${serverPort}); then
+    tokens=$(sum '^llamacpp:tokens_predicted_total' <<<"$server")
+    # A server that was started anew counts from 0.
+    if [[ -n $before ]] && ((tokens >= before)); then
+      names+=" TokensPerSecond:Count/Second"
+      line+=",\\"TokensPerSecond\\":$(average $((1000 * (tokens - before))) $((now - since)))"
+    fi
+    before=$tokens since=$now
+  fi
   metrics=
-  for metric in Load:Percent BusySlots:Count WaitingRequests:Count TokensPerSecond:Count/Second; do
+  for metric in $names; do
     metrics+="\${metrics:+,}{\\"Name\\":\\"\${metric%:*}\\",\\"Unit\\":\\"\${metric#*:}\\"}"
   done
-  line="{\\"_aws\\":{\\"Timestamp\\":$now,\\"CloudWatchMetrics\\":[{\\"Namespace\\":\\"$NAMESPACE\\",\\"Dimensions\\":[[\\"AutoScalingGroupName\\"]],\\"Metrics\\":[$metrics]}]}"
-  line+=",\\"AutoScalingGroupName\\":\\"$GROUP\\",\\"InstanceId\\":\\"$instance\\",\\"Load\\":$((100 * (busy + waiting) / SLOTS))"
-  line+=",\\"BusySlots\\":$busy,\\"WaitingRequests\\":$waiting,\\"TokensPerSecond\\":$rate}"
+  line+=",\\"AutoScalingGroupName\\":\\"$GROUP\\",\\"InstanceId\\":\\"$instance\\",\\"_aws\\":{\\"Timestamp\\":$now"
+  line+=",\\"CloudWatchMetrics\\":[{\\"Namespace\\":\\"$NAMESPACE\\",\\"Dimensions\\":[[\\"AutoScalingGroupName\\"]],\\"Metrics\\":[$metrics]}]}"
   aws logs put-log-events "\${stream[@]}" --output text \\
-    --log-events "[{\\"timestamp\\":$now,\\"message\\":\\"\${line//\\"/\\\\\\"}\\"}]" || true
+    --log-events "[{\\"timestamp\\":$now,\\"message\\":\\"{\${line//\\"/\\\\\\"}}\\"}]" || true
 done
 `;
 

@@ -44,19 +44,19 @@ export class BitnetImage extends pulumi.ComponentResource {
     const privateModel = privateModelOf(args, context);
     stageBuildContext("docker", context, localFiles(args), privateModel && kept(privateModel.destination));
     const buildArgs = buildArguments(args, pulumi.getStack());
-    const tag = args.registry.immutableTags
+    const ownTag = args.registry.immutableTags
       ? contentTag(name, "server", context, { ...buildArgs, platform: args.platform }, { parent: this })
-      : pulumi.getStack();
+      : undefined;
     const download = privateModel && downloadPrivateModel(`${name}-model`, privateModel, { parent: this });
     const image = new docker.Image(
       name,
       {
-        imageName: pulumi.interpolate`${args.registry.repository}:${tag}`,
+        imageName: pulumi.interpolate`${args.registry.repository}:${ownTag ?? pulumi.getStack()}`,
         build: {
           context,
           dockerfile: join(context, "Dockerfile"),
           platform: args.platform,
-          args: buildArgs,
+          args: { ...buildArgs, ...(ownTag === undefined ? {} : { TAG: ownTag }) },
           builderVersion: docker.BuilderVersion.BuilderBuildKit,
         },
         ...(args.registry.credentials === undefined ? {} : { registry: args.registry.credentials }),

@@ -6,7 +6,8 @@ import { join, relative } from "node:path";
 
 /**
  * A tag that no image has had, for registries whose tags are immutable: it stays while what is built stays, and is new
- * after every change, a change back to an earlier state included.
+ * after every change, a change back to an earlier state included. Handed to the build as TAG, which becomes a label, it
+ * makes the image's digest as new as the tag.
  * @param kind what the image is, as the tag's beginning
  */
 export function contentTag(

@@ -13,8 +13,8 @@ export interface EcrRegistryArgs {
 const kinds = ["server-", "balancer-"];
 
 /**
- * A repository of Amazon's registry: $0.10 a GB and month, for at most 20 images of a kind, which share layers. Scanned
- * for known vulnerabilities, encrypted, its tags immutable; what runs is named by digest.
+ * A repository of Amazon's registry: $0.10 a GB and month, for the 20 images of a kind that were pushed last, which
+ * share layers. Scanned for known vulnerabilities, encrypted, its tags immutable; what runs is named by digest.
  */
 export class EcrRegistry extends pulumi.ComponentResource implements Registry {
   readonly repository: pulumi.Output<string>;

@@ -1,10 +1,12 @@
 import { readFileSync } from "node:fs";
 import { expect, test, vi } from "vitest";
 import { parse } from "yaml";
+import * as pulumi from "@pulumi/pulumi";
 import { alarmCount } from "../../components/aws/monitoringBodies.ts";
 import type { Statement } from "../../components/aws/policies.ts";
 import { wildcardReasons } from "../../components/aws/policies.ts";
-import { awsError } from "./aws.ts";
+import type { Answers } from "./aws.ts";
+import { awsAnswers, awsError } from "./aws.ts";
 import type { Run, Surroundings } from "./program.ts";
 import { ofType, runProgram } from "./program.ts";
 
@@ -36,6 +38,8 @@ const options: Record<string, Record<string, string>> = {
     apiKeys: '["first-key-0123","second-key-0123"]',
   },
 };
+
+const anything: unknown = expect.anything();
 
 const runs = new Map<string, Promise<Run>>();
 /** Each option is run once, one after the other: Pulumi's runtime is global. */
@@ -92,6 +96,13 @@ test("the image is compiled for the instance's CPU, and pushed under a tag that 
   expect(JSON.stringify(images)).toContain('"CPU_TARGET":"neoverse-v2"');
 });
 
+test("each push is an image of its own, whose digest no earlier one has, as the repository keeps what came last", async () => {
+  for (const { inputs } of ofType(await runOf("domain"), image)) {
+    const { args } = inputs.build as { args: Record<string, string> };
+    expect(inputs.imageName).toMatch(new RegExp(`:${args.TAG ?? "nothing"}$`));
+  }
+});
+
 test("the repository is scanned, encrypted, immutable, and goes with the stack", async () => {
   expect(only(await runOf("domain"), "aws:ecr/repository:Repository")).toMatchObject({
     imageTagMutability: "IMMUTABLE",
@@ -130,6 +141,16 @@ test("API keys are secret everywhere, and in nothing but Secrets Manager and the
   }
 });
 
+test("in a preview, too, a key that is configured is in nothing that is not secret", async () => {
+  const { resources } = await runOf("alarms, protection, keys", true);
+  const holders = resources.filter(({ inputs }) => JSON.stringify(inputs).includes("first-key-0123"));
+  expect(holders.map(({ type }) => type)).toContain("aws:secretsmanager/secretVersion:SecretVersion");
+  for (const { inputs, secrets } of holders) {
+    const open = Object.entries(inputs).filter(([property]) => !secrets.includes(property));
+    expect(JSON.stringify(open)).not.toContain("first-key-0123");
+  }
+});
+
 test("a second key is one that instances take, and the secret's version is in their user data", async () => {
   const run = await runOf("alarms, protection, keys");
   expect(only(run, "aws:secretsmanager/secretVersion:SecretVersion").secretString).toBe(
@@ -154,6 +175,8 @@ test("the group scales by itself, waits for each new instance's word, and replac
     ],
   });
   expect(inputs).not.toHaveProperty("desiredCapacity");
+  // The script waits: the provider would wait for the size that it saw last.
+  expect(inputs.waitForCapacityTimeout).toBe("0");
   expect(inputs).not.toHaveProperty("instanceRefresh");
   expect(userDataOf(await runOf("domain"))).toContain(`GROUP=${String(inputs.name)}\nHOOK=launch\n`);
 });
@@ -177,6 +200,26 @@ test("spot instances come on top of the on-demand ones, and run the same code", 
   });
 });
 
+test("spot instances are never of a type that the model does not fit on, though it runs the same code", async () => {
+  const answers: Answers = {
+    "aws:ec2/getInstanceType:getInstanceType": (inputs) => ({
+      ...awsAnswers["aws:ec2/getInstanceType:getInstanceType"]?.(inputs),
+      // MiB for each core: the model needs some 300 in all.
+      ...(inputs.instanceType === "c7a.2xlarge" ? { memorySize: 128 } : {}),
+      ...(inputs.instanceType === "m7a.2xlarge" ? { defaultCores: 4 } : {}),
+    }),
+  };
+  const typesWith = async (config: Record<string, string>) => {
+    const run = await runProgram({ ...plain, instanceType: "r7a.2xlarge", spot: "50", ...config }, true, { answers });
+    const policy = only(run, group).mixedInstancesPolicy as {
+      launchTemplate: { overrides: { instanceType: string }[] };
+    };
+    return policy.launchTemplate.overrides.map(({ instanceType }) => instanceType);
+  };
+  expect(await typesWith({})).toEqual(["r7a.2xlarge", "m7a.2xlarge"]);
+  expect(await typesWith({ threads: "8" })).toEqual(["r7a.2xlarge"]);
+});
+
 test("instances are replaced by our script, to a numbered version", async () => {
   const [rollout] = ofType(await runOf("domain"), "command:local:Command").filter(
     ({ name }) => name === "fleet-rollout",
@@ -187,6 +230,9 @@ test("instances are replaced by our script, to a numbered version", async () => 
     templateVersion: "7",
     instanceTypes: ["c7a.2xlarge"],
     region: "eu-central-1",
+    accountId: "123456789012",
+    minReplicas: 1,
+    spot: 0,
   });
 });
 
@@ -220,7 +266,7 @@ test("the load balancer waits for slow answers, sends each request to the freest
   });
   expect(only(run, targetGroup)).toMatchObject({
     loadBalancingAlgorithmType: "least_outstanding_requests",
-    deregistrationDelay: 600,
+    deregistrationDelay: 1200,
     healthCheck: { path: "/health", matcher: "200" },
   });
   expect(only(run, targetGroup)).not.toHaveProperty("slowStart");
@@ -251,6 +297,12 @@ test("a certificate that exists is used; the DNS record is made only where the z
   expect(ofType(run, listener).map(({ inputs }) => inputs.certificateArn)).toContain(certificateArn);
   expect(ofType(run, "aws:route53/record:Record")).toEqual([]);
   expect(ofType(await runOf("certificate and zone"), "aws:route53/record:Record")).toHaveLength(1);
+});
+
+test("a domain that is itself a zone's name is looked for there", async () => {
+  const run = await runProgram({ target: "aws", domain: "example.com" }, true);
+  const records = ofType(run, "aws:route53/record:Record").map(({ inputs }) => inputs);
+  expect(records.find(({ type }) => type === "A")).toMatchObject({ name: "example.com", zoneId: "Z0123" });
 });
 
 test("only the API, the health check and the chat page are forwarded, in rules that AWS takes", async () => {
@@ -302,6 +354,21 @@ test("an existing VPC is used as it is: nothing of a network is made", async () 
     run.resources.filter(({ type }) => /ec2\/(vpc|subnet|route|natGateway|internetGateway|vpcEndpoint)/.test(type)),
   ).toEqual([]);
   expect(only(run, group)).toMatchObject({ vpcZoneIdentifiers: ["subnet-0a", "subnet-1b"] });
+});
+
+test("the cost counts the addresses that the load balancer has in an existing VPC", async () => {
+  const costOf = async (config: Record<string, string>) =>
+    Number(/^\$(\d+) with 1,/.exec(String((await runProgram({ ...plain, ...config })).outputs.costPerMonth))?.[1]);
+  const own = { vpcId: "vpc-0123", privateSubnetIds: subnets("a", "b") };
+  const two = await costOf({ ...own, publicSubnetIds: subnets("a", "b") });
+  // A public address is $3.65.
+  expect((await costOf({ ...own, publicSubnetIds: subnets("a", "b", "c") })) - two).toBeCloseTo(3.65, -1);
+});
+
+test("subnets are in availability zones, never in a Local Zone, whose name comes first", async () => {
+  const run = await runOf("domain");
+  const zones = ofType(run, "aws:ec2/subnet:Subnet").map(({ inputs }) => inputs.availabilityZone);
+  expect(new Set(zones)).toEqual(new Set(["eu-central-1a", "eu-central-1b"]));
 });
 
 test("Pulumi.prod.yaml deploys with nothing but a region and a domain set", async () => {
@@ -374,6 +441,77 @@ function calledServices(userData: string): string[] {
     ]),
   ];
 }
+
+test("the load balancer reaches the instances' port, and they let it in", async () => {
+  const run = await runOf("domain");
+  const port = { ipProtocol: "tcp", fromPort: 8080, toPort: 8080 };
+  const rules = (type: string, group: string) =>
+    ofType(run, type).flatMap(({ inputs }) => (inputs.securityGroupId === group ? [inputs] : []));
+  expect(rules(egress, "fleet-id")).toEqual([
+    expect.objectContaining({ referencedSecurityGroupId: "fleet-instance-id", ...port }),
+  ]);
+  expect(rules(ingress, "fleet-instance-id")).toEqual([
+    expect.objectContaining({ referencedSecurityGroupId: "fleet-id", ...port }),
+  ]);
+});
+
+test("endpoints are found by the services' ordinary names, and let the instances in", async () => {
+  const run = await runOf("endpoints");
+  const vpc = only(run, "aws:ec2/vpc:Vpc");
+  expect(vpc).toMatchObject({ enableDnsSupport: true, enableDnsHostnames: true });
+  const endpoints = ofType(run, endpoint).map(({ inputs }) => inputs);
+  const interfaces = endpoints.filter(({ vpcEndpointType }) => vpcEndpointType === "Interface");
+  expect(interfaces).toHaveLength(7);
+  for (const each of interfaces) {
+    expect(each).toMatchObject({ privateDnsEnabled: true, securityGroupIds: ["fleet-network-endpoints-id"] });
+  }
+  const rules = ofType(run, ingress).filter(({ inputs }) => inputs.securityGroupId === "fleet-network-endpoints-id");
+  expect(rules.map(({ inputs }) => inputs)).toEqual([
+    expect.objectContaining({ ipProtocol: "tcp", fromPort: 443, toPort: 443, cidrIpv4: vpc.cidrBlock }),
+  ]);
+});
+
+/** What security and availability hang on: known in every preview, whatever AWS has yet to say. */
+const decisive: Record<string, string[]> = {
+  [launchTemplate]: ["metadataOptions", "blockDeviceMappings"],
+  [group]: ["minSize", "maxSize", "healthCheckType", "initialLifecycleHooks"],
+  [balancer]: ["dropInvalidHeaderFields", "enableDeletionProtection", "idleTimeout"],
+  [listener]: ["port", "protocol"],
+  [targetGroup]: ["healthCheck", "deregistrationDelay"],
+  [ingress]: ["ipProtocol", "fromPort", "toPort"],
+  [egress]: ["ipProtocol", "fromPort", "toPort"],
+  "aws:ecr/repository:Repository": ["imageTagMutability", "imageScanningConfiguration", "encryptionConfigurations"],
+};
+
+test.each(Object.keys(options))("%s: a preview shows what security hangs on as the update has it", async (option) => {
+  const [preview, update] = [await runOf(option, true), await runOf(option)];
+  for (const { type, name, inputs } of preview.resources) {
+    const made = ofType(update, type).find((resource) => resource.name === name);
+    expect({ name, made: made?.inputs }).toMatchObject({ name, made: knownPart(inputs) });
+    for (const property of decisive[type] ?? []) expect([name, inputs[property]]).not.toEqual([name, undefined]);
+  }
+});
+
+/** As far as it is known; the rest may be anything. */
+function knownPart(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((each) => (each === undefined ? anything : knownPart(each)));
+  if (typeof value !== "object" || value === null) return value;
+  const known = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  return Object.fromEntries(known.map(([key, inner]) => [key, knownPart(inner)]));
+}
+
+test("a transformation of the user's reaches every resource, and changes what it is meant to", async () => {
+  const seen = new Set<string>();
+  const transformation: pulumi.ResourceTransformation = ({ type, props, opts }) => {
+    seen.add(type);
+    if (type !== "aws:ec2/vpc:Vpc") return undefined;
+    return { props: { ...(props as object), instanceTenancy: "dedicated" }, opts };
+  };
+  const run = await runProgram(plain, false, { transformation });
+  expect(only(run, "aws:ec2/vpc:Vpc")).toMatchObject({ instanceTenancy: "dedicated", cidrBlock: "10.64.0.0/16" });
+  const types = (await runOf("plain HTTP, NAT")).resources.map(({ type }) => type);
+  expect([...new Set(types)].filter((type) => !seen.has(type))).toEqual([]);
+});
 
 function tableOf(run: Run, subnet: unknown): unknown {
   const associations = ofType(run, "aws:ec2/routeTableAssociation:RouteTableAssociation");
@@ -536,12 +674,17 @@ test.each<[what: string, config: Record<string, string>, problem: object]>([
   [
     "a domain without a hosted zone",
     { domain: "llm.example.org" },
-    { key: "domain", wrong: contains("no zone example.org") },
+    { key: "domain", wrong: contains("no public zone llm.example.org or example.org: no matching") },
   ],
   [
     "a certificate in another region",
     { domain: "llm.example.com", certificateArn: certificateArn.replace("eu-central-1", "us-east-1") },
     { key: "certificateArn", wrong: contains("us-east-1") },
+  ],
+  [
+    "user data larger than AWS takes, by arguments",
+    { extraArgs: JSON.stringify(["'".repeat(2000)]) },
+    { key: "extraArgs", wrong: contains("and AWS takes 16384") },
   ],
   [
     "plain HTTP that was not asked for",
@@ -560,6 +703,7 @@ test.each<[what: string, config: Record<string, string>, problem: object]>([
 
 test.each<[what: string, config: Record<string, string>, warning: string]>([
   ["plain HTTP to the whole internet", { allowedCidrs: '["0.0.0.0/0"]' }, "ANYONE ON THE WAY CAN READ THE API KEY"],
+  ["plain HTTP to the whole of IPv6", { allowedCidrs: '["::/0"]' }, "ANYONE ON THE WAY CAN READ THE API KEY"],
   ["a burstable instance", { instanceType: "t3.2xlarge" }, "instanceType t3.2xlarge is burstable"],
   ["a CPU that is not in the table", { instanceType: "z9q.2xlarge" }, "built for any x86-64-v3"],
 ])("%s is warned about, and works", async (_, config, warning) => {
@@ -580,6 +724,54 @@ test("an existing VPC with one zone is refused", async () => {
   expect(
     await problemsOf({ vpcId: "vpc-9999", publicSubnetIds: subnets("a", "b"), privateSubnetIds: subnets("a", "b") }),
   ).toMatchObject([{ key: "publicSubnetIds", wrong: contains("not of vpc-9999") }, { key: "privateSubnetIds" }]);
+});
+
+test("an existing VPC whose private subnets' zones do not have the type is refused", async () => {
+  const answers = {
+    "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({
+      locations: ["eu-central-1b", "eu-central-1c"],
+    }),
+  };
+  const inZones = (...zones: string[]) => ({
+    vpcId: "vpc-0123",
+    publicSubnetIds: subnets("a", "b"),
+    privateSubnetIds: JSON.stringify(zones.map((zone, index) => `subnet-${index}${zone}`)),
+  });
+  expect(await problemsOf(inZones("a", "b"), { answers })).toMatchObject([
+    { key: "instanceType", wrong: contains("are in eu-central-1a, eu-central-1b, and it is offered in eu-central-1b") },
+  ]);
+  expect(await problemsOf(inZones("a", "b", "c"), { answers })).toEqual([]);
+});
+
+test("a type that the zones of the stack's own subnets do not have is refused: subnets stay where they are", async () => {
+  const offeredIn = (...zones: string[]) => ({
+    "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({
+      locations: zones.map((zone) => `eu-central-1${zone}`),
+    }),
+    "aws:ec2/getSubnets:getSubnets": () => ({ ids: ["subnet-1b", "subnet-0c"] }),
+    "aws:ec2/getSubnet:getSubnet": ({ id }: Record<string, unknown>) => ({
+      id,
+      availabilityZone: `eu-central-1${String(id).slice(-1)}`,
+      tags: { Name: `fleet-network-private-${String(id).slice(-2, -1)}` },
+    }),
+  });
+  expect(await problemsOf({}, { answers: offeredIn("a", "b") })).toMatchObject([
+    { key: "instanceType", wrong: contains("are in eu-central-1c, eu-central-1b") },
+  ]);
+  // A third zone is one that is not used yet, even where AWS has begun to offer the type in one that comes before.
+  const run = await runProgram({ ...plain, zones: "3" }, true, { answers: offeredIn("a", "b", "c") });
+  const zones = ofType(run, "aws:ec2/subnet:Subnet").map(({ inputs }) => String(inputs.availabilityZone).slice(-1));
+  expect(zones).toEqual(["c", "b", "a", "c", "b", "a"]);
+});
+
+test("deletion protection is said to be lifted before destroy", async () => {
+  const told = vi.spyOn(pulumi.log, "info").mockResolvedValue();
+  try {
+    await runProgram({ ...plain, deletionProtection: "true" }, true);
+    expect(told.mock.calls.map(([message]) => message).join("\n")).toContain("set it to false and run `pulumi up`");
+  } finally {
+    told.mockRestore();
+  }
 });
 
 test("a type that is not offered in two zones is refused", async () => {

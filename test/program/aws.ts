@@ -1,4 +1,4 @@
-/** What AWS answers and adds, as far as the program asks: a region with three zones and a few instance types. */
+/** What AWS answers and adds, as far as the program asks: a region with three zones, a Local Zone and a few instance types. */
 
 /** A provider's functions by token. */
 export type Answers = Record<string, (inputs: Record<string, unknown>) => object>;
@@ -47,7 +47,7 @@ export function awsError(words: string): Error {
 }
 
 function filterValue(inputs: Record<string, unknown>): string {
-  return (inputs.filters as { values: string[] }[])[0]?.values[0] ?? "";
+  return (inputs.filters as { values: string[] }[] | undefined)?.[0]?.values[0] ?? "";
 }
 
 export const awsAnswers: Answers = {
@@ -59,15 +59,20 @@ export const awsAnswers: Answers = {
     instanceTypes: [...Object.keys(vcpus), "metal-48xl"].map((size) => filterValue(inputs).replace("*", size)),
   }),
   "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({
-    locations: [`${region}c`, `${region}a`, `${region}b`],
+    locations: [`${region}c`, `${region}-ham-1a`, `${region}a`, `${region}b`],
   }),
+  "aws:index/getAvailabilityZones:getAvailabilityZones": (inputs) => {
+    const zones = [`${region}a`, `${region}b`, `${region}c`];
+    return { names: filterValue(inputs) === "availability-zone" ? zones : [`${region}-ham-1a`, ...zones] };
+  },
+  "aws:ec2/getSubnets:getSubnets": () => ({ ids: [] }),
   "aws:ec2/getSubnet:getSubnet": ({ id }) => ({
     id,
     vpcId: "vpc-0123",
     availabilityZone: `${region}${(id as string).slice(-1)}`,
   }),
-  "aws:route53/getZone:getZone": ({ name }) => {
-    if (name !== "example.com") throw awsError("no matching Route 53 Hosted Zone found");
+  "aws:route53/getZone:getZone": ({ name, privateZone }) => {
+    if (name !== "example.com" || privateZone !== false) throw awsError("no matching Route 53 Hosted Zone found");
     return { zoneId: "Z0123" };
   },
   "aws:ecr/getAuthorizationToken:getAuthorizationToken": () => ({ userName: "AWS", password: "ecr-password" }),

@@ -1,8 +1,15 @@
 import { once } from "node:events";
-import { createReadStream } from "node:fs";
+import { createReadStream, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { expect, test, vi } from "vitest";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { execa } from "execa";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import * as pulumi from "@pulumi/pulumi";
+import { MockMonitor } from "@pulumi/pulumi/runtime/mocks.js";
+import type { Machine } from "../../components/docker/machine.ts";
+import { privateModelName } from "../../components/image/privateModel.ts";
 import type { Run } from "./program.ts";
 import { ofType, runProgram } from "./program.ts";
 
@@ -10,20 +17,37 @@ const containers = "docker:index/container:Container";
 const digest = `registry/bitnet@sha256:${"0".repeat(64)}`;
 
 // The one thing that is not ours to say here: which machine the test runs on.
+const machine: Machine = {
+  cores: [
+    [0, 4],
+    [1, 5],
+    [2, 6],
+    [3, 7],
+  ],
+  cpuIdsKnown: true,
+  memoryBytes: 16 * 2 ** 30,
+  replicasBytes: 0,
+  portsInUse: [],
+  hasAddress: true,
+};
+let inspected: Machine;
 vi.mock(import("../../components/docker/machine.ts"), async (original) => ({
   ...(await original()),
-  inspectMachine: () =>
-    Promise.resolve({
-      cores: [
-        [0, 4],
-        [1, 5],
-        [2, 6],
-        [3, 7],
-      ],
-      memoryBytes: 16 * 2 ** 30,
-      portsInUse: [],
-    }),
+  inspectMachine: () => Promise.resolve(inspected),
 }));
+beforeEach(() => {
+  inspected = machine;
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** What the engine is asked for; the mocks see only a part of it. */
+interface Request {
+  getName: () => string;
+  getDeletebeforereplace: () => boolean;
+  getIgnorechangesList: () => string[];
+}
 
 function named(run: Run, part: string): Record<string, unknown>[] {
   return ofType(run, containers)
@@ -80,6 +104,29 @@ test("replicas have cores of their own, with both hardware threads", async () =>
   for (const { envs } of replicas) expect(envs).toContain("THREADS=2");
 });
 
+test("replicas of which nobody knows which CPUs are theirs are not pinned, and have as many threads", async () => {
+  inspected = { ...machine, cpuIdsKnown: false };
+  const [replica] = named(await runProgram({ replicas: "2" }), "replica");
+  expect(replica).not.toHaveProperty("cpuSet");
+  expect(replica?.envs).toContain("THREADS=2");
+});
+
+test.each([
+  ["a single one where two fit: the new one first", "1", 1, false, 0],
+  ["a single one where two do not fit: the old one first, which interrupts, and is said", "1", 15, true, 1],
+  ["several: the old one first, one at a time, and nothing is interrupted", "2", 15, true, 0],
+])("replacing replicas, %s", async (_, replicas, runningGiB, oldFirst, warnings) => {
+  inspected = { ...machine, replicasBytes: runningGiB * 2 ** 30 };
+  const warn = vi.spyOn(pulumi.log, "warn").mockResolvedValue();
+  const requests = vi.spyOn(MockMonitor.prototype, "registerResource");
+  await runProgram({ replicas });
+  const replica = requests.mock.calls
+    .map(([request]) => request as Request)
+    .find((it) => it.getName() === "fleet-replica-0");
+  expect(replica?.getDeletebeforereplace()).toBe(oldFirst);
+  expect(warn).toHaveBeenCalledTimes(warnings);
+});
+
 test("the load balancer alone is reached from outside, on loopback unless another address is set", async () => {
   const [balancer] = named(await runProgram({ port: "9000" }), "load-balancer");
   expect(balancer?.ports).toEqual([
@@ -113,23 +160,70 @@ test("a key is in the load balancer's and the smoke test's environment, nowhere 
   expect(holders.toSorted()).toEqual(["fleet-load-balancer envs secret", "smoke-test environment secret"]);
 });
 
-test("a token for a private model is used on this machine, as a secret, and is no build argument", async () => {
+describe("a private model", () => {
+  const token = "the-users-own-token";
   const server = createServer((request, response) => {
-    const allowed = request.headers.authorization === "Bearer the-users-own-token";
-    if (!allowed) response.writeHead(401).end();
+    if (request.headers.authorization !== `Bearer ${token}`) response.writeHead(401).end();
     else createReadStream("docker/self-test/model.gguf").pipe(response);
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  const url = `http://127.0.0.1:${port}/private.gguf`;
-  const run = await runProgram({ modelUrl: url, modelToken: "the-users-own-token" });
-  server.close();
+  });
+  let modelUrl: string;
 
-  const holders = run.resources.filter(({ inputs }) => JSON.stringify(inputs).includes("the-users-own-token"));
-  expect(holders.map(({ name, secrets }) => [name, secrets])).toEqual([["bitnet-model", ["stdin"]]]);
-  const image = ofType(run, "docker:index/image:Image").find(({ name }) => name === "bitnet");
-  expect(image?.inputs.build).toMatchObject({
-    args: { MODEL_URL: expect.stringMatching(/-private\.gguf$/) as string },
+  beforeAll(async () => {
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    modelUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/private.gguf`;
+  });
+  afterAll(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+
+  test("its token is used on this machine, as a secret, and is no build argument", async () => {
+    const run = await runProgram({ modelUrl, modelToken: token });
+    const holders = run.resources.filter(({ inputs }) => JSON.stringify(inputs).includes(token));
+    expect(holders.map(({ name, secrets }) => [name, secrets])).toEqual([["bitnet-model", ["stdin"]]]);
+    const image = ofType(run, "docker:index/image:Image").find(({ name }) => name === "bitnet");
+    expect(image?.inputs.build).toMatchObject({
+      args: { MODEL_URL: expect.stringMatching(/-private\.gguf$/) as string },
+    });
+  });
+
+  test("is downloaded with it, and removed with the stack", async () => {
+    const run = await runProgram({ modelUrl, modelToken: token });
+    const command = run.resources.find(({ name }) => name === "bitnet-model")?.inputs;
+    const folder = mkdtempSync(join(tmpdir(), "private-model-"));
+    const destination = join(folder, "models", "private.gguf");
+    const script = async (name: "create" | "delete") => {
+      const env = { ...(command?.environment as object), DESTINATION: destination };
+      return execa("/bin/sh", ["-ec", String(command?.[name])], { env, input: String(command?.stdin) });
+    };
+    await script("create");
+    expect(readFileSync(destination)).toEqual(readFileSync("docker/self-test/model.gguf"));
+    await script("delete");
+    expect(readdirSync(dirname(destination))).toEqual([]);
+  });
+
+  test("is downloaded again where the file is gone, and not where it is still there", async () => {
+    const requests = vi.spyOn(MockMonitor.prototype, "registerResource");
+    const download = async () => {
+      const run = await runProgram({ modelUrl, modelToken: token });
+      const request = requests.mock.calls
+        .map(([it]) => it as Request)
+        .findLast((it) => it.getName() === "bitnet-model");
+      return {
+        triggers: run.resources.find(({ name }) => name === "bitnet-model")?.inputs.triggers,
+        ignored: request?.getIgnorechangesList(),
+        removedFirst: request?.getDeletebeforereplace(),
+      };
+    };
+    const [first, second] = [await download(), await download()];
+    expect(first).toMatchObject({ ignored: [], removedFirst: true });
+    expect(second.triggers).not.toEqual(first.triggers);
+
+    const file = join(".build/program-test/context/model", privateModelName(modelUrl));
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, "");
+    expect(await download()).toMatchObject({ ignored: ["triggers"] });
   });
 });
 

@@ -43,6 +43,8 @@ export interface Surroundings {
   stack?: string;
   /** What a provider's functions answer, where it is not what `awsAnswers` says; they may throw. */
   answers?: Answers;
+  /** Of the whole stack, as a user would register it in a program of theirs. */
+  transformation?: pulumi.ResourceTransformation;
   /** Makes a resource somewhere; undefined: nothing to make, and `computed` says what is added. */
   create?: (
     type: string,
@@ -59,7 +61,7 @@ export interface Surroundings {
 export async function runProgram(
   config: Record<string, string> = {},
   preview = false,
-  { stack = defaultStack, answers = {}, create }: Surroundings = {},
+  { stack = defaultStack, answers = {}, transformation, create }: Surroundings = {},
 ): Promise<Run> {
   const resources: Registered[] = [];
   await pulumi.runtime.setMocks(
@@ -84,12 +86,27 @@ export async function runProgram(
   pulumi.runtime.setAllConfig({ ...defaults, ...namespaced({ ...model, ...config }) });
   vi.resetModules();
   try {
-    const program = (await import("../../index.ts")) as Record<string, unknown>;
+    const program = await load(transformation);
     await pulumi.runtime.disconnect();
     return { resources, ...(await resolveOutputs(program)) };
   } finally {
     rmSync(`.build/${stack}`, { recursive: true, force: true });
   }
+}
+
+async function load(transformation: pulumi.ResourceTransformation | undefined): Promise<Record<string, unknown>> {
+  let program: Record<string, unknown> = {};
+  const run = async () => {
+    program = await import("../../index.ts");
+  };
+  if (transformation === undefined) await run();
+  else {
+    await pulumi.runtime.runInPulumiStack(async () => {
+      pulumi.runtime.registerStackTransformation(transformation);
+      await run();
+    });
+  }
+  return program;
 }
 
 /** Of one type, such as docker:index/container:Container. */

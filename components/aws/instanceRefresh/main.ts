@@ -6,15 +6,19 @@ import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
 import { EC2Client } from "@aws-sdk/client-ec2";
 import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { z } from "zod";
-import { refresh } from "./refresh.ts";
+import { advice, refresh } from "./refresh.ts";
 
 const request = z
   .object({
     region: z.string(),
+    accountId: z.string(),
     groupName: z.string(),
     templateId: z.string(),
     templateVersion: z.string(),
     instanceTypes: z.array(z.string()).min(1),
+    minReplicas: z.number(),
+    spot: z.number(),
+    launchTimeout: z.number(),
     targetGroupArn: z.string(),
   })
   .parse(JSON.parse(process.env.REFRESH ?? "{}"));
@@ -30,8 +34,9 @@ const clients = {
 };
 
 try {
-  console.log(await refresh(request, clients, { interval, healthTimeout: 90 * interval }, console.log));
+  console.log(await refresh(request, clients, { interval }, console.log));
 } catch (error) {
-  console.error(`instances: ${(error as Error).message}`);
+  const { name, message } = error as Error;
+  console.error(`instances: ${message}${name === "CredentialsProviderError" ? `; ${advice}` : ""}`);
   process.exitCode = 1;
 }

@@ -116,7 +116,7 @@ test("what was made is, when it is described, what the program said", async () =
     Key: "load_balancing.algorithm.type",
     Value: "least_outstanding_requests",
   });
-  expect(ofTargets.Attributes).toContainEqual({ Key: "deregistration_delay.timeout_seconds", Value: "600" });
+  expect(ofTargets.Attributes).toContainEqual({ Key: "deregistration_delay.timeout_seconds", Value: "1200" });
 
   const { Roles = [] } = await iam.send(new ListRolesCommand({}));
   const RoleName = Roles.find((role) => role.RoleName?.startsWith("fleet-instance"))?.RoleName;

@@ -139,6 +139,34 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     expect(await chat(client(outputs.url, outputs.apiKey), 7)).toMatchObject({ text: model.answer(7) });
   });
 
+  test("another minReplicas starts instances of the version that runs, not of the one that the group was made with", async () => {
+    const { instances } = snapshot();
+    const [before] = cloud.account.autoScaling.groups;
+    const { configuration } = before ?? {};
+    expect(Number(configuration?.version)).toBeGreaterThan(1);
+    stack.configure({ minReplicas: 2 });
+    await stack.up();
+    const [after] = cloud.account.autoScaling.groups;
+    expect(after?.configuration).toEqual({ ...configuration, onDemandBase: 2 });
+    expect(after?.instances.map(({ version, state }) => [version, state])).toEqual(
+      Array(2).fill([configuration?.version, "InService"]),
+    );
+    expect(snapshot().instances).toEqual(expect.arrayContaining(instances));
+  });
+
+  test("so does another share of spot; fewer replicas are no reason to wait, nor to replace what runs", async () => {
+    const { instances } = snapshot();
+    const [before] = cloud.account.autoScaling.groups;
+    const version = before?.configuration.version;
+    const replacements = refreshes();
+    stack.configure({ minReplicas: 1, spot: 50 });
+    await stack.up();
+    const [after] = cloud.account.autoScaling.groups;
+    expect(after?.configuration).toMatchObject({ version, onDemandBase: 1, onDemandPercentageAbove: 50 });
+    expect(after?.configuration.instanceTypes).toContain("m7a.2xlarge");
+    expect([snapshot().instances, refreshes()]).toEqual([instances, replacements]);
+  });
+
   test("destroy leaves nothing: not in the account, not on the Docker Engine, not in the state", async () => {
     const { exitCode, output } = await stack.run("destroy");
     expect(exitCode, output).toBe(0);
@@ -147,6 +175,22 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     expect(await belongingsOf(stack.name)).toEqual([]);
     expect(await state()).toEqual([]);
     await expect(fetch(outputs.healthUrl)).rejects.toThrow("fetch failed");
+  });
+
+  test("a first version that does not start fails the update with the server's words; the next one needs no replacement", async () => {
+    stack.configure({ extraArgs: '["--lora", "/nowhere.gguf"]' });
+    const { exitCode, output } = await stack.run("up");
+    expect(exitCode).not.toBe(0);
+    expect(output).toContain("do not start");
+    expect(output).toContain("failed to apply lora adapter '/nowhere.gguf'");
+    stack.configure({ extraArgs: "[]" });
+    await stack.up();
+    outputs = (await stack.outputs()) as typeof outputs;
+    expect(refreshes()).toEqual([]);
+    expect(await chat(client(outputs.url, outputs.apiKey), 8)).toMatchObject({ text: model.answer(8) });
+    const destroyed = await stack.run("destroy");
+    expect(destroyed.exitCode, destroyed.output).toBe(0);
+    expect(await cloud.account.belongings()).toEqual([]);
   });
 
   /** What the account has, by what tells a change: a new id is another resource, a longer history a changed one. */

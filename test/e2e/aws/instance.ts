@@ -24,8 +24,8 @@ export interface Instance {
   url: string;
   /** The calls of AWS's APIs that came from it. */
   calls: readonly Call[];
-  /** What /health said whenever the instance told its group that it can be used. */
-  healthAtLaunch: readonly number[];
+  /** The status of a question's answer, whenever the instance told its group that it can be used. */
+  answersAtLaunch: readonly number[];
   stop(): Promise<void>;
 }
 
@@ -49,9 +49,9 @@ export async function startInstance(config: Record<string, string>): Promise<Ins
     const stack = await deploy(config, async (image) => registry.push(image));
     const [id, port] = ["i-0123456789abcdef0", await freePort()];
     const url = `http://127.0.0.1:${port}`;
-    const healthAtLaunch: number[] = [];
+    const answersAtLaunch: number[] = [];
     const onLaunched = async () => {
-      healthAtLaunch.push((await fetch(`${url}/health`)).status);
+      answersAtLaunch.push(await statusOfAnswer(url, stack.secret.text));
     };
     const situation = { ...stack, instanceId: id, registry: { host: stack.registry, port: registry.port }, onLaunched };
     const services = keep(await startServices(situation));
@@ -59,7 +59,7 @@ export async function startInstance(config: Record<string, string>): Promise<Ins
     const machine = keep(
       await startMachine({ instanceId: id, userData, cloudConfig: surroundings(services), ports: { [port]: 8080 } }),
     );
-    return { id, group, hook, userData, machine, url, calls: services.calls, healthAtLaunch, stop };
+    return { id, group, hook, userData, machine, url, calls: services.calls, answersAtLaunch, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -94,6 +94,17 @@ async function deploy(config: Record<string, string>, push: (image: ImageInputs)
     secret: { ...secret, text: String(inputsOf("aws:secretsmanager/secretVersion:SecretVersion").secretString) },
     registry: String(run.outputs.repository).split("/", 1).join(),
   };
+}
+
+/** Of a real question: HAProxy's /health takes a server to be there until a check has failed. */
+async function statusOfAnswer(url: string, secret: string): Promise<number> {
+  const key = /^API_KEY_0=(.*)$/m.exec(secret)?.[1] ?? "";
+  const { status } = await fetch(`${url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
+    body: JSON.stringify({ model: "bitnet", messages: [{ role: "user", content: "4" }], max_tokens: 1 }),
+  });
+  return status;
 }
 
 /** An address for documentation (RFC 5737), where nothing else can be. */

@@ -71,9 +71,9 @@ test("the server is no root, may lock memory and nothing else, and cannot write 
   expect(await inServer("grep ' / ' /proc/self/mounts")).toMatch(/^overlay \/ overlay ro,/);
 });
 
-test("the group was told once, of this instance, and when it was healthy", async () => {
-  await until(() => instance.healthAtLaunch.length > 0);
-  expect(instance.healthAtLaunch).toEqual([200]);
+test("the group was told once, of this instance, and when a question was answered", async () => {
+  await until(() => instance.answersAtLaunch.length > 0);
+  expect(instance.answersAtLaunch).toEqual([200]);
   expect(told()).toEqual([
     expect.objectContaining({
       AutoScalingGroupName: instance.group,

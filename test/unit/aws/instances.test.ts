@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { InstanceFacts } from "../../../components/aws/instances.ts";
-import { checkInstance, instanceWarnings, typesOf } from "../../../components/aws/instances.ts";
+import { alternatives, checkInstance, instanceWarnings } from "../../../components/aws/instances.ts";
 
 const gib = 2 ** 30;
 const need = (total: number) => ({ weights: total, kvCache: 0, compute: 0, overhead: 0, total });
@@ -59,7 +59,7 @@ test("a burstable type, and one whose CPU is not known, are warned about", () =>
   ]);
 });
 
-test("on demand there is one type; with spot, all that run the same code", () => {
-  expect(typesOf(large, 0)).toEqual(["c7a.large"]);
-  expect(typesOf(large, 50)).toEqual(["c7a.large", "m7a.large", "r7a.large"]);
+test("on demand there is no other type; with spot, all that run the same code", () => {
+  expect(alternatives(large, 0)).toEqual([]);
+  expect(alternatives(large, 50)).toEqual(["m7a.large", "r7a.large"]);
 });

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { describeCost, monthlyCost } from "../../../components/aws/prices.ts";
 
@@ -29,4 +30,20 @@ test("seven endpoints in each of two zones cost about $102, two NAT gateways $73
 test("the output says of when the prices are, and admits it where there is none", () => {
   expect(describeCost(fleet)).toMatch(/^\$\d+ with 1, \$\d+ with 4 instances on demand.*us-east-1/);
   expect(describeCost({ ...fleet, instanceType: "z9q.large" })).toContain("not known");
+});
+
+test("every family that is compiled for has a price", () => {
+  const source = readFileSync(new URL("../../../components/image/cpuTarget.ts", import.meta.url), "utf8");
+  const families = [...source.matchAll(/"([cmr]\d[a-z]*(-flex)?)"/g)].map(([, family = ""]) => family);
+  expect(families.length).toBeGreaterThan(60);
+  const priced = families.filter(
+    (family) => monthlyCost({ ...fleet, instanceType: `${family}.2xlarge` }) !== undefined,
+  );
+  expect(priced).toEqual(families);
+});
+
+test("a family's sizes cost in proportion to their CPUs", () => {
+  const idle = { ...fleet, natGateways: 0, volumeGb: 0 };
+  const cost = (vcpus: number) => monthlyCost({ ...idle, vcpus })?.least ?? 0;
+  expect(cost(16) - cost(8)).toBeCloseTo(0.41056 * 730, -1);
 });

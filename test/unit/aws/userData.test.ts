@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -20,10 +20,8 @@ const file = (path: string) => files[path] ?? "";
 const script = (name: string) => file(`/usr/local/libexec/bitnet-server/${name}`);
 const unit = (name: string) => file(`/etc/systemd/system/bitnet-${name}.service`);
 
-test("it fits into user data, for a stack name of 60 characters and with the longest arguments too", () => {
-  expect(Buffer.byteLength(text)).toBeLessThan(userDataLimit);
-  const server = { ...description.server, extraArgs: ["x".repeat(2000)] };
-  expect(Buffer.byteLength(userData({ ...description, server }))).toBeLessThan(userDataLimit);
+test("it fits into user data, for a stack name of 60 characters and with as many keys as there can be", () => {
+  expect(Buffer.byteLength(userData({ ...description, apiKeys: 50 }))).toBeLessThan(userDataLimit);
 });
 
 test("the server has no rights but to lock memory, writes nowhere but to memory, and is not root", () => {
@@ -53,9 +51,9 @@ test("a changed secret changes the user data", () => {
 
 test("the balancer's configuration is the docker target's, with the server's address in place of DNS", () => {
   const replicas = { addresses: ["198.18.0.2:8080"] };
-  expect(`${file("/etc/bitnet-server/haproxy.cfg")}\n`).toBe(
-    haproxyConfiguration({ parallel: 2, replicas, apiKeys: 2, keepAlive: 620 }),
-  );
+  const whole = haproxyConfiguration({ parallel: 2, replicas, apiKeys: 2, keepAlive: 620 });
+  const lines = whole.split("\n").filter((line) => !line.trimStart().startsWith("#"));
+  expect(`${file("/etc/bitnet-server/haproxy.cfg")}\n`).toBe(lines.join("\n"));
   expect(script("server")).toContain("--ip 198.18.0.2 ");
 });
 
@@ -123,11 +121,13 @@ test("every script and the whole are clean to shellcheck", () => {
   }
 });
 
-test("HAProxy takes its configuration", () => {
+test.each([2, 50])("HAProxy takes its configuration, with %i keys", (apiKeys) => {
   const folder = mkdtempSync(join(tmpdir(), "haproxy-"));
   try {
-    writeFileSync(join(folder, "haproxy.cfg"), `${file("/etc/bitnet-server/haproxy.cfg")}\n`);
-    const env = { PATH: `${process.env.PATH ?? ""}:/usr/sbin`, API_KEY_0: "first-key", API_KEY_1: "second-key" };
+    const configuration = filesOf(userData({ ...description, apiKeys }))["/etc/bitnet-server/haproxy.cfg"] ?? "";
+    writeFileSync(join(folder, "haproxy.cfg"), `${configuration}\n`);
+    const keys = Array.from({ length: apiKeys }, (_, index) => [`API_KEY_${index}`, `key-number-${index}`]);
+    const env = { PATH: `${process.env.PATH ?? ""}:/usr/sbin`, ...Object.fromEntries(keys) } as NodeJS.ProcessEnv;
     const checked = spawnSync("haproxy", ["-c", "-f", join(folder, "haproxy.cfg")], { env, encoding: "utf8" });
     expect([checked.status, checked.stderr]).toEqual([0, expect.not.stringContaining("ALERT")]);
   } finally {
@@ -157,49 +157,130 @@ test("systemd takes every unit", () => {
   }
 });
 
-test("a metrics line is what CloudWatch's embedded format asks for", () => {
-  const folder = mkdtempSync(join(tmpdir(), "metrics-"));
+/**
+ * Runs one of the scripts among stand-ins for the commands that it calls, which may keep what they need in the folder.
+ * @returns its exit status, what it printed, and what each file of the folder has
+ */
+function play(name: string, commands: Record<string, string>) {
+  const folder = mkdtempSync(join(tmpdir(), `${name}-`));
   try {
-    const fakes: Record<string, string> = {
-      sleep: 'test ! -e "$0.done" && touch "$0.done"', // one round
-      cat: "echo i-0123456789abcdef0",
-      curl: `case $* in *8404*) printf '%s\\n' 'haproxy_server_current_sessions{proxy="replicas",server="llama-1"} 2' \\
-        'haproxy_backend_current_queue{proxy="replicas"} 3' 'haproxy_backend_current_queue{proxy="other"} 9' ;;
-        *) echo 'llamacpp:tokens_predicted_total 500' ;; esac`,
-      aws: `case $* in *put-log-events*) printf '%s' "\${@: -1}" > ${folder}/sent ;; esac`,
-    };
-    for (const [name, body] of Object.entries(fakes)) {
-      writeFileSync(join(folder, name), `#!/bin/bash\n${body}\n`, { mode: 0o755 });
+    const all = { cat: "echo i-0123456789abcdef0", mkdir: "", touch: "", ...commands };
+    for (const [command, body] of Object.entries(all)) {
+      writeFileSync(join(folder, command), `#!/bin/bash\ncd ${folder}\n${body}\n`, { mode: 0o755 });
     }
-    const environment = {
-      PATH: `${folder}:${process.env.PATH ?? ""}`,
-      GROUP: "g",
-      LOG_GROUP: "l",
-      NAMESPACE: "N",
-      SLOTS: "2",
-    };
-    try {
-      execFileSync("bash", ["-c", script("metrics")], { env: environment, stdio: "pipe" });
-    } catch (error) {
-      expect(error).toMatchObject({ status: 1 }); // the second sleep ends it
-    }
-    const [event] = JSON.parse(execFileSync("/bin/cat", [join(folder, "sent")], { encoding: "utf8" })) as {
-      timestamp: number;
-      message: string;
-    }[];
-    expect(JSON.parse(event?.message ?? "")).toMatchObject({
-      _aws: {
-        Timestamp: event?.timestamp,
-        CloudWatchMetrics: [{ Namespace: "N", Dimensions: [["AutoScalingGroupName"]] }],
-      },
-      AutoScalingGroupName: "g",
-      InstanceId: "i-0123456789abcdef0",
-      Load: 250,
-      BusySlots: 2,
-      WaitingRequests: 3,
-      TokensPerSecond: 0,
-    });
+    const environment = { GROUP: "g", HOOK: "h", LOG_GROUP: "l", NAMESPACE: "N", SLOTS: "2" };
+    const env = { PATH: `${folder}:${process.env.PATH ?? ""}`, ...environment };
+    const { status, stdout } = spawnSync("bash", ["-c", script(name)], { env, encoding: "utf8", timeout: 20_000 });
+    const read = (kept: string) => (existsSync(join(folder, kept)) ? readFileSync(join(folder, kept), "utf8") : "");
+    return { status, stdout, log: read("log"), sent: read("sent") };
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** The group is told how it went; who was asked before is in the log. */
+const toldGroup = `printf '%s\\n' "told \${@: -1}" >>log`;
+
+test("the group is told only once the server itself answers, though HAProxy takes it to be there from the beginning", () => {
+  const { status, log } = play("ready", {
+    aws: toldGroup,
+    sleep: "echo sleep >>log",
+    systemctl: "echo 0",
+    // The server after three tries.
+    curl: `case $* in *198.18.0.2:8080/health*) test $(grep -c sleep log) -ge 3 2>/dev/null ;; *127.0.0.1:8080/health*) ;;
+      *) exit 2 ;; esac`,
+  });
+  expect([status, log.split("\n")]).toEqual([0, ["sleep", "sleep", "sleep", "told CONTINUE", ""]]);
+});
+
+test("nor is it told before HAProxy answers", () => {
+  const { log } = play("ready", {
+    aws: toldGroup,
+    sleep: "echo sleep >>log",
+    systemctl: "echo 0",
+    curl: "case $* in *127.0.0.1:8080/health*) test $(grep -c sleep log) -ge 2 2>/dev/null ;; esac",
+  });
+  expect(log.split("\n")).toEqual(["sleep", "sleep", "told CONTINUE", ""]);
+});
+
+test.each([
+  ["ends again and again", "grep -c sleep log || true", "1", 3, "3 times, at last with status 1"],
+  ["finds a CPU that it cannot run on", "echo 0", "78", 0, "0 times, at last with status 78"],
+])("a server that %s is given up at once, and the console says why", (_, restarts, ended, sleeps, words) => {
+  const { status, stdout, log } = play("ready", {
+    aws: toldGroup,
+    sleep: "echo sleep >>log",
+    systemctl: `: >>log; case $* in *NRestarts*) ${restarts} ;; *ExecMainStatus*) echo ${ended} ;; esac`,
+    curl: "exit 22",
+  });
+  const slept = Array.from({ length: sleeps }, () => "sleep");
+  expect([status, log.split("\n")]).toEqual([0, [...slept, "told ABANDON", ""]]);
+  expect(stdout).toContain(`this instance is given up: the server ended ${words}`);
+});
+
+/** A minute of metrics: HAProxy's busy slots and waiting requests by look, and whether the server answers. */
+function minute(busy: string, waiting: string, server: string) {
+  const { status, sent } = play("metrics", {
+    // Once a line was sent, the next sleep ends it.
+    sleep: "test ! -e sent && echo >>looks",
+    curl: `case $* in *127.0.0.1:8404*) look=$(wc -l <looks)
+      printf '%s\n' 'haproxy_server_current_sessions{proxy="replicas",server="llama-1"} '$((${busy})) \
+        'haproxy_backend_current_queue{proxy="replicas"} '$((${waiting})) 'haproxy_backend_current_queue{proxy="other"} 9' ;;
+      *198.18.0.2:8080*) ${server} ;; esac`,
+    aws: `case $* in *put-log-events*) printf '%s' "\${@: -1}" >sent ;; esac`,
+  });
+  expect(status).toBe(1);
+  const [event] = JSON.parse(sent) as { timestamp: number; message: string }[];
+  return { timestamp: event?.timestamp, line: JSON.parse(event?.message ?? "") as Record<string, unknown> };
+}
+
+test("a metrics line is what CloudWatch's embedded format asks for", () => {
+  const { timestamp, line } = minute("2", "3", "echo llamacpp:tokens_predicted_total 500");
+  const metric = (Name: string, Unit: string) => ({ Name, Unit });
+  expect(line).toEqual({
+    _aws: {
+      Timestamp: timestamp,
+      CloudWatchMetrics: [
+        {
+          Namespace: "N",
+          Dimensions: [["AutoScalingGroupName"]],
+          Metrics: [metric("Load", "Percent"), metric("BusySlots", "Count"), metric("WaitingRequests", "Count")],
+        },
+      ],
+    },
+    AutoScalingGroupName: "g",
+    InstanceId: "i-0123456789abcdef0",
+    Load: 250,
+    BusySlots: 2,
+    WaitingRequests: 3,
+  });
+});
+
+test("load is a minute's average: a slot that is busy for a third of it counts as a third", () => {
+  const { line } = minute("look <= 10 ? 2 : 0", "look <= 3", "exit 7");
+  expect(line).toMatchObject({ Load: 38.33, BusySlots: 0.67, WaitingRequests: 0.1 });
+});
+
+test("load is told when the server has no word for it, too: that is when it matters most", () => {
+  const { line } = minute("2", "40", "exit 28");
+  expect(line).toMatchObject({ Load: 2100, BusySlots: 2, WaitingRequests: 40 });
+  expect(line).not.toHaveProperty("TokensPerSecond");
+});
+
+test("tokens per second are told from the second line on, except where the server began anew meanwhile", () => {
+  const { sent } = play("metrics", {
+    sleep: "test $(lines) -lt 4",
+    // A line a minute.
+    date: "echo $((60000 * $(lines)))",
+    lines: "test ! -e sent && echo 0 || grep -c . sent",
+    curl: `case $* in *198.18.0.2:8080*) counts=(500 1100 100 100); echo "llamacpp:tokens_predicted_total \${counts[$(lines)]}" ;; esac`,
+    aws: `case $* in *put-log-events*) printf '%s\\n' "\${@: -1}" >>sent ;; esac`,
+  });
+  const told = sent.trimEnd().split("\n");
+  expect(told.map((line) => /TokensPerSecond\\":([\d.-]+)/.exec(line)?.[1])).toEqual([
+    undefined,
+    "10.00",
+    undefined,
+    "0.00",
+  ]);
 });

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -52,4 +52,11 @@ test.each<[string, () => void]>([
 
 test("an argument changes it", () => {
   expect(hash({ ENGINE: "bitnet.cpp", STACK: "dev" })).not.toBe(hash());
+});
+
+test("the tag is in the image itself, so that its digest is a new one even where its content is an old one", () => {
+  const dockerfile = readFileSync(new URL("../../../docker/Dockerfile", import.meta.url), "utf8");
+  const lastStage = dockerfile.slice(dockerfile.lastIndexOf("\nFROM "));
+  expect(lastStage).toMatch(/^ARG TAG=$/m);
+  expect(lastStage).toMatch(/^LABEL .*\bbitnet-server\.tag=\$TAG\b/m);
 });

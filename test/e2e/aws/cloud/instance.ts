@@ -22,6 +22,7 @@ export class Instance {
   /** The port on loopback where it answers. */
   port = 0;
   readonly #label: string;
+  #ended = false;
 
   /** @param label of its containers and its network */
   constructor(version: string, label: string) {
@@ -54,6 +55,7 @@ export class Instance {
   }
 
   async terminate(): Promise<void> {
+    this.#ended = true;
     // What did not start may lack one of them.
     await execa("docker", ["rm", "--force", this.#container("server"), this.#container("balancer")], { reject: false });
     await execa("docker", ["network", "rm", this.id], { reject: false });
@@ -69,6 +71,7 @@ export class Instance {
   async #ready(): Promise<void> {
     const deadline = Date.now() + launchTimeout * 1000;
     while (Date.now() < deadline) {
+      if (this.#ended) throw new Error(`${this.id}: terminated before it was ready`);
       const { State } = await docker.getContainer(this.#container("server")).inspect();
       if (!State.Running) throw new Error(`${this.id}: the server ended`);
       if (await isHealthy(`http://127.0.0.1:${this.port}`)) return;
