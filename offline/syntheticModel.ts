@@ -9,6 +9,9 @@
  * else. Everything but the first layer's attention and the last layer's feed-forward block is noise of next to no
  * amplitude, so speed and memory are those of a trained model of the same shape.
  *
+ * A random model (see {@link writeRandomModel}) says nothing that makes sense, but every one of its weights counts: it is
+ * there to compare an engine's log-probabilities with.
+ *
  *     node offline/syntheticModel.ts tiny model.gguf --seed 7 --words 200 --questions questions.txt
  *
  * The container's format is the GGUF specification's (github.com/ggml-org/ggml, docs/gguf.md). I2_S was read from
@@ -91,6 +94,14 @@ export async function writeSyntheticModel(path: string, options: SyntheticModelO
   return answersOf(options);
 }
 
+export type RandomModelOptions = Pick<SyntheticModelOptions, "size" | "seed" | "name">;
+
+/** Writes a model of the same shape whose weights are all drawn from the seed. */
+export async function writeRandomModel(path: string, options: RandomModelOptions = {}): Promise<void> {
+  const tensors = tensorsOf(options, drawnWeights(options));
+  await pipeline(fileContent(header(options, tensors), tensors), createWriteStream(path));
+}
+
 /**
  * Sets all weights of one ternary tensor to 0, in the file; everything else, the tensor's scale included, stays.
  * `options` are those that the file was written with.
@@ -135,6 +146,8 @@ const TYPE_NUMBERS: Record<TensorType, number> = { F32: 0, F16: 1, Q4_K: 12, I2_
 const I2_S_TAIL = 32;
 /** Four weights of 0 each: 01 01 01 01. */
 const I2_S_ZEROS = 0b01010101;
+/** What four weights can be: every byte without a pair of bits that is 3, which stands for no weight. */
+const I2_S_BYTES = [...Array(256).keys()].filter((byte) => (byte & (byte >>> 1) & 0b01010101) === 0);
 const ALIGNMENT = 32;
 const CHUNK = 4 << 20;
 const SPECIAL_TOKENS = ["<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>"];
@@ -215,47 +228,74 @@ function byteAlphabet(): string[] {
   return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : hidden++));
 }
 
-function tensorsOf(options: SyntheticModelOptions): Tensor[] {
-  const { size = "tiny", seed = 1, weightType = "I2_S" } = options;
+/** What stands in a model's tensors, as bytes. */
+interface Weights {
+  embedding: (width: number, rows: number) => Iterable<Uint8Array>;
+  norm: (length: number) => Float32Array<ArrayBuffer>;
+  /** In I2_S. */
+  linear: (name: string, columns: number, rows: number) => Iterable<Uint8Array>;
+}
+
+/** The program, and noise. */
+function programmedWeights(options: SyntheticModelOptions): Weights {
+  const { stateOfToken, matrices } = program(options, SHAPES[options.size ?? "tiny"]);
+  const noise = random(~(options.seed ?? 1));
+  return {
+    embedding: (width, rows) => oneHot(stateOfToken, width, rows),
+    norm: (length) => new Float32Array(length).fill(1),
+    linear: (name, columns, rows) => {
+      const ternary = matrices.get(name);
+      return ternary === undefined ? packedNoise(noise, columns, rows) : packed(ternary, columns, rows);
+    },
+  };
+}
+
+/** With these, activations stay of order 1, and the most likely token has a probability of some hundredths. */
+function drawnWeights({ seed = 1 }: RandomModelOptions): Weights {
+  const next = random(~seed);
+  return {
+    embedding: (width, rows) => drawnHalves(next, width * rows),
+    norm: (length) => Float32Array.from({ length }, () => 0.5 + next() / 2 ** 32),
+    linear: (_, columns, rows) => packedThirds(next, columns, rows),
+  };
+}
+
+function tensorsOf(options: SyntheticModelOptions, weights = programmedWeights(options)): Tensor[] {
+  const { size = "tiny", weightType = "I2_S" } = options;
   const shape = SHAPES[size];
   const { width, feedForward } = shape;
-  const headWidth = width / shape.heads;
-  const kvWidth = headWidth * shape.kvHeads;
-  const { stateOfToken, attention, feedForwardBlock } = program(options, shape);
-  const noise = random(~seed);
+  const kvWidth = (width / shape.heads) * shape.kvHeads;
 
   const norm = (name: string, length: number): Tensor => ({
     name: `${name}.weight`,
     dims: [length],
     type: "F32",
-    content: () => [new Uint8Array(new Float32Array(length).fill(1).buffer)],
+    content: () => [new Uint8Array(weights.norm(length).buffer)],
   });
-  const linear = (name: string, columns: number, rows: number, ternary?: Ternary): Tensor => ({
+  const linear = (name: string, columns: number, rows: number): Tensor => ({
     name: `${name}.weight`,
     dims: [columns, rows],
     type: weightType,
     content: () => {
       if (weightType !== "I2_S") return zeros(byteLength(weightType, [columns, rows]));
-      return ternary ? packed(ternary, columns, rows) : packedNoise(noise, columns, rows);
+      return weights.linear(name, columns, rows);
     },
   });
 
   const layers = Array.from({ length: shape.layers }, (_, layer) => {
     const name = (part: string) => `blk.${layer}.${part}`;
-    const recall = layer === 0 ? attention : undefined;
-    const answer = layer === shape.layers - 1 ? feedForwardBlock : undefined;
     return [
       norm(name("attn_norm"), width),
       norm(name("attn_sub_norm"), width),
       norm(name("ffn_norm"), width),
       norm(name("ffn_sub_norm"), feedForward),
-      linear(name("attn_q"), width, width, recall?.query),
-      linear(name("attn_k"), width, kvWidth, recall?.key),
-      linear(name("attn_v"), width, kvWidth, recall?.value),
-      linear(name("attn_output"), width, width, recall?.output),
-      linear(name("ffn_gate"), width, feedForward, answer?.gate),
-      linear(name("ffn_up"), width, feedForward, answer?.up),
-      linear(name("ffn_down"), feedForward, width, answer?.down),
+      linear(name("attn_q"), width, width),
+      linear(name("attn_k"), width, kvWidth),
+      linear(name("attn_v"), width, kvWidth),
+      linear(name("attn_output"), width, width),
+      linear(name("ffn_gate"), width, feedForward),
+      linear(name("ffn_up"), width, feedForward),
+      linear(name("ffn_down"), feedForward, width),
     ];
   });
   return [
@@ -263,7 +303,7 @@ function tensorsOf(options: SyntheticModelOptions): Tensor[] {
       name: "token_embd.weight",
       dims: [width, shape.vocabulary],
       type: "F16",
-      content: () => oneHot(stateOfToken, width, shape.vocabulary),
+      content: () => weights.embedding(width, shape.vocabulary),
     },
     norm("output_norm", width),
     ...layers.flat(),
@@ -302,9 +342,9 @@ function program(options: SyntheticModelOptions, shape: Shape) {
   const slow = headWidth / 2 - 1;
   const constants = Array.from({ length: kvHeads }, (_, head) => head * headWidth + 10);
   const attention = {
-    query: { ones: [[slow, asking]], scale: 1 },
-    key: { ones: digits.map((n) => [slow, digit + n]), scale: 1 },
-    value: {
+    attn_q: { ones: [[slow, asking]], scale: 1 },
+    attn_k: { ones: digits.map((n) => [slow, digit + n]), scale: 1 },
+    attn_v: {
       ones: [
         ...digits.map((n): [number, number] => [n, digit + n]),
         ...constants.flatMap((row) => Array.from({ length: found }, (_, state): [number, number] => [row, state])),
@@ -313,7 +353,7 @@ function program(options: SyntheticModelOptions, shape: Shape) {
     },
     // The norm before this matrix shares its length among a digit's 1 and all the heads' constants; with this scale the
     // digit found comes out 1.2 times as loud as the token's own state.
-    output: { ones: digits.map((n) => [found + n, n]), scale: 1.2 * Math.sqrt((heads + 1) / width) },
+    attn_output: { ones: digits.map((n) => [found + n, n]), scale: 1.2 * Math.sqrt((heads + 1) / width) },
   } satisfies Record<string, Ternary>;
 
   // A unit of the block is relu(gate · x)² × (up · x); down writes the state of the next token. The digit found has
@@ -330,11 +370,14 @@ function program(options: SyntheticModelOptions, shape: Shape) {
   ];
   if (found + 10 > width / 2 || rules.length > feedForward) throw new RangeError("too many words for this size");
   const feedForwardBlock = {
-    gate: { ones: rules.map(([gate], unit) => [unit, gate]), scale: 1 },
-    up: { ones: rules.map(([, up], unit) => [unit, up]), scale: 1 },
-    down: { ones: rules.map(([, , to], unit) => [to, unit]), scale: 3 },
+    ffn_gate: { ones: rules.map(([gate], unit) => [unit, gate]), scale: 1 },
+    ffn_up: { ones: rules.map(([, up], unit) => [unit, up]), scale: 1 },
+    ffn_down: { ones: rules.map(([, , to], unit) => [to, unit]), scale: 3 },
   } satisfies Record<string, Ternary>;
-  return { stateOfToken, attention, feedForwardBlock };
+  const inLayer = (layer: number, parts: Record<string, Ternary>): [string, Ternary][] =>
+    Object.entries(parts).map(([part, ternary]) => [`blk.${layer}.${part}`, ternary]);
+  const matrices = new Map([...inLayer(0, attention), ...inLayer(shape.layers - 1, feedForwardBlock)]);
+  return { stateOfToken, matrices };
 }
 
 function* zeros(length: number): Generator<Uint8Array> {
@@ -373,18 +416,34 @@ function* packed({ ones, scale }: Ternary, columns: number, rows: number): Gener
   yield scaleTail(scale);
 }
 
-function* packedNoise(next: () => number, columns: number, rows: number): Generator<Uint8Array> {
-  const length = (columns * rows) / 4;
+/** So many bytes, drawn four at a time. */
+function* drawn(length: number, fourBytes: () => number): Generator<Uint8Array> {
   for (let done = 0; done < length; done += CHUNK) {
     const chunk = new Uint32Array(Math.min(CHUNK, length - done) / 4);
-    for (let i = 0; i < chunk.length; i++) {
-      // 3 stands for no weight: of each pair of bits that would be 3, the low bit goes.
-      const bits = next();
-      chunk[i] = bits & ~((bits >>> 1) & 0x55555555);
-    }
+    for (let i = 0; i < chunk.length; i++) chunk[i] = fourBytes();
     yield new Uint8Array(chunk.buffer);
   }
+}
+
+function* packedNoise(next: () => number, columns: number, rows: number): Generator<Uint8Array> {
+  yield* drawn((columns * rows) / 4, () => {
+    // 3 stands for no weight: of each pair of bits that would be 3, the low bit goes.
+    const bits = next();
+    return bits & ~((bits >>> 1) & 0x55555555);
+  });
   yield scaleTail(1e-3 / Math.sqrt(columns));
+}
+
+/** A third each of −1, 0 and +1; what comes out of the matrix is about as large as what goes in. */
+function* packedThirds(next: () => number, columns: number, rows: number): Generator<Uint8Array> {
+  const byte = () => I2_S_BYTES[next() % I2_S_BYTES.length] ?? I2_S_ZEROS;
+  yield* drawn((columns * rows) / 4, () => byte() | (byte() << 8) | (byte() << 16) | (byte() << 24));
+  yield scaleTail(1 / Math.sqrt((2 / 3) * columns));
+}
+
+/** F16 numbers of either sign between 1/128 and 1/8: all bits are drawn but the high three of the exponent. */
+function drawnHalves(next: () => number, count: number): Generator<Uint8Array> {
+  return drawn(count * 2, () => 0x20002000 | (next() & 0x8fff8fff));
 }
 
 type Value =

@@ -1,5 +1,11 @@
+import { randomInt } from "node:crypto";
+import { join } from "node:path";
+import type { Engine } from "../../components/model/engines.ts";
 import { ENGINES } from "../../components/model/engines.ts";
+import { writeRandomModel } from "../../offline/syntheticModel.ts";
+import { buildImage } from "../../test/e2e/image/build.ts";
 import { client } from "../../test/e2e/support/chat.ts";
+import { compareLogProbabilities, promptLengths, tolerance } from "../../test/e2e/support/logProbabilities.ts";
 import { ask } from "../equipment/load.ts";
 import { startServer } from "../equipment/server.ts";
 import type { Figure } from "../figures.ts";
@@ -8,7 +14,10 @@ import { Impossible } from "../workshop.ts";
 
 const questionsAtOnce = 40;
 
-/** Wrong answers of fresh starts, to questions that all come at once, on a model whose answers are known. */
+/**
+ * Wrong answers of fresh starts, to questions that all come at once, on a model whose answers are known; and how far
+ * log-probabilities are from plain arithmetic's, on a model whose weights are random.
+ */
 export async function* answers(workshop: Workshop): AsyncGenerator<Figure> {
   const { starts } = workshop.options;
   for (const engine of ["ik_llama.cpp", "bitnet.cpp"] as const) {
@@ -29,6 +38,7 @@ export async function* answers(workshop: Workshop): AsyncGenerator<Figure> {
       if (!(error instanceof Impossible)) throw error;
       yield { what: `${what}, wrong`, unit: "", goal: { atMost: 0 }, note: error.message };
     }
+    yield await logProbabilities(workshop, engine);
   }
 }
 
@@ -66,4 +76,36 @@ async function questionFreshStart(workshop: Workshop, image: string, slots: numb
 function first(texts: readonly string[]): { unit: string; note?: string } {
   const [text] = texts;
   return { unit: "", ...(text === undefined ? {} : { note: `the first: ${text.slice(0, 100)}` }) };
+}
+
+async function logProbabilities(workshop: Workshop, engine: Engine): Promise<Figure> {
+  const what = `${engine}: log-probabilities, largest difference to plain arithmetic`;
+  const figure = { what, unit: "", goal: { atMost: tolerance } };
+  try {
+    const { image, model } = await randomModelImage(workshop, engine);
+    const cores = (await workshop.cores()).slice(0, 2);
+    await using server = await startServer(workshop, { image, cores });
+    const differences: number[] = [];
+    for (const length of promptLengths) {
+      const { largestDifference } = await compareLogProbabilities(server.url, model, length);
+      differences.push(largestDifference);
+    }
+    return { ...figure, value: Math.max(...differences) };
+  } catch (error) {
+    if (!(error instanceof Impossible)) throw error;
+    return { ...figure, note: error.message };
+  }
+}
+
+/** The image of an engine with a model drawn in this run. */
+async function randomModelImage(workshop: Workshop, engine: Engine): Promise<{ image: string; model: string }> {
+  const { files, args } = workshop.engineSource(engine);
+  const image = `bench-${engine}-random`;
+  const model = join(workshop.folder, `random-${engine}.gguf`);
+  await writeRandomModel(model, { seed: randomInt(2 ** 31) });
+  await workshop.image(image, async () => {
+    const { succeeded, output } = await buildImage({ files: { ...files, model }, args, tag: image });
+    if (!succeeded) throw new Impossible(`the image cannot be built: ${output.slice(-300)}`);
+  });
+  return { image, model };
 }

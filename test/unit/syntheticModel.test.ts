@@ -3,8 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gguf } from "@huggingface/gguf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { answersOf, answerTensors, corrupt, writeSyntheticModel } from "../../offline/syntheticModel.ts";
-import { answerOf } from "./model/referenceEngine.ts";
+import {
+  answersOf,
+  answerTensors,
+  corrupt,
+  writeRandomModel,
+  writeSyntheticModel,
+} from "../../offline/syntheticModel.ts";
+import { answerOf, logProbabilitiesOf } from "./model/referenceEngine.ts";
 
 let folder = "";
 beforeAll(() => {
@@ -79,7 +85,111 @@ describe("computed in plain arithmetic", () => {
     await corrupt(path, name);
     expect(await answerOf(path, "3?", answerTokens + 1)).not.toBe(expected("3?"));
   });
+
+  test("next to certain after a question is the first word of its answer, which is the token after the 256 bytes", async () => {
+    const [begin, end] = [509, 511];
+    const question = [begin, ...Buffer.from("User: 3?"), end, ...Buffer.from("Assistant: ")];
+    const logProbabilities = await logProbabilitiesOf(selfTest("model.gguf"), question);
+    expect(logProbabilities[256]).toBeCloseTo(0, 3);
+  });
 });
+
+describe("a random model", () => {
+  test("is the same for the same seed, and another one for another", async () => {
+    const files = await Promise.all(
+      [4, 4, 5].map(async (seed, index) => {
+        const path = join(folder, `random-${index}.gguf`);
+        await writeRandomModel(path, { seed });
+        return readFileSync(path);
+      }),
+    );
+    expect(files[1]?.equals(files[0] ?? Buffer.of())).toBe(true);
+    expect(files[2]?.equals(files[0] ?? Buffer.of())).toBe(false);
+  });
+
+  test("has a third each of −1, 0 and +1 in every matrix", async () => {
+    const path = join(folder, "thirds.gguf");
+    await writeRandomModel(path);
+    for (const { weights } of await ternaryTensors(path)) {
+      const counts = [0, 0, 0, 0];
+      for (const byte of weights) {
+        for (const shift of [0, 2, 4, 6]) counts[(byte >> shift) & 3] = (counts[(byte >> shift) & 3] ?? 0) + 1;
+      }
+      const [minus = 0, zero = 0, plus = 0, none] = counts.map((count) => count / (weights.length * 4));
+      for (const share of [minus, zero, plus]) expect(share).toBeCloseTo(1 / 3, 2);
+      expect(none).toBe(0);
+    }
+  });
+
+  test.each([1, 20])("spreads probability over its vocabulary, after %i tokens", async (length) => {
+    const path = join(folder, "spread.gguf");
+    await writeRandomModel(path, { seed: 6 });
+    const prompt = Array.from({ length }, (_, index) => (index * 37) % 512);
+    const probabilities = (await logProbabilitiesOf(path, prompt)).map(Math.exp);
+    expect(probabilities).toHaveLength(512);
+    expect(probabilities.reduce((sum, probability) => sum + probability)).toBeCloseTo(1, 10);
+    expect(Math.max(...probabilities)).toBeGreaterThan(0.01);
+    expect(Math.max(...probabilities)).toBeLessThan(0.6);
+  });
+
+  test("says something else without any one of its matrices", async () => {
+    const path = join(folder, "less.gguf");
+    const options = { seed: 7 };
+    const prompt = [1, 2, 3, 4, 5, 6, 7, 8];
+    await writeRandomModel(path, options);
+    const whole = await logProbabilitiesOf(path, prompt);
+    for (const { name } of await ternaryTensors(path)) {
+      await writeRandomModel(path, options);
+      await corrupt(path, name, options);
+      const less = await logProbabilitiesOf(path, prompt);
+      const differences = less.map((value, token) => Math.abs(value - (whole[token] ?? NaN)));
+      expect(Math.max(...differences), name).toBeGreaterThan(0.3);
+    }
+  });
+
+  test("without any matrix says what its last token's embedding does, normalised", async () => {
+    const path = join(folder, "embedding.gguf");
+    await writeRandomModel(path, { seed: 8 });
+    for (const { name } of await ternaryTensors(path)) await corrupt(path, name);
+    const { tensorInfos, tensorDataOffset } = await gguf(path, { allowLocalFile: true });
+    const { buffer } = Uint8Array.from(readFileSync(path));
+    const startOf = (name: string) =>
+      Number(tensorDataOffset + (tensorInfos.find((tensor) => tensor.name === name)?.offset ?? 0n));
+    const embedding = new Float16Array(buffer, startOf("token_embd.weight"), 512 * 512);
+    const norm = new Float32Array(buffer, startOf("output_norm.weight"), 512);
+    const rowOf = (token: number) => embedding.subarray(token * 512, (token + 1) * 512);
+
+    const last = rowOf(77);
+    const length = Math.sqrt(last.reduce((sum, value) => sum + value ** 2, 0) / 512 + 1e-5);
+    const scores = Array.from({ length: 512 }, (_, token) =>
+      rowOf(token).reduce((sum, value, i) => sum + (value * (last[i] ?? 0) * (norm[i] ?? 0)) / length, 0),
+    );
+    const all = Math.log(scores.reduce((sum, score) => sum + Math.exp(score), 0));
+    const logProbabilities = await logProbabilitiesOf(path, [5, 400, 77]);
+    scores.forEach((score, token) => {
+      expect(logProbabilities[token]).toBeCloseTo(score - all, 6);
+    });
+  });
+
+  test("a token that there is none of is refused", async () => {
+    await expect(logProbabilitiesOf(selfTest("model.gguf"), [512])).rejects.toThrow("the model has no token 512");
+  });
+});
+
+/** The I2_S tensors of a file, and the bytes of their weights. */
+async function ternaryTensors(path: string): Promise<{ name: string; weights: Buffer }[]> {
+  const { tensorInfos, tensorDataOffset } = await gguf(path, { allowLocalFile: true });
+  const bytes = readFileSync(path);
+  return tensorInfos
+    .filter(({ dtype }) => (dtype as number) === 36)
+    .map(({ name, offset, shape }) => {
+      const start = Number(tensorDataOffset + offset);
+      return {
+        name,
+        weights: bytes.subarray(start, start + Number(shape.reduce((product, dim) => product * dim)) / 4),
+      };
+    });
+}
 
 describe("the file", () => {
   test("is GGUF, with the tensors of Microsoft's model and data that end where the file does", async () => {
@@ -100,11 +210,7 @@ describe("the file", () => {
   test("has no weight of 3, which stands for nothing", async () => {
     const path = join(folder, "weights.gguf");
     await writeSyntheticModel(path);
-    const { tensorInfos, tensorDataOffset } = await gguf(path, { allowLocalFile: true });
-    const bytes = readFileSync(path);
-    for (const { offset, shape } of tensorInfos.filter(({ dtype }) => (dtype as number) === 36)) {
-      const start = Number(tensorDataOffset + offset);
-      const weights = bytes.subarray(start, start + Number(shape.reduce((product, dim) => product * dim)) / 4);
+    for (const { weights } of await ternaryTensors(path)) {
       expect(weights.some((byte) => (byte & (byte >> 1) & 0b01010101) !== 0)).toBe(false);
     }
   });
