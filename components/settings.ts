@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { closest, distance } from "fastest-levenshtein";
 import { z } from "zod";
 import type { Problem } from "./errors.ts";
-import { isVpcCidr, maxZones } from "./aws/subnets.ts";
+import { isVpcCidr, maxZones, networkOf } from "./aws/subnets.ts";
 import { UserError } from "./errors.ts";
 
 /** RFC 6750, section 2.1: what may stand after "Bearer ". */
@@ -62,14 +62,14 @@ const schema = z.strictObject({
   zones: integer(2, maxZones),
   vpcCidr: z
     .string()
-    .refine(isVpcCidr, "not a private IPv4 range of /16 to /24")
+    .refine(isVpcCidr, "not a private IPv4 range of /16 to /24, by its first address")
     .describe("an IPv4 range of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16, such as 10.64.0.0/16"),
   egress: oneOf("nat", "endpoints"),
   vpcId: text(/^vpc-[0-9a-f]+$/, "the id of a VPC, such as vpc-0123456789abcdef0").optional(),
   publicSubnetIds: list(subnetId(), "a list of subnets of vpcId that reach an internet gateway, two or more"),
   privateSubnetIds: list(subnetId(), "a list of subnets of vpcId for the instances, two or more"),
   allowedCidrs: list(
-    z.union([z.cidrv4(), z.cidrv6()], { error: "has an entry that is not an IP range" }),
+    z.union([z.cidrv4(), z.cidrv6()], { error: "has an entry that is not an IP range" }).superRefine(refuseHostBits),
     'a list of IP ranges, such as ["203.0.113.0/24"]',
   ),
   domain: text(/^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/, "a host name, such as llm.example.com").optional(),
@@ -95,11 +95,41 @@ export type SettingKey = keyof Settings;
 /** These never appear in a message; whoever hands one on marks it as a Pulumi secret. */
 const secretKeys: ReadonlySet<string> = new Set<SettingKey>(["apiKey", "apiKeys", "modelToken", "registryPassword"]);
 
-/** llama-server arguments that the entrypoint sets itself, or that would put a secret on a command line. */
+/** HAProxy's lines have 64 words at most (its MAX_LINE_ARGS), and the one with the keys has others, too. */
+const maxApiKeys = 50;
+
+/** AWS's quota for a security group, of each version of IP: docs.aws.amazon.com, amazon-vpc-limits. */
+const maxRules = 60;
+
+/**
+ * llama-server arguments that the entrypoint sets itself, that would put a secret on a command line, or that would have
+ * it serve another model, use more memory than was counted, or compute with more threads than it has cores.
+ */
 const reservedArgs = [
-  ...["-m", "--model", "-a", "--alias", "--host", "--port", "-c", "--ctx-size", "-np", "--parallel"],
-  ...["-t", "--threads", "--mlock", "--no-mmap", "--api-key", "--api-key-file"],
+  ...[
+    "-m",
+    "--model",
+    "-mu",
+    "--model-url",
+    "-hfr",
+    "--hf-repo",
+    "-hff",
+    "--hf-file",
+    "-hft",
+    "--hf-token",
+    "-a",
+    "--alias",
+  ],
+  ...["--host", "--port", "-c", "--ctx-size", "-np", "--parallel", "-t", "--threads", "-tb", "--threads-batch"],
+  ...["--threads-http", "-b", "--batch-size", "-ub", "--ubatch-size", "-cram", "--cache-ram", "--mlock", "--no-mmap"],
+  ...["--api-key", "--api-key-file"],
 ];
+
+/** An argument's name as llama-server understands it: with _ for -, too, and here without "=value". */
+function argumentName(argument: string): string {
+  const [name = ""] = argument.split("=", 1);
+  return name.startsWith("--") ? name.replaceAll("_", "-") : name;
+}
 
 /** Every key that can be set. */
 export const settingKeys = Object.keys(schema.shape) as readonly SettingKey[];
@@ -159,9 +189,11 @@ function checkTogether(settings: Settings, shown: Readonly<Record<string, string
   }
   if (settings.target === "aws") checkAws(settings, refuse);
   else if (settings.apiKeys.length > 0) refuse("apiKeys", "target docker has one key", "the key in `apiKey`");
-  const reserved = settings.extraArgs.filter((argument) => reservedArgs.includes(argument.split("=", 1)[0] ?? ""));
+  const reserved = settings.extraArgs.filter((argument) => reservedArgs.includes(argumentName(argument)));
   if (reserved.length > 0) {
-    refuse("extraArgs", `${reserved.join(", ")} is set by the server's entrypoint`, "the setting of that name instead");
+    const right =
+      "other arguments; model, modelAlias, contextSize, parallel, threads, apiKey are settings of their own";
+    refuse("extraArgs", `${reserved.join(", ")} is for the server's entrypoint to set`, right);
   }
   return problems;
 }
@@ -188,9 +220,20 @@ function checkAws(settings: Settings, refuse: (key: SettingKey, wrong: string, r
   if (certificateArn !== undefined && domain === undefined) {
     refuse("certificateArn", "a certificate is for a name, and there is none", "that name in `domain`");
   }
-  // User data has 16,384 bytes, of which some 13,500 are ours.
-  if (settings.extraArgs.join("\n").length > 2000) {
-    refuse("extraArgs", "they do not fit into an instance's user data", "at most 2000 characters in all");
+  if (settings.apiKeys.length > maxApiKeys) {
+    refuse(
+      "apiKeys",
+      `there are ${settings.apiKeys.length}, more than HAProxy takes in a line`,
+      `at most ${maxApiKeys}`,
+    );
+  }
+  const ports = domain === undefined ? 1 : 2;
+  for (const version of ["IPv4", "IPv6"]) {
+    const ranges = settings.allowedCidrs.filter((cidr) => cidr.includes(":") === (version === "IPv6"));
+    if (ranges.length * ports > maxRules) {
+      const wrong = `${ranges.length} ranges of ${version} at ${ports} ${ports === 1 ? "port" : "ports"} are more rules than the ${maxRules} of a security group`;
+      refuse("allowedCidrs", wrong, `at most ${maxRules / ports} of ${version}, larger ones`);
+    }
   }
   if (domain === undefined && !settings.allowPlainHttp) {
     const wrong = "without a domain there is no HTTPS, and API keys would cross the network in clear";
@@ -238,6 +281,12 @@ function flag() {
     .enum(["true", "false"], { error: "neither true nor false" })
     .transform((value) => value === "true")
     .describe("true or false");
+}
+
+/** AWS's provider takes a range by its first address only. */
+function refuseHostBits(cidr: string, context: z.RefinementCtx): void {
+  const network = networkOf(cidr);
+  if (network !== cidr) context.addIssue(`${cidr} is an address in a range, and the range is ${network}`);
 }
 
 function subnetId() {

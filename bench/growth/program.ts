@@ -20,8 +20,11 @@ mock.module(new URL("../../components/docker/machine.ts", import.meta.url).href,
     ...machine,
     inspectMachine: () => ({
       cores: Array.from({ length: replicas }, (_, cpu) => [cpu]),
+      cpuIdsKnown: true,
       memoryBytes: replicas * 2 ** 34,
+      replicasBytes: 0,
       portsInUse: [],
+      hasAddress: true,
     }),
   },
 });

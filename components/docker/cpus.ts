@@ -39,6 +39,22 @@ export function groupIntoCores(cpus: readonly number[], siblings: ReadonlyMap<nu
   return [...cores.values()];
 }
 
+/**
+ * Which CPUs the engine has, of which it tells only how many: all of this machine's, or those that a container around
+ * this process and the engine leaves to both.
+ * @param online of this machine
+ * @param allowed that this process may run on
+ * @returns undefined if neither are so many: the engine has others, and nobody knows which
+ */
+export function engineCpus(
+  count: number,
+  online: readonly number[],
+  allowed: readonly number[],
+): readonly number[] | undefined {
+  const shared = online.filter((cpu) => allowed.includes(cpu));
+  return [online, shared].find(({ length }) => length === count);
+}
+
 /** Reads a list of CPUs as Linux writes it: "0-3,8". */
 export function parseCpuList(list: string): number[] {
   return list

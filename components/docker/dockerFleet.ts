@@ -14,6 +14,13 @@ export interface DockerFleetArgs {
   replicas: number;
   /** The cores that the replicas share out among them. */
   cores: readonly Core[];
+  /** Whether each replica is held to its cores; otherwise it has only as many threads. */
+  pinned: boolean;
+  /**
+   * Whether a single replica is replaced by starting the new one first, which needs memory for two; otherwise nobody
+   * answers while the new one loads its model. Several are replaced one at a time, without memory for another.
+   */
+  startFirst: boolean;
   server: ServerOptions;
   /** Memory limit of one replica, in bytes: what the model, its context and the buffers need. */
   memoryBytes: number;
@@ -46,8 +53,8 @@ const dockerDns = "127.0.0.11:53";
 
 /**
  * Replicas of the server on this machine's Docker Engine, each on cores of its own, and HAProxy in front of them.
- * Replicas are replaced without a failed request: one after another if there are several; if there is one, the new
- * one is started before the old one stops, which needs memory for two.
+ * Replicas are replaced without a failed request, one after another if there are several; a single one, only where
+ * `startFirst` is.
  */
 export class DockerFleet extends pulumi.ComponentResource {
   /** The replicas' container ids, in order. */
@@ -84,7 +91,7 @@ export class DockerFleet extends pulumi.ComponentResource {
             // would spin on each other.
             envs: serverEnvironment({ ...args.server, threads: args.server.threads ?? cores.length }),
             networksAdvanced: [{ name: network.name, aliases: [replicaName] }],
-            cpuSet: cpuSet(cores),
+            ...(args.pinned ? { cpuSet: cpuSet(cores) } : {}),
             ...memoryLimit(args.memoryBytes),
             ...memoryLocking(args.memlock),
             // The entrypoint becomes uid 65532 with IPC_LOCK alone; the other three are what that takes.
@@ -99,7 +106,7 @@ export class DockerFleet extends pulumi.ComponentResource {
             ...logRotation,
           },
           // One at a time: each waits until the one before it answers.
-          { parent: this, dependsOn: replicas.slice(0, 1), deleteBeforeReplace: args.replicas > 1 },
+          { parent: this, dependsOn: replicas.slice(0, 1), deleteBeforeReplace: args.replicas > 1 || !args.startFirst },
         ),
       );
     }

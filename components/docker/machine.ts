@@ -1,19 +1,26 @@
 import Docker from "dockerode";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { platform } from "node:os";
 import type { Problem } from "../errors.ts";
 import { UserError } from "../errors.ts";
 import type { MemoryNeed } from "../model/memory.ts";
 import { memoryProblem } from "../model/memory.ts";
 import type { Core } from "./cpus.ts";
-import { groupIntoCores, parseCpuList } from "./cpus.ts";
+import { engineCpus, groupIntoCores, parseCpuList } from "./cpus.ts";
 
 /** What the Docker Engine's machine has to give. */
 export interface Machine {
   cores: readonly Core[];
+  /** Whether the cores' CPU ids are the engine's; otherwise only their number is known, and nothing can be pinned. */
+  cpuIdsKnown: boolean;
   memoryBytes: number;
+  /** What this stack's running replicas may use of it: their memory limits. */
+  replicasBytes: number;
   /** Ports that something other than this stack listens on, of those that were asked about. */
   portsInUse: readonly number[];
+  /** Whether the address that was asked about is this machine's; true where this process cannot tell. */
+  hasAddress: boolean;
 }
 
 /** What a stack wants of the machine. */
@@ -22,6 +29,7 @@ export interface Demand {
   threads?: number | undefined;
   /** What one replica needs. */
   memory: MemoryNeed;
+  bindAddress: string;
   ports: Ports;
 }
 
@@ -42,14 +50,22 @@ export async function inspectMachine(stack: string, bindAddress: string, ports: 
   try {
     const { NCPU, MemTotal } = (await docker.info()) as { NCPU: number; MemTotal: number };
     const containers = await docker.listContainers({ filters: { label: [`bitnet-server.stack=${stack}`] } });
+    const replicas = containers.filter(({ Labels }) => Labels["bitnet-server.role"] === "replica");
+    const limits = await Promise.all(replicas.map(async ({ Id }) => memoryLimit(docker, Id)));
     const own = new Set(containers.flatMap(({ Ports }) => Ports.map(({ PublicPort }) => PublicPort)));
     const others = Object.entries(ports).filter(([, port]) => !own.has(port));
     const used = await Promise.all(
       others.map(async ([key, port]) =>
-        (await isFree(key === "port" ? bindAddress : "127.0.0.1", port)) ? [] : [port],
+        (await listenError(key === "port" ? bindAddress : "127.0.0.1", port)) === "EADDRINUSE" ? [port] : [],
       ),
     );
-    return { cores: groupIntoCores(...readTopology(NCPU)), memoryBytes: MemTotal, portsInUse: used.flat() };
+    return {
+      ...readCores(NCPU),
+      memoryBytes: MemTotal,
+      replicasBytes: limits.reduce((sum, limit) => sum + limit, 0),
+      portsInUse: used.flat(),
+      hasAddress: !engineIsHere() || (await listenError(bindAddress, 0)) !== "EADDRNOTAVAIL",
+    };
   } catch (error) {
     throw new UserError(engineProblem(error as NodeJS.ErrnoException));
   }
@@ -84,13 +100,16 @@ export function checkMachine(machine: Machine, demand: Demand): Problem[] {
       right: `at most ${largestShare}, or nothing: it is found out when the replica starts`,
     });
   }
-  const available = Math.floor(usableMemory * memoryBytes);
   const shortage = memoryProblem(demand.memory, demand.replicas, {
-    available,
+    available: lockable(memoryBytes),
     where: "memory that may be locked here",
   });
   if (shortage !== undefined) {
     problems.push(shortage);
+  }
+  if (!machine.hasAddress) {
+    const right = "one of this machine's addresses, or 0.0.0.0 for all of them";
+    problems.push({ key: "bindAddress", value: demand.bindAddress, wrong: "this machine has no such address", right });
   }
   for (const [key, port] of Object.entries(demand.ports)) {
     if (portsInUse.includes(port)) {
@@ -98,6 +117,25 @@ export function checkMachine(machine: Machine, demand: Demand): Problem[] {
     }
   }
   return problems;
+}
+
+/** Whether one more replica fits beside those that run: then a new one can start before the old one stops. */
+export function hasRoomForNext(machine: Pick<Machine, "memoryBytes" | "replicasBytes">, need: MemoryNeed): boolean {
+  return machine.replicasBytes + need.total <= lockable(machine.memoryBytes);
+}
+
+function lockable(memoryBytes: number): number {
+  return Math.floor(usableMemory * memoryBytes);
+}
+
+/** 0 for one without a limit, or that ended meanwhile. */
+async function memoryLimit(docker: Docker, id: string): Promise<number> {
+  try {
+    return (await docker.getContainer(id).inspect()).HostConfig.Memory ?? 0;
+  } catch (error) {
+    if ((error as { statusCode?: number }).statusCode === 404) return 0;
+    throw error;
+  }
 }
 
 /** One message for each way in which a Docker Engine cannot be had. */
@@ -119,34 +157,49 @@ function engineProblem(error: NodeJS.ErrnoException): Problem {
   };
 }
 
-/** The engine's CPUs, and which of them share a core. Only Linux tells; elsewhere each CPU counts as a core. */
-function readTopology(count: number): [number[], Map<number, string>] {
-  const siblings = new Map<number, string>();
-  try {
-    const online = parseCpuList(readFileSync("/sys/devices/system/cpu/online", "utf8"));
-    if (online.length === count) {
-      for (const cpu of online) {
-        const path = `/sys/devices/system/cpu/cpu${cpu}/topology/thread_siblings_list`;
-        siblings.set(cpu, readFileSync(path, "utf8").trim());
-      }
-      return [online, siblings];
-    }
-  } catch {
-    // Not Linux, or the engine is on another machine: what is here says nothing about it.
-  }
-  return [Array.from({ length: count }, (_, cpu) => cpu), siblings];
+/**
+ * The engine's CPUs, grouped by what shares a core. Only Linux tells; elsewhere each CPU counts as a core, and the engine
+ * runs in a virtual machine, which numbers them from 0.
+ */
+function readCores(count: number): Pick<Machine, "cores" | "cpuIdsKnown"> {
+  const guess = Array.from({ length: count }, (_, cpu) => cpu);
+  if (platform() !== "linux") return { cores: groupIntoCores(guess, new Map()), cpuIdsKnown: true };
+  const online = parseCpuList(readFileSync("/sys/devices/system/cpu/online", "utf8"));
+  const [, allowed = ""] = /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+  const cpus = engineCpus(count, online, parseCpuList(allowed));
+  if (cpus === undefined) return { cores: groupIntoCores(guess, new Map()), cpuIdsKnown: false };
+  return { cores: groupIntoCores(cpus, new Map(cpus.flatMap(siblingsOf))), cpuIdsKnown: true };
 }
 
-/** Any other refusal (a port below 1024, an address of the engine's machine) is not in this process's power to judge. */
-async function isFree(address: string, port: number): Promise<boolean> {
+/** Not every machine tells: then the CPU counts as a core. */
+function siblingsOf(cpu: number): [number, string][] {
+  try {
+    const path = `/sys/devices/system/cpu/cpu${cpu}/topology/thread_siblings_list`;
+    return [[cpu, readFileSync(path, "utf8").trim()]];
+  } catch {
+    return [];
+  }
+}
+
+/** Whether the engine opens its ports on the machine that this process runs on. Elsewhere it may be in a virtual one. */
+function engineIsHere(): boolean {
+  const { DOCKER_HOST: host } = process.env;
+  return platform() === "linux" && (host === undefined || host === "" || host.startsWith("unix://"));
+}
+
+/**
+ * Why this process cannot listen there; undefined if it can. What else it is refused (a port below 1024, say) may be
+ * granted to the engine.
+ */
+async function listenError(host: string, port: number): Promise<string | undefined> {
   const server = createServer();
   return new Promise((resolve) => {
     server.once("error", ({ code }: NodeJS.ErrnoException) => {
-      resolve(code !== "EADDRINUSE");
+      resolve(code);
     });
-    server.listen({ host: address, port, exclusive: true }, () => {
+    server.listen({ host, port, exclusive: true }, () => {
       server.close(() => {
-        resolve(true);
+        resolve(undefined);
       });
     });
   });

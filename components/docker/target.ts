@@ -11,7 +11,7 @@ import type { Settings } from "../settings.ts";
 import { isLoopback } from "../settings.ts";
 import { SmokeTest } from "../smokeTest/smokeTest.ts";
 import { DockerFleet } from "./dockerFleet.ts";
-import { inspectMachine, requireMachine } from "./machine.ts";
+import { hasRoomForNext, inspectMachine, requireMachine } from "./machine.ts";
 
 /** What a stack on this machine's Docker Engine tells. */
 export interface DockerOutputs {
@@ -33,6 +33,13 @@ export async function dockerTarget(settings: Settings, model: Model): Promise<Do
   const ports = { port: settings.port, statsPort: settings.statsPort, registryPort: settings.registryPort };
   const machine = await inspectMachine(pulumi.getStack(), bindAddress, ports);
   requireMachine(machine, { ...settings, ports, memory: model.memory });
+  const startFirst = hasRoomForNext(machine, model.memory);
+  if (replicas === 1 && !startFirst) {
+    await pulumi.log.warn(
+      "This machine has not memory for two replicas: if this update replaces the only one, " +
+        "nobody is answered from when it stops until the new one has loaded its model.",
+    );
+  }
 
   const apiKey = chooseApiKey(settings);
   const imageCleanup = cleanUpImages("images");
@@ -47,6 +54,8 @@ export async function dockerTarget(settings: Settings, model: Model): Promise<Do
     ...settings,
     image: bitnet.digest,
     cores: machine.cores,
+    pinned: machine.cpuIdsKnown,
+    startFirst,
     server: { ...settings, modelAlias: model.alias, contextSize: model.contextSize },
     memoryBytes: model.memory.total,
     apiKey,

@@ -1,7 +1,10 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { createHash } from "node:crypto";
+import { spawnSync } from "node:child_process";
+import { createHash, randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { basename } from "node:path";
+import { UserError } from "../errors.ts";
 
 export interface PrivateModelArgs {
   url: string;
@@ -16,6 +19,16 @@ export function privateModelName(url: string): string {
   return `${createHash("sha256").update(url).digest("hex").slice(0, 12)}-${basename(new URL(url).pathname)}`;
 }
 
+/** @throws UserError if this machine has not what such a model is downloaded with */
+export function requireDownloader(): void {
+  if (spawnSync("curl", ["--version"]).error === undefined) return;
+  throw new UserError({
+    key: "modelToken",
+    wrong: "a gated or private model is downloaded on this machine, with curl, which it has not",
+    right: "install it: apt-get install curl; or download the model yourself, and name the file in modelUrl",
+  });
+}
+
 /**
  * Downloads a gated or private model on this machine, into the build context: docker.Image has no build secrets, and a
  * build argument would leave the token in the image's history. curl resumes and retries; it gets the token by standard
@@ -26,11 +39,17 @@ export function downloadPrivateModel(
   { url, token, destination }: PrivateModelArgs,
   opts: pulumi.CustomResourceOptions,
 ): command.local.Command {
+  // The build context may be removed at any time. Without the file, a new trigger downloads it anew, once there is
+  // nothing left that `delete` would take away; with it, whatever triggered it last stays.
+  const isThere = existsSync(destination);
   return new command.local.Command(
     name,
     {
       create: [
         'mkdir -p "$(dirname "$DESTINATION")"',
+        // Every ten seconds a line: curl's own meter is one that never ends.
+        'while sleep 10 >/dev/null 2>&1; do echo "$(du -h "$DESTINATION.part" 2>/dev/null | cut -f1) so far"; done & meter=$!',
+        "trap 'kill $meter' EXIT",
         'test -f "$DESTINATION" || curl --fail --silent --show-error --location --retry 5 --retry-all-errors \\',
         '  --continue-at - --config - --output "$DESTINATION.part" "$URL" || failed=$?',
         // Such a server cannot resume, or has another file by now: the next update starts over.
@@ -39,10 +58,11 @@ export function downloadPrivateModel(
         'test -f "$DESTINATION" || mv "$DESTINATION.part" "$DESTINATION"',
       ].join("\n"),
       delete: 'rm -f "$DESTINATION" "$DESTINATION.part"',
+      triggers: [randomUUID()],
       interpreter: ["/bin/sh", "-ec"],
       environment: { URL: url, DESTINATION: destination },
       stdin: pulumi.secret(`header = "Authorization: Bearer ${token}"\n`),
     },
-    opts,
+    { ...opts, deleteBeforeReplace: true, ignoreChanges: isThere ? ["triggers"] : [] },
   );
 }

@@ -4,6 +4,7 @@ import { basename, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Problem } from "../errors.ts";
 import { UserError } from "../errors.ts";
+import { requireDownloader } from "../image/privateModel.ts";
 import type { Settings } from "../settings.ts";
 import type { Patience } from "./byteSource.ts";
 import { publishedSum } from "./byteSource.ts";
@@ -49,6 +50,7 @@ export async function resolveModel(settings: ModelSettings, patience?: Patience)
     named === undefined
       ? ({ key: "modelUrl", value: location } as const)
       : ({ key: "model", value: named.name } as const);
+  if (token !== undefined && isUrl(location)) requireDownloader();
   const facts = await inspectModel({
     ...setting,
     location,

@@ -1,5 +1,5 @@
 # Refuses a file that is no whole GGUF of a BitNet model which the engine computes rightly. Prints what the server has
-# to know of a good one: its name, its context length, and the type of its weights.
+# to know of a good one: its name, its context length, the type of its weights, and what of it the converter has left out.
 # usage: check-gguf.pl FILE     Environment: MODEL_URL, ENGINE (unset: whatever at least one of the engines computes)
 # In Perl, because that is in every Debian image.
 # components/model has the same rules, with where they come from; there they spare a build, here they guard every image.
@@ -161,4 +161,9 @@ sub printFacts {
     my $name = ($repository // $metadata{'general.name'} // '') =~ s/-gguf$//ir;
     ($name) = $url =~ m{([^/]*?)(?:\.gguf)?$}i if $name !~ /^[\w.:+-]+$/;
     printf "name=%s\ncontext_length=%d\nweights=%s\n", $name, $metadata{"$architecture.context_length"} // 4096, $weights;
+    # Microsoft's utils/convert-ms-to-gguf-bitnet.py writes the same template into every model, and not the model's own.
+    return if ($metadata{'tokenizer.chat_template'} // '') !~ /BITNETAssistant/;
+    print "chat_template=placeholder\n";
+    # It leaves out, too, how text is split before it is looked up (microsoft/BitNet's pull request 508).
+    print "pre_tokenizer=missing\n" if !defined $metadata{'tokenizer.ggml.pre'};
 }

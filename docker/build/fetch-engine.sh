@@ -27,6 +27,7 @@ fi
 clone() {
   rm -rf /src
   git init --quiet /src
+  git -C /src remote add origin "$repo" # what a submodule's relative URL is relative to
   # Not every git server hands out a single commit by its number; the second form works everywhere.
   { git -C /src fetch --quiet --depth 1 "$repo" "$ref" && git -C /src checkout --quiet FETCH_HEAD; } ||
     { git -C /src fetch --quiet --tags "$repo" '+refs/heads/*:refs/remotes/origin/*' &&
@@ -66,6 +67,14 @@ if [[ $ENGINE == bitnet.cpp ]]; then
   touch /src/include/bitnet-lut-kernels.h
   # Assigns a pointer to const to one that is not, which clang refuses.
   sed -i -E 's/^( *)int8_t \* y_col = y /\1const int8_t * y_col = y /' /src/src/ggml-bitnet-mad.cpp
+  # In place of the placeholder for a chat template that Microsoft's GGUFs have, llama.cpp puts a form of its own, which
+  # is not what the models were trained with: only a user's message has an end, and the others run into the next one.
+  # The trained form (runtime/engine.sh has it as a template) ends each, and then says "Assistant: ".
+  find /src -path '*/src/llama.cpp' -type f -exec sed -i -E '/tmpl_contains\("BITNET"\)/,/template not supported/ {
+    s/message->content( << .*)?;/trim(message->content) << "<|eot_id|>";/
+    s/^ {12}\} else \{$/&\n                ss << "Assistant: ";/
+    s/^ {4}\} else \{$/        if (add_ass) { ss << "Assistant: "; }\n&/
+  }' {} +
 fi
 
 # Many versions of llama-server answer under whatever name the request asked for. Ours is the alias that the entrypoint

@@ -37,6 +37,8 @@ download() {
     if ((code == 60)); then
       refuse "the server's certificate is signed by nobody known here: give the signer's with --secret id=ca,src=FILE"
     fi
+    # In the Docker Engine's own words, which are looked for.
+    if ((code == 23)); then refuse "no space left on device: the file cannot be written; free some and try again"; fi
     if ((code == 33)); then
       echo "the server sends another file than before, or cannot resume; starting over"
       rm -f "$part"

@@ -10,18 +10,37 @@ max_parallel() {
   esac
 }
 
+# Tokens that the server computes in one step. More are no faster, as the engine computes that many at a time.
+batch=512
+
+# How microsoft/bitnet-b1.58-2B-4T was trained, from its tokenizer_config.json; the engine itself begins with the BOS
+# token. Its GGUF has a placeholder instead, under which answers never end (ik_llama.cpp's issue 339).
+trained_template='{% for message in messages %}'\
+'{{ message["role"] | capitalize + ": " + message["content"] | trim + "<|eot_id|>" }}{% endfor %}'\
+'{% if add_generation_prompt %}{{ "Assistant: " }}{% endif %}'
+
 # llama-server's arguments, one a line, that do not depend on settings. $1: true if the model is to be loaded into
-# memory and locked there.
+# memory and locked there. $2: "placeholder" if the model's file has no chat template of its own. $3: "missing" if it
+# does not say how its tokenizer splits text.
 engine_arguments() {
-  # Each step of the server is one batch, and only between steps does it answer /health and /metrics. More than 512
-  # tokens are no faster, as the engine computes that many at a time.
-  printf '%s\n' --batch-size 512
+  printf '%s\n' --batch-size "$batch"
   if [[ $1 == true ]]; then printf '%s\n' --no-mmap --mlock; fi
+  # Models of that converter have Llama 3's tokenizer (2B-4T's model card); what is not said is taken for GPT-2's.
+  if [[ ${3-} == missing ]]; then printf '%s\n' --override-kv tokenizer.ggml.pre=str:llama-bpe; fi
   if [[ $ENGINE == ik_llama.cpp ]]; then
     printf '%s\n' --jinja # its only way to apply a model's own chat template
+    # bitnet.cpp has no Jinja: it knows the placeholder, and what should be there instead (build/fetch-engine.sh).
+    if [[ ${2-} == placeholder ]]; then printf '%s\n' --chat-template "$trained_template"; fi
     # Or else up to 8 GiB of old conversations, more than the container's memory limit knows of.
     printf '%s\n' --cache-ram 0
     # Weights in the order that the CPU reads them: half as much again in prefill. It has to copy them, so no mmap.
     if [[ $1 == true ]]; then printf '%s\n' --run-time-repack; fi
   fi
 }
+
+# Seconds of silence after which a server is taken to hang: only between two steps does it answer /health and /metrics,
+# and a step reads up to a whole batch of a prompt. A core of today reads 70 tokens a second with 1.2 GB of weights
+# (DESIGN.md), which is 84 GB a second; an old or a contended one may be 40 times slower, 2 GB a second. CPU time would
+# tell nothing: threads that hang, waiting for each other, spin.
+# $1: the model's bytes, $2: threads
+hang_timeout() { echo $((60 + batch * $1 / $2 / 2000000000)); }

@@ -13,7 +13,8 @@
 #   DRAIN_DELAY    seconds to go on taking requests after SIGTERM (0)
 #   DRAIN_TIMEOUT  seconds that running requests may take after that (600)
 #   START_TIMEOUT  seconds that loading the model may take (900)
-#   HANG_TIMEOUT   seconds of silence after which the server is taken to hang, and is ended (60)
+#   HANG_TIMEOUT   seconds of silence after which the server is taken to hang, and is ended (default: 60, and what
+#                  a slow CPU takes to read 512 tokens: in all 213 with 1.2 GB of model and 2 threads)
 # Exit status: 78 if the CPU lacks instructions that the server was compiled for, 1 if a setting is wrong or memory
 # cannot be locked, otherwise the server's.
 set -euo pipefail
@@ -32,6 +33,8 @@ fail() {
 }
 
 main() {
+  # Process 1 gets no signal that it has no trap for. From here until serve() there is nothing to finish.
+  trap 'exit 0' TERM INT
   check_cpu
   leave_root "$@"
   hide_keys "$@"
@@ -89,17 +92,25 @@ read_settings() {
   THREADS=${THREADS:-$("$here/cpus.sh" cores /)}
   LOCK_MEMORY=${LOCK_MEMORY:-$([[ $OPTIMIZE == true ]] && echo required || echo off)}
   DRAIN_PORT=${DRAIN_PORT:-8081} DRAIN_DELAY=${DRAIN_DELAY:-0} DRAIN_TIMEOUT=${DRAIN_TIMEOUT:-600}
-  START_TIMEOUT=${START_TIMEOUT:-900} HANG_TIMEOUT=${HANG_TIMEOUT:-60}
+  START_TIMEOUT=${START_TIMEOUT:-900}
+  chat_template=${facts[chat_template]-} pre_tokenizer=${facts[pre_tokenizer]-}
   mapfile -t extra_arguments < <(printf '%s' "${EXTRA_ARGS-}")
 
-  for key in PORT DRAIN_PORT CONTEXT_SIZE PARALLEL THREADS DRAIN_TIMEOUT START_TIMEOUT HANG_TIMEOUT; do
-    [[ ${!key} =~ ^[1-9][0-9]{0,8}$ ]] || fail "$key=${!key}: it should be a whole number of at least 1"
-  done
+  require_whole PORT DRAIN_PORT CONTEXT_SIZE PARALLEL THREADS DRAIN_TIMEOUT START_TIMEOUT
+  HANG_TIMEOUT=${HANG_TIMEOUT:-$(hang_timeout "$(stat -c %s "$model")" "$THREADS")}
+  require_whole HANG_TIMEOUT
   [[ $DRAIN_DELAY =~ ^(0|[1-9][0-9]{0,8})$ ]] || fail "DRAIN_DELAY=$DRAIN_DELAY: it should be a whole number"
   [[ $LOCK_MEMORY =~ ^(required|try|off)$ ]] || fail "LOCK_MEMORY=$LOCK_MEMORY: it should be required, try or off"
   ((CONTEXT_SIZE <= longest)) || fail "CONTEXT_SIZE=$CONTEXT_SIZE: this model's is at most $longest"
   ((PARALLEL <= $(max_parallel))) ||
     fail "PARALLEL=$PARALLEL: $ENGINE answers rightly at most $(max_parallel) at once; start more replicas instead"
+}
+
+require_whole() {
+  local key
+  for key in "$@"; do
+    [[ ${!key} =~ ^[1-9][0-9]{0,8}$ ]] || fail "$key=${!key}: it should be a whole number of at least 1"
+  done
 }
 
 # llama-server only warns when it cannot lock memory. The capability lifts the limit for whoever holds it.
@@ -119,12 +130,15 @@ lock_failed() {
 
 # The build could not run what it compiled for another CPU. This is that CPU.
 repeat_self_test() {
-  if [[ -e $here/self-test/pending ]]; then "$here/self-test.sh" llama-server "$here/self-test"; fi
+  if [[ ! -e $here/self-test/pending ]]; then return; fi
+  # In the background: a trap waits for what is in the foreground.
+  "$here/self-test.sh" llama-server "$here/self-test" &
+  wait $!
 }
 
 serve() {
   local arguments server agent state watcher status=0 told=false
-  mapfile -t arguments < <(engine_arguments "$([[ $LOCK_MEMORY == off ]] || echo true)")
+  mapfile -t arguments < <(engine_arguments "$([[ $LOCK_MEMORY == off ]] || echo true)" "$chat_template" "$pre_tokenizer")
   arguments+=(--model "$model" --alias "$MODEL_ALIAS" --host 0.0.0.0 --port "$PORT" --metrics
     --ctx-size $((CONTEXT_SIZE * PARALLEL)) --parallel "$PARALLEL" --threads "$THREADS"
     --threads-http 64 # each client that waits takes one, and /health needs one as well
@@ -164,6 +178,11 @@ stop() {
 # Lets the balancer send its requests elsewhere, waits for the running ones, then stops the server.
 drain() {
   local server=$1 state=$2 quiet=0 end=$((SECONDS + DRAIN_DELAY + DRAIN_TIMEOUT))
+  # While the model loads there is nothing to finish.
+  if [[ $(<"$state") == down ]] && ! "$here/ask.sh" 5 /health >/dev/null 2>&1; then
+    stop "$server"
+    return
+  fi
   sleep "$DRAIN_DELAY"
   echo drain >"$state"
   # Two quiet seconds: the balancer asks every quarter of a second, and what it sent until then is still to come.

@@ -100,7 +100,19 @@ test("two settings that cannot go together are refused", () => {
   expect(problemsOf({ registry: "registry.example.com/a/b", registryUsername: "me" })).toMatchObject([
     { key: "registryPassword" },
   ]);
-  expect(problemsOf({ extraArgs: '["--api-key=abcdefgh"]' })).toMatchObject([{ key: "extraArgs" }]);
+});
+
+test.each(["--api-key=abcdefgh", "--api_key", "--ctx_size", "-tb", "--threads-batch", "-ub", "-mu", "--cache_ram"])(
+  "%s is the server's entrypoint's to set, and no extra argument",
+  (argument) => {
+    const [problem] = problemsOf({ extraArgs: JSON.stringify(["--verbose", argument]) });
+    expect(problem).toMatchObject({ key: "extraArgs", wrong: `${argument} is for the server's entrypoint to set` });
+  },
+);
+
+test("other arguments of llama-server are taken as they are", () => {
+  const extraArgs = ["--chat_template", "chatml", "-fa"];
+  expect(parseSettings({ ...defaults, extraArgs: JSON.stringify(extraArgs) }).extraArgs).toEqual(extraArgs);
 });
 
 test("loopback is every address that only this machine reaches", () => {
@@ -142,7 +154,37 @@ test("target aws without a domain is refused, unless plain HTTP is asked for", (
   ]);
 });
 
-test("arguments that do not fit into an instance's user data are refused", () => {
-  const extraArgs = JSON.stringify(["x".repeat(2001)]);
-  expect(problemsOf({ target: "aws", allowPlainHttp: "true", extraArgs })).toMatchObject([{ key: "extraArgs" }]);
+const aws = { target: "aws", allowPlainHttp: "true" };
+
+test.each([
+  ["203.0.113.5/24", "203.0.113.0/24"],
+  ["2001:db8::1/32", "2001:db8::/32"],
+])("a range that is not named by its first address, %s, is refused, and %s is named", (cidr, network) => {
+  expect(problemsOf({ ...aws, allowedCidrs: JSON.stringify(["198.51.100.0/24", cidr]) })).toMatchObject([
+    { key: "allowedCidrs", wrong: `${cidr} is an address in a range, and the range is ${network}` },
+  ]);
+});
+
+test("more ranges than a security group takes are refused, for each version of IP and port", () => {
+  const ranges = (count: number, form: (index: number) => string) =>
+    JSON.stringify(Array.from({ length: count }, (_, index) => form(index)));
+  const v4 = (count: number) => ranges(count, (index) => `10.0.${index}.0/24`);
+  expect(problemsOf({ ...aws, allowedCidrs: v4(61) })).toMatchObject([
+    { key: "allowedCidrs", right: "at most 60 of IPv4, larger ones" },
+  ]);
+  expect(problemsOf({ target: "aws", domain: "llm.example.com", allowedCidrs: v4(31) })).toMatchObject([
+    { key: "allowedCidrs", right: "at most 30 of IPv4, larger ones" },
+  ]);
+  expect(problemsOf({ ...aws, allowedCidrs: ranges(61, (index) => `2001:db8:${index}::/48`) })).toMatchObject([
+    { key: "allowedCidrs", right: "at most 60 of IPv6, larger ones" },
+  ]);
+  expect(parseSettings({ ...defaults, ...aws, allowedCidrs: v4(60) }).allowedCidrs).toHaveLength(60);
+});
+
+test("more keys than HAProxy takes are refused, and not shown", () => {
+  const keys = (count: number) => JSON.stringify(Array.from({ length: count }, (_, index) => `some-key-${index}`));
+  const problems = problemsOf({ ...aws, apiKeys: keys(51) });
+  expect(problems).toMatchObject([{ key: "apiKeys", right: "at most 50" }]);
+  expect(JSON.stringify(problems)).not.toContain("some-key");
+  expect(parseSettings({ ...defaults, ...aws, apiKeys: keys(50) }).apiKeys).toHaveLength(50);
 });

@@ -91,6 +91,22 @@ describe("docker build refuses, before it compiles,", () => {
   });
 });
 
+test("a disk that is full while the model is downloaded is named, and not tried again", async () => {
+  const said = await refusal({
+    args: { MODEL_URL: `${web.url}/models/model.gguf` },
+    // The kernel's own full disk, in place of the builder's cache.
+    change: async (context) => {
+      const path = join(context, "build/fetch-model.sh");
+      const script = await readFile(path, "utf8");
+      const full = script.replace(/part=\/download\/.*/, "part=/dev/full");
+      expect(full).not.toBe(script);
+      await writeFile(path, full);
+    },
+  });
+  expect(said).toContain("no space left on device");
+  expect(web.requests.filter((request) => request === "GET /models/model.gguf")).toHaveLength(1);
+});
+
 test("a download that breaks off is resumed where it broke off", async () => {
   const { output } = await buildImage({ files: { engine }, args: { MODEL_URL: `${web.url}/cut/model.gguf` } });
   expect(output).toContain(`CMake Error`); // so far it came: the model is good, the engine of this test is not

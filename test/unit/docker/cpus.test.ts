@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { cpuSet, groupIntoCores, parseCpuList, shareCores } from "../../../components/docker/cpus.ts";
+import { cpuSet, engineCpus, groupIntoCores, parseCpuList, shareCores } from "../../../components/docker/cpus.ts";
 
 test.each([
   ["two cores, two replicas", [[0], [1]], 2, ["0", "1"]],
@@ -50,4 +50,13 @@ test("Linux's lists of CPUs are read", () => {
   expect(parseCpuList("0-3,8\n")).toEqual([0, 1, 2, 3, 8]);
   expect(parseCpuList("")).toEqual([]);
   expect(() => parseCpuList("all")).toThrow(TypeError);
+});
+
+test.each([
+  ["all of this machine's", 4, [0, 1, 2, 3], [0, 1, 2, 3], [0, 1, 2, 3]],
+  ["all, though this process has only some", 4, [0, 1, 2, 3], [2, 3], [0, 1, 2, 3]],
+  ["those of the container around both", 2, [0, 1, 2, 3], [2, 3], [2, 3]],
+  ["nobody knows which", 3, [0, 1, 2, 3], [2, 3], undefined],
+])("the engine's CPUs: %s", (_, count, online, allowed, expected) => {
+  expect(engineCpus(count, online, allowed)).toEqual(expected);
 });

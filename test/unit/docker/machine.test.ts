@@ -1,15 +1,27 @@
+import { once } from "node:events";
+import { mkdtempSync } from "node:fs";
 import { createServer } from "node:http";
+import { platform, tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
 import type { Machine } from "../../../components/docker/machine.ts";
-import { checkMachine, inspectMachine } from "../../../components/docker/machine.ts";
+import { checkMachine, hasRoomForNext, inspectMachine } from "../../../components/docker/machine.ts";
 import { UserError } from "../../../components/errors.ts";
 
 const gib = 2 ** 30;
 const memory = (total: number) => ({ weights: total * gib, kvCache: 0, compute: 0, overhead: 0, total: total * gib });
-const machine: Machine = { cores: [[0], [1], [2], [3]], memoryBytes: 16 * gib, portsInUse: [] };
+const machine: Machine = {
+  cores: [[0], [1], [2], [3]],
+  cpuIdsKnown: true,
+  memoryBytes: 16 * gib,
+  replicasBytes: 0,
+  portsInUse: [],
+  hasAddress: true,
+};
 const demand = {
   replicas: 2,
   memory: memory(2),
+  bindAddress: "192.0.2.1",
   ports: { port: 8088, statsPort: 8404, registryPort: 5088 },
 };
 
@@ -37,6 +49,21 @@ test("more replicas than cores, more threads than a replica's cores and a port i
   ]);
 });
 
+test("an address that is not this machine's is refused", () => {
+  expect(checkMachine({ ...machine, hasAddress: false }, demand)).toMatchObject([
+    { key: "bindAddress", value: "192.0.2.1", wrong: "this machine has no such address" },
+  ]);
+});
+
+test.each([
+  ["nothing runs yet", 0, 14, true],
+  ["two of the same size fit", 7, 7, true],
+  ["two of the same size do not fit", 8, 8, false],
+  ["the new one is small, but the old one is large", 13, 2, false],
+])("room for a new replica beside the old one: %s", (_, running, next, expected) => {
+  expect(hasRoomForNext({ ...machine, replicasBytes: running * gib }, memory(next))).toBe(expected);
+});
+
 test("a Docker Engine that is not there is the user's to start, and the message says how", async () => {
   vi.stubEnv("DOCKER_HOST", "unix:///nonexistent/docker.sock");
   const attempt = inspectMachine("dev", "127.0.0.1", demand.ports);
@@ -45,29 +72,76 @@ test("a Docker Engine that is not there is the user's to start, and the message 
 });
 
 test("a port that another program listens on is found, a stack's own is not counted", async () => {
-  const engine = createServer((request, response) => {
-    response.setHeader("content-type", "application/json");
-    const own = [{ Ports: [{ PublicPort: busy.port, PrivatePort: 8080, Type: "tcp" }] }];
-    const labelled = decodeURIComponent(request.url ?? "").includes("bitnet-server.stack=mine");
-    response.end(JSON.stringify(request.url?.includes("/info") ? { NCPU: 2, MemTotal: gib } : labelled ? own : []));
-  });
-  const other = createServer();
-  const [docker, busy] = [await listen(engine), await listen(other)];
+  await using other = await start(createServer());
+  const ports = { ...demand.ports, port: other.port };
+  await using docker = await engine([{ role: "load-balancer", port: other.port }]);
+  vi.stubEnv("DOCKER_HOST", docker.host);
+  expect((await inspectMachine("theirs", "127.0.0.1", ports)).portsInUse).toContain(other.port);
+  expect((await inspectMachine("mine", "127.0.0.1", ports)).portsInUse).not.toContain(other.port);
+});
 
-  vi.stubEnv("DOCKER_HOST", `tcp://127.0.0.1:${docker.port}`);
-  try {
-    const ports = { ...demand.ports, port: busy.port };
-    expect((await inspectMachine("theirs", "127.0.0.1", ports)).portsInUse).toContain(busy.port);
-    expect((await inspectMachine("mine", "127.0.0.1", ports)).portsInUse).not.toContain(busy.port);
-  } finally {
-    engine.close();
-    other.close();
+test("what the stack's running replicas may use of the memory is their limits", async () => {
+  await using docker = await engine([
+    { role: "replica", memory: 2 },
+    { role: "replica", memory: 3 },
+    { role: "registry" },
+  ]);
+  vi.stubEnv("DOCKER_HOST", docker.host);
+  expect((await inspectMachine("mine", "127.0.0.1", demand.ports)).replicasBytes).toBe(5 * gib);
+});
+
+test("whether this machine has the address is asked where the engine is here, too", async () => {
+  await using docker = await engine([]);
+  vi.stubEnv("DOCKER_HOST", docker.host);
+  expect((await inspectMachine("mine", "192.0.2.1", demand.ports)).hasAddress).toBe(true);
+  if (platform() !== "linux") return;
+  await using local = await engine([], join(mkdtempSync(join(tmpdir(), "machine-test-")), "docker.sock"));
+  vi.stubEnv("DOCKER_HOST", local.host);
+  expect((await inspectMachine("mine", "192.0.2.1", demand.ports)).hasAddress).toBe(false);
+  for (const address of ["127.0.0.1", "0.0.0.0"]) {
+    expect((await inspectMachine("mine", address, demand.ports)).hasAddress).toBe(true);
   }
 });
 
-async function listen(server: ReturnType<typeof createServer>): Promise<{ port: number }> {
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+interface Container {
+  role: string;
+  port?: number;
+  /** Its limit, in GiB. */
+  memory?: number;
+}
+
+/** A Docker Engine of two CPUs, whose containers are all of the stack "mine". @param socket default: a port */
+async function engine(containers: Container[], socket?: string) {
+  const server = createServer((request, response) => {
+    const url = decodeURIComponent(request.url ?? "");
+    const [, id] = /\/containers\/(\d+)\/json/.exec(url) ?? [];
+    const listed = containers.map(({ role, port }, index) => ({
+      Id: String(index),
+      Labels: { "bitnet-server.role": role },
+      Ports: port === undefined ? [] : [{ PublicPort: port, PrivatePort: 8080, Type: "tcp" }],
+    }));
+    const inspected = { HostConfig: { Memory: (containers[Number(id)]?.memory ?? 0) * gib } };
+    const list = url.includes("bitnet-server.stack=mine") ? listed : [];
+    response.setHeader("content-type", "application/json");
+    response.end(JSON.stringify(url.includes("/info") ? { NCPU: 2, MemTotal: gib } : id ? inspected : list));
+  });
+  return start(server, socket);
+}
+
+async function start(server: ReturnType<typeof createServer>, socket?: string) {
+  await new Promise<void>((resolve) => {
+    if (socket === undefined) server.listen(0, "127.0.0.1", resolve);
+    else server.listen(socket, resolve);
+  });
   const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address;
+  const port = typeof address === "object" ? (address?.port ?? 0) : 0;
+  return {
+    port,
+    host: socket === undefined ? `tcp://127.0.0.1:${port}` : `unix://${socket}`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
 }

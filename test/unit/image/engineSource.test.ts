@@ -7,6 +7,42 @@ test("a git URL is told from a path", () => {
   expect(["engine.tar.gz", "./a/b.tar", "/a/b@c/d.tar"].some(isGitUrl)).toBe(false);
 });
 
+test.each([
+  ["git@example.com:a/b.git", "git@example.com:a/b.git"],
+  ["ssh://git@example.com/a/b.git", "ssh://git@example.com/a/b.git"],
+  ["file:///srv/a.git", "file:///srv/a.git"],
+])("%s is refused: the build could not clone it", (engineRepo, value) => {
+  const [problem] = problemsOf(engineRepo);
+  expect(problem).toMatchObject({ key: "engineRepo", value });
+  expect(problem?.wrong).toContain("cannot clone it");
+});
+
+test.each([
+  "https://me:secret-token@example.com/a.git",
+  "https://secret-token@example.com/a.git",
+  "ssh://me:secret-token@h/a",
+])("%s is refused and not shown: it has credentials in it", (engineRepo) => {
+  const [problem, ...others] = problemsOf(engineRepo);
+  expect(others).toEqual([]);
+  expect(problem?.wrong).toContain("a user name or a password in it");
+  expect(JSON.stringify(problem)).not.toContain("secret-token");
+});
+
+test.each(["https://github.com/microsoft/BitNet", "http://127.0.0.1:1234/a", "git://127.0.0.1/a"])(
+  "%s is accepted",
+  (engineRepo) => {
+    expect(() => {
+      requireEngineSource(engineRepo);
+    }).not.toThrow();
+  },
+);
+
+function problemsOf(engineRepo: string) {
+  return userErrorOf(() => {
+    requireEngineSource(engineRepo);
+  }).problems;
+}
+
 test("a source tarball that is not there is refused before anything is built", () => {
   expect(
     userErrorOf(() => {

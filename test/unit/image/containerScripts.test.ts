@@ -1,0 +1,61 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { writeSyntheticModel } from "../../../offline/syntheticModel.ts";
+import { hidePreTokenizer, placeholderTemplate, setChatTemplate } from "../../support/chatTemplate.ts";
+
+/** What the build notes of a model. */
+function factsOf(model: string): string[] {
+  const env = { ...process.env, MODEL_URL: "model.gguf", ENGINE: "ik_llama.cpp" };
+  return execFileSync("perl", ["docker/build/check-gguf.pl", model], { env, encoding: "utf8" }).trim().split("\n");
+}
+
+/** Calls a function of docker/runtime/engine.sh. */
+function engine(name: string, call: string): string[] {
+  const script = `set -euo pipefail; . docker/runtime/engine.sh; ${call}`;
+  return execFileSync("bash", ["-c", script], { env: { ...process.env, ENGINE: name }, encoding: "utf8" })
+    .trim()
+    .split("\n");
+}
+
+test("a model with Microsoft's placeholder for a chat template is known by it, and no other", async () => {
+  const model = join(mkdtempSync(join(tmpdir(), "container-scripts-")), "model.gguf");
+  await writeSyntheticModel(model, { name: "test-model" });
+  const facts = ["name=test-model", "context_length=4096", "weights=I2_S"];
+  expect(factsOf(model)).toEqual(facts);
+  await setChatTemplate(model, placeholderTemplate);
+  expect(factsOf(model)).toEqual([...facts, "chat_template=placeholder"]);
+  await hidePreTokenizer(model);
+  expect(factsOf(model)).toEqual([...facts, "chat_template=placeholder", "pre_tokenizer=missing"]);
+});
+
+test("a server is told how to split text where the model's file does not say it", () => {
+  for (const name of ["ik_llama.cpp", "bitnet.cpp"]) {
+    const args = engine(name, "engine_arguments true placeholder missing");
+    expect(args[args.indexOf("--override-kv") + 1]).toBe("tokenizer.ggml.pre=str:llama-bpe");
+    expect(engine(name, 'engine_arguments true placeholder ""')).not.toContain("--override-kv");
+  }
+});
+
+test("ik_llama.cpp gets the template that such a model was trained with; bitnet.cpp has one of its own", () => {
+  const trained =
+    '{% for message in messages %}{{ message["role"] | capitalize + ": " + message["content"] | trim + "<|eot_id|>" }}' +
+    '{% endfor %}{% if add_generation_prompt %}{{ "Assistant: " }}{% endif %}';
+  const args = engine("ik_llama.cpp", "engine_arguments true placeholder");
+  expect(args[args.indexOf("--chat-template") + 1]).toBe(trained);
+  expect(engine("ik_llama.cpp", 'engine_arguments true ""')).not.toContain("--chat-template");
+  expect(engine("bitnet.cpp", "engine_arguments true placeholder")).not.toContain("--chat-template");
+});
+
+test.each([
+  ["a tiny model", 1_500_000, 2, 60],
+  ["2B-4T on two cores", 1_200_000_000, 2, 213],
+  ["a model of 10 billion parameters on one", 4_000_000_000, 1, 1084],
+])(
+  "a server hangs when it is silent for longer than a slow CPU takes for a batch: %s",
+  (_, bytes, threads, seconds) => {
+    expect(engine("bitnet.cpp", `hang_timeout ${bytes} ${threads}`)).toEqual([String(seconds)]);
+  },
+);

@@ -1,0 +1,18 @@
+import { afterEach, expect, test, vi } from "vitest";
+import { requireDownloader } from "../../../components/image/privateModel.ts";
+import { resolveModel } from "../../../components/model/model.ts";
+import { userErrorOf } from "../../support/userError.ts";
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+test("a machine without curl cannot have a gated or private model, and is told so before anything is done", async () => {
+  vi.stubEnv("PATH", "/nonexistent");
+  const [problem, ...others] = userErrorOf(requireDownloader).problems;
+  expect(others).toEqual([]);
+  expect(problem).toMatchObject({ key: "modelToken", right: expect.stringContaining("install curl") as string });
+
+  const settings = { modelUrl: "http://127.0.0.1:9/private.gguf", engine: "bitnet.cpp", parallel: 1 } as const;
+  await expect(resolveModel({ ...settings, modelToken: "the-users-own-token" })).rejects.toThrow(/with curl/);
+});
