@@ -6,7 +6,8 @@ import type { BenchOptions } from "../bench/workshop.ts";
 import { duration } from "./duration.ts";
 import { describeChanges } from "./engineEvents.ts";
 import { stateVariables } from "./failure.ts";
-import { leftovers } from "./leftovers.ts";
+import { clearInterrupted, destroyWhole } from "./interrupted.ts";
+import { describeLeftovers, leftovers, removeLeftovers } from "./leftovers.ts";
 import { OperationFailed, operate } from "./operation.ts";
 import { checkout } from "./paths.ts";
 import type { Progress } from "./progress.ts";
@@ -49,7 +50,10 @@ export async function up(invocation: Invocation): Promise<string> {
   const began = Date.now();
   const session = await openSession(invocation.stack, "build", invocation.progress);
   const settings = { ...invocation, command: "up", create: true };
-  const { result, run } = await operate(session, settings, (stack, options) => stack.up(options));
+  const { result, run } = await operate(session, settings, async (stack, options) => {
+    await clearInterrupted(stack, options.signal, invocation.progress);
+    return stack.up(options);
+  });
   const took = duration(Date.now() - began);
   const summary = summarize(session.stack, result.outputs, describeChanges(run.changes), took);
   const variables = stateVariables();
@@ -58,7 +62,7 @@ export async function up(invocation: Invocation): Promise<string> {
 
 /** Says what `up` would do. */
 export async function preview(invocation: Invocation): Promise<string> {
-  const session = await openSession(invocation.stack, "build", invocation.progress);
+  const session = await openSession(invocation.stack, "program", invocation.progress);
   const settings = { ...invocation, command: "preview", create: true };
   const { run } = await operate(session, settings, (stack, options) => stack.preview(options));
   return [...run.planned, `stack ${session.stack}: ${describeChanges(run.changes, "future")}`].join("\n");
@@ -77,12 +81,17 @@ export async function destroy(invocation: Invocation): Promise<string> {
   const began = Date.now();
   const session = await openSession(invocation.stack, "engine", invocation.progress);
   const settings = { ...invocation, command: "destroy", create: false };
-  const { run } = await operate(session, settings, (stack, options) => stack.destroy(options));
+  const { run } = await operate(session, settings, (stack, options) =>
+    destroyWhole(stack, options, invocation.progress),
+  );
   rmSync(join(checkout, ".build", session.stack), { recursive: true, force: true });
+  const forgotten = await leftovers(session.stack);
+  await removeLeftovers(forgotten);
   const left = await leftovers(session.stack);
   if (left.length > 0) {
-    throw new OperationFailed(`stack ${session.stack} is destroyed, but Docker still has:\n  ${left.join("\n  ")}`);
+    throw new OperationFailed(`stack ${session.stack} is destroyed, but Docker still has: ${describeLeftovers(left)}`);
   }
+  if (forgotten.length > 0) invocation.progress.note(`removed, too: ${describeLeftovers(forgotten)}`);
   const removed = run.changes.size === 0 ? "there was nothing to remove" : describeChanges(run.changes);
   const nothing = "Docker has no container, network, volume or image of it any more";
   return `stack ${session.stack} is destroyed: ${removed}, ${duration(Date.now() - began)}; ${nothing}`;
@@ -163,8 +172,17 @@ export async function bench(invocation: Invocation, parts: readonly string[], op
 export async function pulumi(invocation: Invocation, args: readonly string[]): Promise<number> {
   const { pulumi } = await prepareMachine("state", invocation.progress);
   invocation.progress.stop();
+  const stack = stackToConfigure(args);
+  if (stack !== undefined) await execa(pulumi.command, ["stack", "select", "--create", stack], { cwd: checkout });
   const { exitCode } = await execa(pulumi.command, args, { cwd: checkout, stdio: "inherit", reject: false });
   return exitCode ?? 1;
+}
+
+/** The stack of a `config` command, which need not exist yet: settings come before the first `up`. */
+export function stackToConfigure([command, ...args]: readonly string[]): string | undefined {
+  if (command !== "config") return undefined;
+  const [, stack] = /(?:^| )(?:--stack|-s)[ =](\S+)/.exec(args.join(" ")) ?? [];
+  return stack;
 }
 
 async function areInstalled(packages: readonly string[]): Promise<boolean> {

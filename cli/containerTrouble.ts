@@ -5,9 +5,17 @@ const lines = 6;
 
 /**
  * What containers of a stack that do not run well said last. Pulumi only knows that one did not become healthy.
- * @returns a paragraph for each of them
+ * @returns a paragraph for each of them; none if Docker does not answer, which is then what the failure itself is about
  */
 export async function containerTrouble(stack: string, docker = new Docker()): Promise<string[]> {
+  try {
+    return await lastWords(stack, docker);
+  } catch {
+    return [];
+  }
+}
+
+async function lastWords(stack: string, docker: Docker): Promise<string[]> {
   const filters = { label: [`bitnet-server.stack=${stack}`] };
   const containers = await docker.listContainers({ all: true, filters });
   const troubled = containers.filter(({ State, Status }) => State !== "running" || Status.includes("unhealthy"));

@@ -70,6 +70,10 @@ export class EngineRun {
         urn === undefined || urn === "" || typeOf(urn) === "pulumi:pulumi:Stack" ? undefined : labelOf(urn);
       this.failures.push({ ...(resource === undefined ? {} : { resource }), message: text });
     }
+    // That plugins come from PATH is our own doing where we put them there.
+    if (severity === "warning" && text !== "" && !/^using pulumi-resource-\S+ from \$PATH/.test(text)) {
+      this.#progress.note(`warning: ${text}`);
+    }
     // A build's output comes as one message a line.
     if (severity.startsWith("info") && urn !== undefined) {
       for (const op of Object.keys(verbs)) this.#progress.detail(`${urn} ${op}`, text);

@@ -2,8 +2,7 @@ import { relative } from "node:path";
 import { RunError } from "@pulumi/pulumi";
 import { CommandError, ConcurrentUpdateError, StackNotFoundError } from "@pulumi/pulumi/automation/index.js";
 import type { Failure } from "./engineEvents.ts";
-import { checkout, state, tools } from "./paths.ts";
-import { onPath } from "./requirements/onPath.ts";
+import { checkout, stackFile, state } from "./paths.ts";
 
 /** What is known about a command that failed. */
 export interface Evidence {
@@ -26,7 +25,7 @@ export function describeFailure({ stack, error, thrown, failures }: Evidence): s
   const ofEngine = failures
     .filter(({ message }) => !thrown.some((thing) => message.includes(messageOf(thing))))
     .map(({ resource, message }) => (resource === undefined ? message : `${resource}: ${message}`));
-  const advice = /no space left on device/.test(said) ? [diskFull] : [];
+  const advice = /no space left on device/i.test(said) ? [diskFull] : [];
   if (ofProgram.length + ofEngine.length > 0) {
     return [...new Set([...ofProgram, ...ofEngine, ...advice])].join("\n\n");
   }
@@ -45,17 +44,20 @@ function explainPulumi(stack: string, said: string, error: unknown): string | un
   if (error instanceof ConcurrentUpdateError) {
     return [
       `stack ${stack}: another command is working on it (or was killed while it did)`,
-      `  right: wait until it is done; if none runs any more, take its lock away:`,
-      `    ${stateVariables()} ${pulumiProgram()} cancel --yes --stack ${stack}`,
+      `  right: wait until it is done; if none runs any more, take its lock away, and run this command again:`,
+      `    npm run pulumi -- cancel --yes --stack ${stack}`,
     ].join("\n");
   }
   if (error instanceof StackNotFoundError) {
     return `stack: "${stack}"\n  wrong: there is no stack named so\n  right: npm run up -- --stack ${stack}`;
   }
   if (/incorrect passphrase/.test(said)) {
+    const file = relative(checkout, stackFile(stack));
     return [
-      `passphrase of stack ${stack}\n  wrong: it does not open the stack's secrets`,
-      `  right: the one that the stack was made with, in PULUMI_CONFIG_PASSPHRASE, PULUMI_CONFIG_PASSPHRASE_FILE or ${relative(checkout, state)}/passphrase`,
+      `passphrase of stack ${stack}`,
+      `  wrong: it does not open the stack's secrets: encryptionsalt in ${file} is of another one, perhaps somebody else's`,
+      `  right: that one, in PULUMI_CONFIG_PASSPHRASE, PULUMI_CONFIG_PASSPHRASE_FILE or ${relative(checkout, state)}/passphrase;`,
+      `    or, for a stack of your own, delete encryptionsalt and every \`secure:\` setting from ${file}`,
     ].join("\n");
   }
   return undefined;
@@ -65,12 +67,6 @@ function explainPulumi(stack: string, said: string, error: unknown): string | un
 export function stateVariables(env: NodeJS.ProcessEnv = process.env): string {
   const names = ["PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE"];
   return names.flatMap((name) => (env[name] === undefined ? [] : [`${name}='${env[name]}'`])).join(" ");
-}
-
-/** How the user calls the CLI that we use: ours is not on the PATH of their shell. */
-function pulumiProgram(): string {
-  const program = onPath("pulumi")[0] ?? "pulumi";
-  return program.startsWith(tools) ? relative(checkout, program) : "pulumi";
 }
 
 /** A CommandError is the whole output of the CLI; what matters starts with "error:". */

@@ -29,7 +29,8 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   });
 }
 
-const stackHelp = "default: the stack that is up, else dev where the network is open, offline where it is closed";
+const stackHelp =
+  "default: the stack last worked on if it is up, else dev where the network is open, offline where it is closed";
 const cli = new Command("npm run").description("A BitNet model as an OpenAI-compatible API, on Pulumi");
 command("up", "build, push and run; again: change what is to be changed", up);
 command("preview", "say what `up` would change", preview);

@@ -6,27 +6,23 @@ import type { Network } from "../offline/network.ts";
 import { probeNetwork } from "../offline/network.ts";
 import { prepareSources } from "../offline/prepare.ts";
 import { offlineStack, offlineStackFile } from "../offline/stack.ts";
+import { chooseStack, defaultStack } from "./chooseStack.ts";
 import { checkout, stackFile, tools } from "./paths.ts";
 import type { Progress } from "./progress.ts";
 import { ensureDockerClient, followDockerContext } from "./requirements/dockerClient.ts";
 import { ensureDockerEngine } from "./requirements/dockerEngine.ts";
+import { ensureImage } from "./requirements/image.ts";
 import { canRaiseMemlock } from "./requirements/memlock.ts";
 import { pluginFolder } from "./requirements/plugins.ts";
 import { ensurePulumiCli } from "./requirements/pulumiCli.ts";
 import { readStack, writeStack } from "./stackSettings.ts";
 import { prepareState } from "./state.ts";
 
-/** The stack where the network is open. */
-const defaultStack = "dev";
-
-/** Pulumi.yaml's default for `baseImage`. */
-const defaultBaseImage = "debian:trixie-slim";
-
 /**
- * What a command needs of this machine: `state` only reads what Pulumi knows, `engine` also talks to Docker, `build`
- * also builds.
+ * What a command needs of this machine: `state` only reads what Pulumi knows, `engine` also talks to Docker, `program`
+ * also runs the program, `build` also builds.
  */
-export type Need = "state" | "engine" | "build";
+export type Need = "state" | "engine" | "program" | "build";
 
 /** A stack, and a Pulumi CLI that can work on it. */
 export interface Session {
@@ -41,9 +37,11 @@ export interface Session {
  */
 export async function openSession(requested: string | undefined, need: Need, progress: Progress): Promise<Session> {
   const { pulumi, network } = await prepareMachine(need, progress);
-  const stack = requested ?? (await stackInUse(pulumi)) ?? chooseStack(await network(), progress);
+  const selected = async () => (await LocalWorkspace.create({ workDir: checkout, pulumiCommand: pulumi })).stack();
+  const { stack, why } = await chooseStack(requested, selected, network);
+  if (why !== undefined) progress.note(`stack ${stack}: ${why}`);
   if (stack === offlineStack && need !== "state") writeOfflineStack();
-  if (need === "build") await prepareBuild(stack, progress);
+  if (need === "program" || need === "build") await prepareProgram(stack, need, progress);
   return { stack, pulumi };
 }
 
@@ -81,19 +79,6 @@ function appendPath(folder: string): void {
   process.env.PATH = [process.env.PATH, folder].join(delimiter);
 }
 
-/** The selected stack, as for plain `pulumi`, if there is anything of it: the network may have changed since its `up`. */
-async function stackInUse(pulumiCommand: PulumiCommand): Promise<string | undefined> {
-  const selected = await (await LocalWorkspace.create({ workDir: checkout, pulumiCommand })).stack();
-  return (selected?.resourceCount ?? 0) > 0 ? selected?.name : undefined;
-}
-
-function chooseStack(network: Network, progress: Progress): string {
-  const stack = network.open ? defaultStack : offlineStack;
-  const why = network.open ? "the network is open" : network.reason;
-  progress.note(`stack ${stack}: ${why}`);
-  return stack;
-}
-
 function writeOfflineStack(): void {
   const file = stackFile(offlineStack);
   const existing = existsSync(file) ? readFileSync(file, "utf8") : undefined;
@@ -101,16 +86,20 @@ function writeOfflineStack(): void {
 }
 
 async function ensureDocker(progress: Progress): Promise<void> {
-  await followDockerContext();
-  await ensureDockerEngine(progress);
+  await ensureDockerEngine(progress, await followDockerContext());
   await ensureDockerClient(progress);
 }
 
-async function prepareBuild(stack: string, progress: Progress): Promise<void> {
+/** Prepares what the program takes from this machine, and what it builds from; nothing if the settings are wrong. */
+async function prepareProgram(stack: string, need: "program" | "build", progress: Progress): Promise<void> {
   const settings = readStack(stack);
+  const { values, isRight } = settings.resolve(readFileSync(join(checkout, "Pulumi.yaml"), "utf8"));
+  if (!isRight) return;
   await prepareSources(settings, progress);
-  if (settings.has("memlock")) return;
-  if (!(await canRaiseMemlock(settings.get("baseImage") ?? defaultBaseImage))) {
+  const { target, baseImage } = values;
+  if (need !== "build" || target !== "docker" || baseImage === undefined) return;
+  await ensureImage(baseImage, progress);
+  if (!settings.has("memlock") && !(await canRaiseMemlock(baseImage))) {
     settings.set("memlock", "inherit");
     writeStack(stack, settings.toString());
     progress.note(`memlock: inherit, now in ${stackFile(stack)}: this Docker daemon may not raise the limit itself`);

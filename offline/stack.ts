@@ -14,6 +14,15 @@ const explanation = `# Written by \`npm run up\` on a closed network, and yours 
 const sources = { engine: "ik_llama.cpp", engineRepo: engineSource, baseImage };
 
 /**
+ * What dev says of its model or its engine, which are not those of this stack: another file's sum, name, length and
+ * answer, another repository's commit, and more slots than this engine has.
+ */
+const notInherited: ReadonlySet<string> = new Set([
+  ...["model", "modelUrl", "modelSha256", "modelToken", "modelAlias", "contextSize", "smokePrompt", "smokeAnswer"],
+  ...["engineRef", "parallel"],
+]);
+
+/**
  * The text of Pulumi.offline.yaml: what it says already, then what stands in for downloads, then dev's settings.
  * @param existing its text now; undefined if there is no such file
  * @param dev the text of Pulumi.dev.yaml
@@ -22,7 +31,7 @@ export function offlineStackFile(existing: string | undefined, dev: string): str
   const stack = new StackText(existing ?? explanation, "Pulumi.offline.yaml");
   // Whoever names a model is not given the generated one's name and answer.
   const ownModel = stack.has("model") || (stack.get("modelUrl") ?? generatedModel.modelUrl) !== generatedModel.modelUrl;
-  const inherited = new StackText(dev, "Pulumi.dev.yaml").all().filter(([key]) => key !== "model");
+  const inherited = new StackText(dev, "Pulumi.dev.yaml").all().filter(([key]) => !notInherited.has(key));
   const settings = [...Object.entries({ ...sources, ...(ownModel ? {} : generatedModel) }), ...inherited];
   for (const [key, value] of settings) {
     if (!stack.has(key)) stack.set(key, value);

@@ -5,14 +5,17 @@ import type { Progress } from "../progress.ts";
 
 let queue: Promise<unknown> = Promise.resolve();
 
-/** Whether packages may be installed here without asking: a Debian (or a child of it), and we are root. */
+/** Whether packages may be installed here without asking: a Debian, and we are root. */
 export function canInstallDebianPackages(): boolean {
   return isDebian(readOsRelease()) && process.getuid?.() === 0;
 }
 
-/** @param osRelease the text of /etc/os-release */
+/**
+ * Debian itself: its children have other packages under the same names (Ubuntu's `chromium` is no browser).
+ * @param osRelease the text of /etc/os-release
+ */
 export function isDebian(osRelease: string): boolean {
-  return /^ID(_LIKE)?=.*\bdebian\b/m.test(osRelease);
+  return /^ID="?debian"?$/m.test(osRelease);
 }
 
 /**

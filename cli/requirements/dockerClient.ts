@@ -46,13 +46,19 @@ export function canBuild(version: string, hasBuildx: boolean): boolean {
   return hasBuildx || Number.parseInt(version, 10) < needsBuildx;
 }
 
-/** Sets DOCKER_HOST to the engine of the current `docker context`, unless that is the usual socket. */
-export async function followDockerContext(): Promise<void> {
-  if (process.env["DOCKER_HOST"] !== undefined) return;
-  const { stdout, exitCode } = await execa("docker", ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"], {
-    reject: false,
-  });
-  if (exitCode === 0 && stdout !== "" && stdout !== "unix:///var/run/docker.sock") process.env["DOCKER_HOST"] = stdout;
+/**
+ * Sets DOCKER_HOST to the engine of the current `docker context`, unless that is the usual socket.
+ * @returns the context's name, if it was what set DOCKER_HOST
+ */
+export async function followDockerContext(): Promise<string | undefined> {
+  if (process.env["DOCKER_HOST"] !== undefined) return undefined;
+  const format = "{{.Name}} {{.Endpoints.docker.Host}}";
+  const { stdout, exitCode } = await execa("docker", ["context", "inspect", "--format", format], { reject: false });
+  if (exitCode !== 0) return undefined;
+  const [name, host = ""] = stdout.split(" ");
+  if (host === "" || host === "unix:///var/run/docker.sock") return undefined;
+  process.env["DOCKER_HOST"] = host;
+  return name;
 }
 
 async function findClient(): Promise<string | undefined> {

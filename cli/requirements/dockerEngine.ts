@@ -17,14 +17,15 @@ const startTimeout = 60_000;
 
 /**
  * Makes sure that a Docker Engine answers: installs it (root on Debian) and starts it (root) where that is safe.
+ * @param context the `docker context` that DOCKER_HOST is from; undefined if the user set it, or nobody did
  * @throws UserError that names the command to do it by hand
  */
-export async function ensureDockerEngine(progress: Progress): Promise<void> {
+export async function ensureDockerEngine(progress: Progress, context?: string): Promise<void> {
   const refused = await ping();
   if (refused === undefined) return;
   const local = process.env["DOCKER_HOST"] === undefined;
   if (!local || refused.code === "EACCES" || process.getuid?.() !== 0 || platform() !== "linux") {
-    throw new UserError(explain(refused));
+    throw new UserError(explain(refused, { host: process.env["DOCKER_HOST"], context }));
   }
   if (onPath("dockerd").length === 0) {
     if (!canInstallDebianPackages()) throw new UserError(explain(refused));
@@ -70,15 +71,26 @@ async function start(): Promise<void> {
   }
 }
 
+/** Where the engine was looked for. */
+interface Address {
+  /** DOCKER_HOST; undefined: the usual socket. */
+  readonly host?: string | undefined;
+  /** The `docker context` that it is from; undefined if the user set it. */
+  readonly context?: string | undefined;
+}
+
+/** How the engines of well-known contexts are started. */
+const startOfContext: Readonly<Record<string, string>> = {
+  "desktop-linux": "start Docker Desktop",
+  colima: "colima start",
+  rootless: "systemctl --user start docker",
+};
+
 /**
  * What to do about an engine that does not answer.
  * @param refused the error of connecting to it
  */
-export function explain(
-  refused: NodeJS.ErrnoException,
-  host = process.env["DOCKER_HOST"],
-  system = platform(),
-): Problem {
+export function explain(refused: NodeJS.ErrnoException, { host, context }: Address = {}, system = platform()): Problem {
   const key = "Docker Engine";
   if (refused.code === "EACCES") {
     const socket = host ?? "unix:///var/run/docker.sock";
@@ -86,6 +98,13 @@ export function explain(
       key,
       wrong: `user ${userInfo().username} may not use it (no permission on ${socket})`,
       right: `sudo usermod -aG docker ${userInfo().username}   (then log in again)`,
+    };
+  }
+  if (context !== undefined) {
+    return {
+      key,
+      wrong: `is not running: docker context ${context} has it at ${host ?? ""} (${refused.message})`,
+      right: `${startOfContext[context] ?? "start it"}, or choose another one: docker context use default`,
     };
   }
   if (host !== undefined) {

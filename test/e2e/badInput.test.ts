@@ -1,13 +1,13 @@
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
-import { availableParallelism, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { writeSyntheticModel } from "../../offline/syntheticModel.ts";
 import type { BrokenModels } from "./support/brokenModels.ts";
 import { breakModels } from "./support/brokenModels.ts";
-import { belongingsOf } from "./support/docker.ts";
+import { belongingsOf, docker } from "./support/docker.ts";
 import { problemOf } from "./support/problem.ts";
 import type { TestModel } from "./support/testModel.ts";
 import { drawModel } from "./support/testModel.ts";
@@ -49,6 +49,12 @@ afterEach(async () => {
   await stack.dispose();
 });
 
+/** What the machine of the Docker Engine has. */
+async function engineMachine(): Promise<{ cpus: number; memoryBytes: number }> {
+  const { NCPU, MemTotal } = (await docker.info()) as { NCPU: number; MemTotal: number };
+  return { cpus: NCPU, memoryBytes: MemTotal };
+}
+
 /** `up` is refused because of these settings, in one message, before anything is built. */
 async function expectRefusal(settings: StackSettings, { key, wrong, right }: Refusal): Promise<void> {
   stack.configure(settings);
@@ -89,8 +95,12 @@ describe("npm run up refuses settings:", () => {
     expectRefusal({ replicas }, { key: "replicas", wrong, right: /from 1 to 64/ }),
   );
 
-  test("more replicas than the machine has cores", () =>
-    expectRefusal({ replicas: 64 }, { key: "replicas", wrong: /core of its own/, right: /at most \d+/ }));
+  test("more replicas than the machine has cores", async ({ skip }) => {
+    const { cpus } = await engineMachine();
+    skip(cpus >= 64, "64 replicas are the most that can be set, and this machine has as many CPUs");
+    const refusal = { key: "replicas", wrong: /core of its own/, right: /at most \d+/ };
+    await expectRefusal({ replicas: cpus + 1 }, refusal);
+  });
 
   test.each([
     ["0", /less than 1/],
@@ -109,9 +119,9 @@ describe("npm run up refuses settings:", () => {
   test("a contextSize above the model's", () =>
     expectRefusal({ contextSize: 8192 }, { key: "contextSize", wrong: /4096/, right: /at most 4096/ }));
 
-  test("threads above the CPUs", () => {
-    const threads = availableParallelism() + 1;
-    return expectRefusal({ threads }, { key: "threads", wrong: /has \d+ .*cores/, right: /at most \d+/ });
+  test("threads above the CPUs", async () => {
+    const threads = (await engineMachine()).cpus + 1;
+    await expectRefusal({ threads }, { key: "threads", wrong: /has \d+ .*cores/, right: /at most \d+/ });
   });
 
   test("parallel above what the engine answers rightly", () =>
@@ -119,10 +129,11 @@ describe("npm run up refuses settings:", () => {
 
   test("more memory than the machine has", async () => {
     const modelUrl = join(folder, "long.gguf");
-    // 75 KiB of KV cache a token: 75 GiB.
     await writeSyntheticModel(modelUrl, { size: "2b", contextLength: 1_048_576 });
+    // 75 KiB of KV cache a token: 75 GiB a replica.
+    const replicas = Math.ceil((await engineMachine()).memoryBytes / (75 * 2 ** 30));
     await expectRefusal(
-      { modelUrl, contextSize: 1_048_576, replicas: 1 },
+      { modelUrl, contextSize: 1_048_576, replicas },
       { key: "replicas", wrong: /is more than the [\d,]+ MiB of memory/, right: /smaller model or contextSize/ },
     );
   });
@@ -132,6 +143,19 @@ describe("npm run up refuses settings:", () => {
     await stack.setSecret("apiKey", apiKey);
     await expectRefusal({}, { key: "apiKey", wrong: /not of the right form/, right: /line breaks/ });
     expect((await stack.run("up")).output).not.toContain("0123456789");
+  });
+
+  test("a baseImage that no registry has", () =>
+    expectRefusal(
+      { baseImage: "127.0.0.1:1/no-such-image:1" },
+      { key: "baseImage", wrong: /cannot be pulled: ./, right: /docker login/ },
+    ));
+
+  test("others, before it pulls a baseImage", async () => {
+    stack.configure({ replicas: 0, baseImage: "127.0.0.1:1/no-such-image:1" });
+    const { output } = await stack.run("up");
+    expect(problemOf(output, "replicas").wrong).toMatch(/less than 1/);
+    expect(output).not.toContain("pull");
   });
 
   test("all mistakes are told at once", async () => {
@@ -187,7 +211,7 @@ test("npm run up refuses a wrong passphrase, and names what it is for", async ()
   const { exitCode, output } = await stack.run("up", { PULUMI_CONFIG_PASSPHRASE: "another" });
   expect(exitCode).not.toBe(0);
   expect(output).toMatch(
-    new RegExp(`passphrase of stack ${stack.name}\\s+wrong: .*secrets\\s+right: .*PULUMI_CONFIG_PASSPHRASE`),
+    new RegExp(`passphrase of stack ${stack.name}\\s+wrong: .*secrets.*\\s+right: .*PULUMI_CONFIG_PASSPHRASE`),
   );
   expect(await belongingsOf(stack.name)).toEqual([]);
 });

@@ -3,6 +3,7 @@ import { chmod, chown, mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { belongingsOf } from "./support/docker.ts";
 import { noFullEngineBecause, startFullEngine } from "./support/fullEngine.ts";
@@ -33,6 +34,21 @@ describe("npm run up says what to do", () => {
       wrong: expect.stringContaining("none.sock") as string,
       right: expect.stringMatching(/start it/) as string,
     });
+  });
+
+  test("if the engine of the chosen docker context is not running", async () => {
+    const environment = { DOCKER_CONFIG: join(folder, "client"), DOCKER_HOST: undefined, DOCKER_CONTEXT: "mine" };
+    const host = `host=unix://${folder}/none.sock`;
+    await execa("docker", ["context", "create", "mine", "--docker", host], {
+      env: { ...environment, DOCKER_CONTEXT: undefined },
+    });
+    const { exitCode, output } = await stack.run("up", environment);
+    expect(exitCode).not.toBe(0);
+    expect(problemOf(output, "Docker Engine")).toMatchObject({
+      wrong: expect.stringMatching(/docker context mine .*none\.sock/) as string,
+      right: expect.stringMatching(/start it, .*docker context use/) as string,
+    });
+    expect(output).not.toContain("DOCKER_HOST");
   });
 
   test("if this user may not talk to Docker", async () => {

@@ -38,7 +38,7 @@ describe("as on an open network: the engine from a git server, the model from a 
     await Promise.all([git.stop(), web.stop(), rm(folder, { recursive: true })]);
   });
 
-  test("a commit is cloned and compiled, and a download that breaks off goes on from there", async () => {
+  test("a commit is cloned with its submodule and compiled, and a download that breaks off goes on from there", async () => {
     const [model] = models as [TestModel, TestModel];
     stack.configure({ ...model.settings, modelUrl: `${web.url}/cut/${basename(model.path)}` });
     await stack.up();

@@ -1,17 +1,46 @@
-import { once } from "node:events";
+import { randomInt } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { networkInterfaces, platform } from "node:os";
 import { docker } from "./docker.ts";
 
-/** A TCP port of 127.0.0.1 that nothing listens on at this moment. */
+/** Ports that were handed out here: each only once. */
+const drawn = new Set<number>();
+
+/**
+ * A TCP port that nothing listens on at this moment, and that the system gives to no outgoing connection until it is
+ * used.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("a TCP server has no port");
-  return address.port;
+  const [first, end] = portsToDraw();
+  for (;;) {
+    const port = randomInt(first, end);
+    if (drawn.has(port) || !(await isFree(port))) continue;
+    drawn.add(port);
+    return port;
+  }
+}
+
+/** Those below the ones that the system takes for outgoing connections. */
+function portsToDraw(): [first: number, end: number] {
+  const range = "/proc/sys/net/ipv4/ip_local_port_range";
+  const ephemeral = existsSync(range) ? Number.parseInt(readFileSync(range, "utf8")) : 32_768;
+  return ephemeral > 11_000 ? [10_000, ephemeral] : [10_000, 65_536];
+}
+
+/** On any address of this machine. */
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once("error", () => {
+      resolve(false);
+    });
+    server.listen(port, () => {
+      server.close(() => {
+        resolve(true);
+      });
+    });
+  });
 }
 
 /**

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { execa } from "execa";
+import { execa, execaSync } from "execa";
 import { leftovers } from "../../../cli/leftovers.ts";
 import { checkout, stackFile } from "../../../cli/paths.ts";
 import { readStack, writeStack } from "../../../cli/stackSettings.ts";
@@ -12,6 +12,9 @@ import { probeNetwork } from "../../../offline/network.ts";
 import { freePort } from "./net.ts";
 
 export type StackSettings = Readonly<Record<string, string | number | boolean>>;
+
+/** Variables on top of the test's own; undefined takes one away. */
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What a command of the real CLI did. */
 export interface Run {
@@ -36,7 +39,7 @@ export class TestStack {
   readonly name = `test-${randomBytes(4).toString("hex")}`;
   /** The folder with all of the stack's state. */
   readonly stateFolder: string;
-  readonly #environment: Record<string, string | undefined>;
+  readonly #environment: Environment;
 
   private constructor(folder: string) {
     this.stateFolder = folder;
@@ -71,12 +74,12 @@ export class TestStack {
   }
 
   /** Runs `npm run <command>` for this stack. */
-  async run(command: "up" | "preview" | "refresh" | "destroy", environment: Record<string, string> = {}): Promise<Run> {
+  async run(command: "up" | "preview" | "refresh" | "destroy", environment: Environment = {}): Promise<Run> {
     return this.runAs([], command, environment);
   }
 
   /** The same, with the command line behind another program, such as `setpriv --clear-groups`. */
-  async runAs(wrapper: string[], command: string, environment: Record<string, string> = {}): Promise<Run> {
+  async runAs(wrapper: string[], command: string, environment: Environment = {}): Promise<Run> {
     const [program, ...args] = [...wrapper, process.execPath, "cli/bootstrap.mjs", command, "--stack", this.name];
     const result = await execa(program, args, {
       cwd: checkout,
@@ -85,6 +88,24 @@ export class TestStack {
       reject: false,
     });
     return { exitCode: result.exitCode ?? 255, output: result.all };
+  }
+
+  /** Begins an `up`, which `signal` kills with all that it has started, as a power cut does. */
+  async upUntil(signal: AbortSignal): Promise<void> {
+    const args = ["cli/bootstrap.mjs", "up", "--stack", this.name];
+    const running = execa(process.execPath, args, { cwd: checkout, env: this.#environment, all: true, reject: false });
+    signal.addEventListener("abort", () => {
+      // One that ends meanwhile is no trouble.
+      execaSync("kill", ["-KILL", ...descendants(running.pid ?? 0).map(String)], { reject: false });
+    });
+    const { all } = await running;
+    if (!signal.aborted) throw new Error(`npm run up ended by itself:\n${all}`);
+  }
+
+  /** `npm run pulumi -- …` that must succeed. */
+  async pulumi(...args: string[]): Promise<void> {
+    const command = ["cli/bootstrap.mjs", "pulumi", ...args, "--stack", this.name];
+    await execa(process.execPath, command, { cwd: checkout, env: this.#environment });
   }
 
   /** `up` that must succeed. */
@@ -113,6 +134,13 @@ export class TestStack {
   async #pulumi(args: string[], input = ""): Promise<void> {
     await execa("pulumi", args, { cwd: checkout, env: this.#environment, input });
   }
+}
+
+/** A process and all that it has started, and they. */
+function descendants(pid: number): number[] {
+  const { stdout } = execaSync("pgrep", ["--parent", String(pid)], { reject: false });
+  const children = stdout.split("\n").filter((line) => line !== "");
+  return [pid, ...children.flatMap((child) => descendants(Number(child)))];
 }
 
 /** The engine comes from PyPI, which any network has; the base image from Docker Hub, where that can be reached. */

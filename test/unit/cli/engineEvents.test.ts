@@ -38,6 +38,16 @@ test("a resource's steps are told in words that fit them", () => {
   ]);
 });
 
+test("a warning of the program is told; that a plugin comes from PATH is not", () => {
+  const { run: engine, written } = run();
+  const warn = (message: string) => {
+    engine.take(event({ diagnosticEvent: { severity: "warning", message: `${message}\n`, color: "raw" } }));
+  };
+  warn("using pulumi-resource-docker from $PATH at /x/offline/plugins/pulumi-resource-docker");
+  warn("<{%fg 3%}>0.0.0.0/0 may ask over plain HTTP<{%reset%}>");
+  expect(written).toEqual(["warning: 0.0.0.0/0 may ask over plain HTTP\n"]);
+});
+
 test("what does not change, components and providers are not told and not counted", () => {
   const { run: engine, written } = run();
   for (const metadata of [

@@ -38,13 +38,14 @@ test("a stack that is being worked on: wait, or how to take the lock away", () =
   const error = pulumiError(ConcurrentUpdateError, "the stack is currently locked by 1 lock(s)");
   const told = describeFailure({ ...nothing, error });
   expect(told).toMatch(/^stack dev: another command is working on it/);
-  expect(told).toContain("pulumi cancel --yes --stack dev");
+  expect(told).toContain("npm run pulumi -- cancel --yes --stack dev");
 });
 
-test("a wrong passphrase gives one message that says where the right one goes", () => {
+test("a wrong passphrase gives one message: where the right one goes, and how to begin anew without it", () => {
   const told = describeFailure({ ...nothing, error: new Error("getting secrets manager: incorrect passphrase") });
   expect(told).toContain("passphrase of stack dev");
   expect(told).toContain("PULUMI_CONFIG_PASSPHRASE_FILE");
+  expect(told).toMatch(/delete encryptionsalt .* from Pulumi\.dev\.yaml/);
   expect(told).not.toContain(" at ");
 });
 

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { StackText } from "../../../cli/stackSettings.ts";
 import { UserError } from "../../../components/errors.ts";
@@ -28,4 +29,31 @@ test("settings are read by their key; a secret is there, but not readable", () =
 test("a file that is no YAML is named", () => {
   expect(() => new StackText("config: [", "Pulumi.dev.yaml")).toThrow(UserError);
   expect(() => new StackText("config: [", "Pulumi.dev.yaml")).toThrow(/^Pulumi\.dev\.yaml/);
+});
+
+const pulumiYaml = readFileSync(new URL("../../../Pulumi.yaml", import.meta.url), "utf8");
+
+function resolve(...lines: string[]) {
+  return new StackText(["config:", ...lines.map((line) => `  bitnet-server:${line}`)].join("\n")).resolve(pulumiYaml);
+}
+
+test("what a program is given: the stack's settings, Pulumi.yaml's for the others, no secret", () => {
+  const { values, isRight } = resolve("replicas: 2", 'extraArgs: ["--a", "b"]', "apiKey: { secure: v1:abc }");
+  expect(values).toMatchObject({ replicas: "2", extraArgs: '["--a","b"]', baseImage: "debian:trixie-slim" });
+  expect(values).not.toHaveProperty("apiKey");
+  expect(isRight).toBe(true);
+});
+
+test.each(["replicas: two", "contxtSize: 1", "port: 70000"])(
+  "a mistake is seen before anything is pulled: %s",
+  (line) => {
+    expect(resolve(line).isRight).toBe(false);
+  },
+);
+
+test("a secret is not taken for a setting that is missing", () => {
+  const registry = ["registry: registry.example.com/team/bitnet-server", "registryUsername: team"];
+  expect(resolve(...registry).isRight).toBe(false);
+  expect(resolve(...registry, "registryPassword: { secure: v1:abc }").isRight).toBe(true);
+  expect(resolve("port: { secure: v1:abc }").isRight).toBe(true);
 });

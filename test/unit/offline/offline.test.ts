@@ -18,6 +18,24 @@ test("the offline stack names what stands in for downloads, and has the rest fro
   expect(stack.has("model")).toBe(false);
 });
 
+test("the offline stack has nothing from dev that is about dev's model or engine", () => {
+  const own = {
+    ...{ model: "some-model", modelUrl: "https://example.com/m.gguf", modelSha256: "0".repeat(64), modelToken: "t" },
+    ...{ modelAlias: "mine", contextSize: 131072, smokePrompt: "Who?", smokeAnswer: "Me.", engineRef: "main" },
+    ...{ engine: "bitnet.cpp", engineRepo: "https://example.com/engine", parallel: 4 },
+  };
+  const lines = Object.entries({ ...own, port: 9000 }).map(([key, value]) => `  bitnet-server:${key}: ${value}\n`);
+  const devs = `config:\n${lines.join("")}`;
+  const stack = new StackText(offlineStackFile(undefined, devs));
+  expect(stack.get("port")).toBe("9000");
+  for (const [key, value] of Object.entries(own)) expect(stack.get(key)).not.toBe(String(value));
+  expect(stack.all().map(([key]) => key)).not.toContain("parallel");
+
+  const withOwnModel = new StackText(offlineStackFile("config:\n  bitnet-server:modelUrl: /models/mine.gguf\n", devs));
+  for (const key of ["modelAlias", "modelSha256", "smokePrompt", "smokeAnswer"])
+    expect(withOwnModel.has(key)).toBe(false);
+});
+
 test("written again, the offline stack keeps what the user changed and what Pulumi added", () => {
   const first = offlineStackFile(undefined, dev);
   const edited = first.replace("replicas: 2", "replicas: 3 # mine") + "encryptionsalt: v1:abc\n";
