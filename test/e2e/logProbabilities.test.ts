@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { tools } from "../../cli/paths.ts";
 import { corrupt, writeRandomModel } from "../../offline/syntheticModel.ts";
 import { buildImage } from "./image/build.ts";
@@ -27,7 +27,7 @@ beforeAll(async () => {
   const run = ["run", "--detach", ...replicaRights, `--publish=127.0.0.1:${port}:8080`, image];
   container = (await execa("docker", run)).stdout;
   url = `http://127.0.0.1:${port}`;
-  await expect.poll(() => isHealthy(url), { timeout: 60_000 }).toBe(true);
+  await vi.waitUntil(() => isHealthy(url), { timeout: 60_000 });
 });
 
 afterAll(async () => {

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { checkout, tools } from "../../../cli/paths.ts";
 import { stageBuildContext } from "../../../components/image/buildContext.ts";
 import { hidePreTokenizer, placeholderTemplate, setChatTemplate } from "../../support/chatTemplate.ts";
@@ -30,7 +30,7 @@ beforeAll(async () => {
   const flags = ["--detach", ...replicaRights, `--publish=127.0.0.1:${port}:8080`];
   container = (await execa("docker", ["run", ...flags, image])).stdout;
   url = `http://127.0.0.1:${port}`;
-  await expect.poll(() => isHealthy(url), { timeout: 60_000 }).toBe(true);
+  await vi.waitUntil(() => isHealthy(url), { timeout: 60_000 });
 });
 
 afterAll(async () => {
