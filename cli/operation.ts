@@ -47,9 +47,7 @@ export async function operate<T>(
   const collect = (error: unknown) => thrown.push(error);
   const program: PulumiFn = async () => {
     try {
-      const exported = Object.entries((await import("../index.ts")) as Record<string, unknown>);
-      // Pulumi warns of outputs that are undefined.
-      return Object.fromEntries(exported.filter(([, value]) => value !== undefined));
+      return { ...(await import("../index.ts")).default };
     } catch (error) {
       thrown.push(error);
       throw error;

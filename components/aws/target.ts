@@ -21,14 +21,19 @@ import { checkUserData } from "./userDataSize.ts";
 
 /** What a stack on AWS tells. */
 export interface AwsOutputs {
+  /** The OpenAI-compatible API. */
   url: pulumi.Output<string>;
   healthUrl: pulumi.Output<string>;
+  /** The name under which the API reports the model. */
   model: string;
+  /** The image that the instances run, by digest. */
   image: pulumi.Output<string>;
   /** How many at least and at most. */
   replicas: string;
+  /** A secret: `pulumi stack output apiKey --show-secrets`. */
   apiKey: pulumi.Output<string>;
   dashboardUrl: pulumi.Output<string>;
+  /** The ECR repository. */
   repository: pulumi.Output<string>;
   /** The Auto Scaling group's name. */
   asg: pulumi.Output<string>;

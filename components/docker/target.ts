@@ -15,16 +15,20 @@ import { hasRoomForNext, inspectMachine, requireMachine } from "./machine.ts";
 
 /** What a stack on this machine's Docker Engine tells. */
 export interface DockerOutputs {
+  /** The OpenAI-compatible API. */
   url: string;
   healthUrl: string;
   /** The load balancer's statistics page, on this machine only. */
   statsUrl: string;
   /** The same as Prometheus text. */
   metricsUrl: string;
+  /** The name under which the API reports the model. */
   model: string;
+  /** The image that the replicas run, by digest. */
   image: pulumi.Output<string>;
   replicas: number;
-  apiKey: pulumi.Output<string> | undefined;
+  /** A secret: `pulumi stack output apiKey --show-secrets`. Absent where none is asked for. */
+  apiKey?: pulumi.Output<string>;
 }
 
 /** The docker target: replicas and a load balancer on this machine's Docker Engine. */
@@ -82,7 +86,8 @@ export async function dockerTarget(settings: Settings, model: Model): Promise<Do
     model: model.alias,
     image: bitnet.digest,
     replicas,
-    apiKey,
+    // Pulumi warns of outputs that are undefined.
+    ...(apiKey === undefined ? {} : { apiKey }),
   };
 }
 

@@ -97,7 +97,7 @@ export async function runProgram(
 async function load(transformation: pulumi.ResourceTransformation | undefined): Promise<Record<string, unknown>> {
   let program: Record<string, unknown> = {};
   const run = async () => {
-    program = await import("../../index.ts");
+    program = { ...(await import("../../index.ts")).default };
   };
   if (transformation === undefined) await run();
   else {

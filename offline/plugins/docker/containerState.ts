@@ -35,7 +35,7 @@ export function containerState(found: ContainerInspectInfo, before: Properties):
     readOnly: host.ReadonlyRootfs ?? false,
     hostname: config.Hostname,
     domainname: config.Domainname,
-    command: config.Cmd,
+    command: listOf(config.Cmd),
     entrypoints: listOf(config.Entrypoint),
     user: config.User,
     workingDir: config.WorkingDir,
