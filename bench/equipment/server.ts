@@ -5,6 +5,7 @@ import { cpuSet } from "../../components/docker/cpus.ts";
 import { replicaRights } from "../../test/e2e/support/docker.ts";
 import { freePort, isHealthy } from "../../test/e2e/support/net.ts";
 import type { Workshop } from "../workshop.ts";
+import { Impossible } from "../workshop.ts";
 
 export interface ServerOptions {
   image: string;
@@ -28,7 +29,7 @@ export interface Server extends AsyncDisposable {
 
 let count = 0;
 
-/** @throws Error with the container's last words if it does not start */
+/** @throws Impossible with the container's last words if it does not start */
 export async function startServer(workshop: Workshop, options: ServerOptions): Promise<Server> {
   workshop.signal.throwIfAborted();
   const { image, cores, environment = {}, flags = [], args = [] } = options;
@@ -61,7 +62,7 @@ export async function startServer(workshop: Workshop, options: ServerOptions): P
     if (!(await isRunning(name))) {
       const { all } = await execa("docker", ["logs", "--tail", "5", name], { all: true });
       await server[Symbol.asyncDispose]();
-      throw new Error(`${image} does not start: ${all.replaceAll("\n", " / ")}`);
+      throw new Impossible(`${image} does not start: ${all.replaceAll("\n", " / ")}`);
     }
     await sleep(20);
   }

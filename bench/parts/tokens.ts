@@ -8,7 +8,7 @@ import { memoryNeed } from "../../components/model/memory.ts";
 import { writeSyntheticModel } from "../../offline/syntheticModel.ts";
 import { handBuiltBitnet, mainlineLlama } from "../equipment/otherEngines.ts";
 import type { Server, ServerOptions } from "../equipment/server.ts";
-import { alone, startServers } from "../equipment/server.ts";
+import { alone, startServer, startServers } from "../equipment/server.ts";
 import type { Figure } from "../figures.ts";
 import { median, medianRatio, seededRandom } from "../statistics.ts";
 import type { Workshop } from "../workshop.ts";
@@ -46,7 +46,10 @@ export async function* tokens(workshop: Workshop): AsyncGenerator<Figure> {
   const contenders: Contender[] = [];
   for (const [name, make] of Object.entries(engines(workshop, cores))) {
     try {
-      contenders.push({ name, server: await make() });
+      const server = await make();
+      // One that does not start should not end everybody's race.
+      await (await startServer(workshop, server))[Symbol.asyncDispose]();
+      contenders.push({ name, server });
     } catch (error) {
       if (!(error instanceof Impossible)) throw error;
       yield { what: `${name}: decode`, unit: "tokens/s", note: error.message };
@@ -95,7 +98,7 @@ function engines(workshop: Workshop, cores: readonly Core[]): Record<string, () 
 /** A llama-server that nobody has configured, but for what makes it comparable. */
 function plain(image: string, folder: string, file: string, cores: readonly Core[]): ServerOptions {
   const where = ["--model", `/model/${file}`, "--host", "0.0.0.0", "--port", "8080"];
-  const how = ["--threads", String(threads), "--ctx-size", "4096", "--parallel", "1", "--no-mmap"];
+  const how = ["--threads", String(threads), "--ctx-size", "4096", "--parallel", "1"];
   return { image, cores, flags: [`--volume=${folder}:/model:ro`], args: [...where, ...how] };
 }
 
