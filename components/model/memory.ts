@@ -50,16 +50,16 @@ function computeBytes({ vocabulary, width, heads }: ModelFacts, tokens: number):
 }
 
 /**
- * The weights as the engine holds them. Where the image's build requantises them, the ternary ones change little, but
- * llama-quantize makes Q6_K of the output matrix and of what else is F16 or F32 (`llama_get_tensor_type` there; it
- * makes some even smaller).
+ * The weights as the engine holds them: as docker/build/convert-model.sh makes them of the file's. Embedding and output
+ * matrix become Q6_K, or Q8_0 where a row is no multiple of Q6_K's blocks.
  */
-function weightBytes({ tensors, ternaryType, fileSize }: ModelFacts, engine: Engine): number {
+function weightBytes({ tensors, ternaryType }: ModelFacts, engine: Engine): number {
   const { requantises } = ENGINES[engine];
-  if (requantises === undefined || !requantises.from.includes(ternaryType)) return fileSize;
-  const sizes = tensors.map(({ type, dims }) => {
-    if (type === ternaryType) return tensorBytes(requantises.to, dims);
-    return tensorBytes(dims.length > 1 && ["F32", "F16", "BF16"].includes(type) ? "Q6_K" : type, dims);
+  const ternary = requantises?.from.includes(ternaryType) === true ? requantises.to : ternaryType;
+  const sizes = tensors.map(({ name, type, dims }) => {
+    if (type === ternaryType) return tensorBytes(ternary, dims);
+    if (!/^(token_embd|output)\.weight$/.test(name)) return tensorBytes(type, dims);
+    return tensorBytes((dims[0] ?? 0) % 256 === 0 ? "Q6_K" : "Q8_0", dims);
   });
   return sizes.reduce((sum, size) => sum + size, 0);
 }

@@ -33,8 +33,6 @@ engine_arguments() {
     if [[ ${2-} == placeholder ]]; then printf '%s\n' --chat-template "$trained_template"; fi
     # Or else up to 8 GiB of old conversations, more than the container's memory limit knows of.
     printf '%s\n' --cache-ram 0
-    # Weights in the order that the CPU reads them: half as much again in prefill. It has to copy them, so no mmap.
-    if [[ $1 == true ]]; then printf '%s\n' --run-time-repack; fi
   fi
 }
 

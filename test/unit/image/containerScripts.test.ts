@@ -23,7 +23,7 @@ function engine(name: string, call: string): string[] {
 test("a model with Microsoft's placeholder for a chat template is known by it, and no other", async () => {
   const model = join(mkdtempSync(join(tmpdir(), "container-scripts-")), "model.gguf");
   await writeSyntheticModel(model, { name: "test-model" });
-  const facts = ["name=test-model", "context_length=4096", "weights=I2_S"];
+  const facts = ["name=test-model", "context_length=4096", "weights=I2_S", "embedding=Q6_K"];
   expect(factsOf(model)).toEqual(facts);
   await setChatTemplate(model, placeholderTemplate);
   expect(factsOf(model)).toEqual([...facts, "chat_template=placeholder"]);

@@ -162,9 +162,8 @@ describe("memory", () => {
     fileSize: 1_187_801_280,
   };
 
-  test("of the 2B-4T model: the file, 300 MiB of context, and the 255.5 MiB that ik_llama.cpp prints", () => {
+  test("of the 2B-4T model: 300 MiB of context, and the 255.5 MiB that ik_llama.cpp prints", () => {
     const need = memoryNeed(facts, "bitnet.cpp", 4096, 1);
-    expect(need.weights).toBe(facts.fileSize);
     expect(need.kvCache).toBe(300 * 2 ** 20);
     expect(need.compute).toBe(255.5 * 2 ** 20);
     expect(need.total).toBe(need.weights + need.kvCache + need.compute + need.overhead);
@@ -175,9 +174,15 @@ describe("memory", () => {
     expect(memoryNeed(facts, "bitnet.cpp", 32768, 1).compute).toBeGreaterThan(21 * 32768 * 512 * 4);
   });
 
-  test("of requantised weights: 2 bits and a scale per row, and a Q6_K embedding", () => {
-    const expected = (2560 / 256) * 210 * 128256 + 2560 * 4 + 2560 * (2560 / 4 + 4);
-    expect(memoryNeed(facts, "ik_llama.cpp", 4096, 1).weights).toBe(expected);
+  test("of weights as the image's build makes them: 2 bits, scales as the engine has them, and a Q6_K embedding", () => {
+    const [embedding, norm, quarter] = [(2560 / 256) * 210 * 128256, 2560 * 4, 2560 * (2560 / 4)];
+    expect(memoryNeed(facts, "bitnet.cpp", 4096, 1).weights).toBe(embedding + norm + quarter + 32);
+    expect(memoryNeed(facts, "ik_llama.cpp", 4096, 1).weights).toBe(embedding + norm + quarter + 2560 * 4);
+  });
+
+  test("of rows that no block of Q6_K divides: a Q8_0 embedding", () => {
+    const tensors = [{ name: "token_embd.weight", type: "F16", dims: [3200, 32000] }];
+    expect(memoryNeed({ ...facts, tensors }, "bitnet.cpp", 4096, 1).weights).toBe((3200 / 32) * 34 * 32000);
   });
 
   test("that suffices is no problem; too little says how many replicas fit", () => {
