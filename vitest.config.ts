@@ -7,10 +7,29 @@ export default defineConfig({
   test: {
     // .ci/run counts from the file.
     reporters: ["default", "json", ...(process.env.CI === "true" ? [new SkipIsFailure()] : [])],
+    // By default one core is left idle.
+    maxWorkers: "100%",
     outputFile: { json: ".state/test-results.json" },
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: minute, hookTimeout: minute } },
-      { test: { name: "program", include: ["test/program/**/*.test.ts"], testTimeout: minute } },
+      {
+        test: {
+          name: "unit",
+          include: ["test/unit/**/*.test.ts"],
+          testTimeout: minute,
+          hookTimeout: minute,
+          // Loading the same modules for every file anew would take as long as the tests.
+          isolate: false,
+        },
+      },
+      {
+        test: {
+          name: "program",
+          include: ["test/program/**/*.test.ts"],
+          testTimeout: minute,
+          // They stage the same build context.
+          fileParallelism: false,
+        },
+      },
       {
         test: {
           name: "e2e",

@@ -47,13 +47,13 @@ export function letters(tokens: number, random: () => number): string {
   return Array.from({ length: tokens }, () => String.fromCharCode(97 + Math.floor(random() * 26))).join("");
 }
 
-/** What users ask in turns: a short question, 32 tokens, and one about a text, 512 tokens; 32 tokens of answer each. */
+/** What users ask in turns: a short question, 32 tokens, and one about a text, 256 tokens; 24 tokens of answer each. */
 export function mixed(seed: number): () => Request {
   const random = seededRandom(seed);
   let turn = seed;
   return () => ({
-    messages: [{ role: "user", content: letters(turn++ % 2 === 0 ? 32 : 512, random) }],
-    answerTokens: 32,
+    messages: [{ role: "user", content: letters(turn++ % 2 === 0 ? 32 : 256, random) }],
+    answerTokens: 24,
   });
 }
 

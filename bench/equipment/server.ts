@@ -83,7 +83,11 @@ export async function startServers(workshop: Workshop, all: readonly ServerOptio
 }
 
 /** Nothing but `work` computes on the machine: every other server stands still meanwhile. */
-export async function alone<T>(server: Server, others: readonly Server[], work: () => Promise<T>): Promise<T> {
+export async function alone<T>(
+  server: Server | undefined,
+  others: readonly Server[],
+  work: () => Promise<T>,
+): Promise<T> {
   const idle = others.filter((other) => other !== server).map(({ name }) => name);
   if (idle.length === 0) return work();
   await execa("docker", ["pause", ...idle]);

@@ -33,6 +33,7 @@ interface Speed {
 /** What the image runs, and everything else is compared with. */
 export const ours = "ik_llama.cpp IQ2_BN, OPTIMIZE=true";
 const portable = "ik_llama.cpp IQ2_BN, OPTIMIZE=false";
+const bitnet = "bitnet.cpp I2_S, OPTIMIZE=true";
 const byHand = "bitnet.cpp I2_S, by hand: gcc -O3 -march=native -flto";
 
 /**
@@ -55,10 +56,11 @@ export async function* tokens(workshop: Workshop): AsyncGenerator<Figure> {
       yield { what: `${name}: decode`, unit: "tokens/s", note: error.message };
     }
   }
-  const speeds = await race(workshop, contenders);
+  const memory = await bandwidth(workshop, cores);
+  const speeds = await race(workshop, contenders, memory.measure);
   yield* rows(speeds);
   yield* ratios(speeds);
-  yield* bandwidth(workshop, cores, speeds.get(ours));
+  yield* ofMemory(workshop, memory.bytesPerSecond, speeds.get(ours));
   yield* levers(workshop, cores);
 }
 
@@ -75,7 +77,7 @@ function engines(workshop: Workshop, cores: readonly Core[]): Record<string, () 
       requantised(workshop, await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size }), cores, {
         type: "IQ1_BN",
       }),
-    "bitnet.cpp I2_S, OPTIMIZE=true": product("bitnet.cpp", true),
+    [bitnet]: product("bitnet.cpp", true),
     [byHand]: async () => {
       const { path } = await workshop.model(size);
       return plain(await handBuiltBitnet(workshop), dirname(path), `${size}.gguf`, cores);
@@ -102,8 +104,15 @@ function plain(image: string, folder: string, file: string, cores: readonly Core
   return { image, cores, flags: [`--volume=${folder}:/model:ro`], args: [...where, ...how] };
 }
 
-/** Each in turn, again and again, while the others stand still. */
-async function race(workshop: Workshop, contenders: readonly Contender[]): Promise<Map<string, Speed>> {
+/**
+ * Each in turn, again and again, while the others stand still.
+ * @param beside is done once a round, while all stand still
+ */
+async function race(
+  workshop: Workshop,
+  contenders: readonly Contender[],
+  beside?: () => Promise<void>,
+): Promise<Map<string, Speed>> {
   const servers = await startServers(
     workshop,
     contenders.map(({ server }) => server),
@@ -123,6 +132,7 @@ async function race(workshop: Workshop, contenders: readonly Contender[]): Promi
         speeds.get(name)?.prefill.push(prefill);
         speeds.get(name)?.decode.push(decode);
       }
+      if (round > 0 && beside !== undefined) await alone(undefined, servers, beside);
     }
   } finally {
     await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
@@ -154,15 +164,16 @@ function* rows(speeds: ReadonlyMap<string, Speed>): Generator<Figure> {
   }
 }
 
-/** Ours to each other one; only by hand there is something to reach. */
+/** Ours to each other one, and Microsoft's engine as the image has it to itself by hand; only there is something to reach. */
 function* ratios(speeds: ReadonlyMap<string, Speed>): Generator<Figure> {
   const wanted = { prefill: 2, decode: 1.25 };
   const others = new Set([byHand, ...speeds.keys()].filter((name) => name !== ours));
-  for (const name of others) {
+  const pairs = [...[...others].map((name) => [ours, name] as const), [bitnet, byHand] as const];
+  for (const [first, name] of pairs) {
     for (const phase of ["prefill", "decode"] as const) {
-      const what = `${phase}, ours to ${name}`;
-      const goal = name === byHand ? { goal: { atLeast: wanted[phase] } } : {};
-      const [one, other] = [speeds.get(ours), speeds.get(name)];
+      const what = `${phase}, ${first === ours ? "ours" : first} to ${name}`;
+      const goal = first === ours && name === byHand ? { goal: { atLeast: wanted[phase] } } : {};
+      const [one, other] = [speeds.get(first), speeds.get(name)];
       if (one === undefined || other === undefined)
         yield { what, unit: "×", ...goal, note: "one of the two is missing" };
       else yield { what, value: medianRatio(one[phase], other[phase]), unit: "×", ...goal };
@@ -170,14 +181,21 @@ function* ratios(speeds: ReadonlyMap<string, Speed>): Generator<Figure> {
   }
 }
 
-/** How near decoding comes to reading the weights as fast as this machine reads memory. */
-async function* bandwidth(workshop: Workshop, cores: readonly Core[], speed?: Speed): AsyncGenerator<Figure> {
+/** Takes the time in which this machine reads memory, whenever it is asked to. */
+async function bandwidth(workshop: Workshop, cores: readonly Core[]) {
   const image = await workshop.dockerBuild("bench-bandwidth", "bench/bandwidth/Dockerfile");
   const pinned = `--cpuset-cpus=${cores.map(([first]) => first).join(",")}`;
-  const { stdout } = await execa("docker", ["run", "--rm", pinned, image, String(threads), String(2 ** 30)]);
-  const bytesPerSecond = Number(stdout);
-  yield { what: `memory, read by ${threads} threads`, value: bytesPerSecond / 1e9, unit: "GB/s" };
+  const bytesPerSecond: number[] = [];
+  const measure = async () => {
+    const { stdout } = await execa("docker", ["run", "--rm", pinned, image, String(threads), String(2 ** 30)]);
+    bytesPerSecond.push(Number(stdout));
+  };
+  return { bytesPerSecond, measure };
+}
 
+/** How near decoding comes to reading the weights as fast as this machine reads memory in the same round. */
+async function* ofMemory(workshop: Workshop, bytesPerSecond: readonly number[], speed?: Speed): AsyncGenerator<Figure> {
+  yield { what: `memory, read by ${threads} threads`, value: median(bytesPerSecond) / 1e9, unit: "GB/s" };
   const engine = "ik_llama.cpp";
   const { path } = await workshop.model(workshop.options.size);
   const { weights } = memoryNeed(
@@ -188,7 +206,7 @@ async function* bandwidth(workshop: Workshop, cores: readonly Core[], speed?: Sp
   );
   yield { what: "weights that a token touches", value: weights / 1e9, unit: "GB" };
   if (speed === undefined) return;
-  const value = (100 * median(speed.decode) * weights) / bytesPerSecond;
+  const value = 100 * weights * medianRatio(speed.decode, bytesPerSecond);
   yield { what: "decode, of what memory allows", value, unit: "%", goal: { atLeast: 85 } };
 }
 
@@ -201,6 +219,7 @@ async function* levers(workshop: Workshop, cores: readonly Core[]): AsyncGenerat
   const contenders: Contender[] = [
     { name: unchanged, server: withArguments() },
     { name: "embedding and output in Q4_K", server: await requantised(workshop, image, cores, { embedding: "q4_K" }) },
+    { name: "embedding and output in Q5_K", server: await requantised(workshop, image, cores, { embedding: "q5_K" }) },
     { name: "embedding and output in Q8_0", server: await requantised(workshop, image, cores, { embedding: "q8_0" }) },
     { name: "KV cache in Q8_0", server: withArguments("--cache-type-k", "q8_0", "--cache-type-v", "q8_0") },
     { name: "no flash attention", server: withArguments("--no-flash-attn") },
@@ -217,22 +236,26 @@ async function* levers(workshop: Workshop, cores: readonly Core[]): AsyncGenerat
   }
 }
 
-/**
- * The image with its model requantised in another way than the image's build does it.
- * @param how the linear layers' type, and the embedding's, which here is the output matrix as well
- */
+interface Requantisation {
+  /** The linear layers'. Default: as the image's build does it. */
+  type?: "IQ1_BN" | "IQ2_BN_R4";
+  /** The embedding's, which here is the output matrix as well. Default: as the image's build does it. */
+  embedding?: "q4_K" | "q5_K" | "q6_K" | "q8_0";
+}
+
+/** The image with its model requantised in another way than the image's build does it. */
 async function requantised(
   workshop: Workshop,
   image: string,
   cores: readonly Core[],
-  { type = "IQ2_BN", embedding }: { type?: "IQ1_BN" | "IQ2_BN"; embedding?: "q4_K" | "q8_0" },
+  { type = "IQ2_BN_R4", embedding = "q6_K" }: Requantisation,
 ): Promise<ServerOptions> {
   const { size } = workshop.options;
   const { path } = await workshop.model(size);
   const engine = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size: "tiny", stage: "engine" });
-  const folder = join(workshop.folder, `${type}-${embedding ?? ""}`);
+  const folder = join(workshop.folder, `${type}-${embedding}`);
   await mkdir(folder, { recursive: true });
-  const changed = embedding === undefined ? [] : ["--token-embedding-type", embedding];
+  const changed = ["--token-embedding-type", embedding, "--output-tensor-type", embedding];
   const quantize = ["--allow-requantize", ...changed, "/from.gguf", "/model/model.gguf", type];
   const volumes = ["--volume", `${path}:/from.gguf:ro`, "--volume", `${folder}:/model`];
   const entry = ["--env", "LD_LIBRARY_PATH=/engine/lib", "--entrypoint", "/engine/llama-quantize"];

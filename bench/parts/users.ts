@@ -16,8 +16,8 @@ const shapes = [
   { replicas: 2, name: "2 replicas × 1 core" },
 ];
 
-/** Enough requests for a p95 in sight, few enough that the whole part takes a quarter of an hour. */
-const requestsEach = (clients: number) => Math.max(3, Math.ceil(12 / clients));
+/** Few enough that the whole part takes about half an hour on two cores. */
+const requestsEach = (clients: number) => Math.max(2, Math.ceil(12 / clients));
 
 /** What many users at once get to see, through the load balancer. */
 export async function* users(workshop: Workshop): AsyncGenerator<Figure> {

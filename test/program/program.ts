@@ -85,11 +85,15 @@ export async function runProgram(
   );
   pulumi.runtime.setAllConfig({ ...defaults, ...namespaced({ ...model, ...config }) });
   vi.resetModules();
+  // The SDK takes a stack trace of every promise, and vitest maps each to the sources: half of all the time.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
   try {
     const program = await load(transformation);
     await pulumi.runtime.disconnect();
     return { resources, ...(await resolveOutputs(program)) };
   } finally {
+    Error.stackTraceLimit = stackTraceLimit;
     rmSync(`.build/${stack}`, { recursive: true, force: true });
   }
 }

@@ -1,9 +1,8 @@
 import { execa } from "execa";
 import { once } from "node:events";
-import type { Server } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { RefreshRequest } from "../../../components/aws/instanceRefresh/refresh.ts";
 import type { Answer } from "../../support/awsQuery.ts";
 import { queryError, queryResponse } from "../../support/awsQuery.ts";
@@ -37,11 +36,6 @@ interface Aws {
   /** Is called before each answer. */
   before: (action: string) => void;
 }
-
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.close();
-});
 
 const request = {
   region: "eu-central-1",
@@ -107,9 +101,8 @@ async function run(cloud: Aws, requested: Partial<RefreshRequest> = {}, environm
       response.writeHead(200, { "content-type": "text/xml" }).end(text);
     })();
   }).listen(0, "127.0.0.1");
-  servers.push(server);
   await once(server, "listening");
-  return execa(process.execPath, ["components/aws/instanceRefresh/main.ts"], {
+  const run = execa(process.execPath, ["components/aws/instanceRefresh/main.ts"], {
     env: {
       REFRESH: JSON.stringify({ ...request, ...requested }),
       REFRESH_INTERVAL: "0.02",
@@ -120,6 +113,7 @@ async function run(cloud: Aws, requested: Partial<RefreshRequest> = {}, environm
     },
     reject: false,
   });
+  return run.finally(() => server.close());
 }
 
 function answer(cloud: Aws, action: string, parameters: URLSearchParams): Answer {
@@ -210,29 +204,33 @@ function started(cloud: Aws): URLSearchParams[] {
   return requestsFor(cloud, "StartInstanceRefresh");
 }
 
-test("instances are replaced by the numbered version, new ones first, with rollback; then all have to be healthy", async () => {
-  const cloud = aws();
-  const { exitCode, stdout } = await run(cloud);
-  expect([exitCode, stdout.split("\n").at(-1)]).toEqual([0, "1 healthy, all of version 8"]);
-  const [parameters] = started(cloud);
-  expect(Object.fromEntries(parameters ?? [])).toMatchObject({
-    "Preferences.MinHealthyPercentage": "100",
-    "Preferences.MaxHealthyPercentage": "150",
-    "Preferences.AutoRollback": "true",
-    "DesiredConfiguration.MixedInstancesPolicy.LaunchTemplate.LaunchTemplateSpecification.LaunchTemplateId": "lt-0123",
-    "DesiredConfiguration.MixedInstancesPolicy.LaunchTemplate.LaunchTemplateSpecification.Version": "8",
-    "DesiredConfiguration.MixedInstancesPolicy.LaunchTemplate.Overrides.member.2.InstanceType": "m7a.2xlarge",
-    "DesiredConfiguration.MixedInstancesPolicy.InstancesDistribution.OnDemandBaseCapacity": "1",
-  });
-});
+test.concurrent(
+  "instances are replaced by the numbered version, new ones first, with rollback; then all have to be healthy",
+  async () => {
+    const cloud = aws();
+    const { exitCode, stdout } = await run(cloud);
+    expect([exitCode, stdout.split("\n").at(-1)]).toEqual([0, "1 healthy, all of version 8"]);
+    const [parameters] = started(cloud);
+    expect(Object.fromEntries(parameters ?? [])).toMatchObject({
+      "Preferences.MinHealthyPercentage": "100",
+      "Preferences.MaxHealthyPercentage": "150",
+      "Preferences.AutoRollback": "true",
+      "DesiredConfiguration.MixedInstancesPolicy.LaunchTemplate.LaunchTemplateSpecification.LaunchTemplateId":
+        "lt-0123",
+      "DesiredConfiguration.MixedInstancesPolicy.LaunchTemplate.LaunchTemplateSpecification.Version": "8",
+      "DesiredConfiguration.MixedInstancesPolicy.LaunchTemplate.Overrides.member.2.InstanceType": "m7a.2xlarge",
+      "DesiredConfiguration.MixedInstancesPolicy.InstancesDistribution.OnDemandBaseCapacity": "1",
+    });
+  },
+);
 
-test("a group that is as it should be is left alone", async () => {
+test.concurrent("a group that is as it should be is left alone", async () => {
   const cloud = ready();
   expect(await run(cloud)).toMatchObject({ exitCode: 0, stdout: "1 healthy, all of version 8" });
   expect([started(cloud), requestsFor(cloud, "UpdateAutoScalingGroup")]).toEqual([[], []]);
 });
 
-test.each<[string, Partial<RefreshRequest>, string, string]>([
+test.concurrent.each<[string, Partial<RefreshRequest>, string, string]>([
   ["minReplicas", { minReplicas: 2 }, "2", "100"],
   ["spot", { spot: 60 }, "1", "40"],
 ])("another %s changes what later instances are, and neither the version nor those that run", async (...row) => {
@@ -256,7 +254,7 @@ test.each<[string, Partial<RefreshRequest>, string, string]>([
   });
 });
 
-test("a replacement takes another minReplicas and spot along", async () => {
+test.concurrent("a replacement takes another minReplicas and spot along", async () => {
   const cloud = aws({ instances: { "i-new": "8", "i-2": "8" }, healthy: ["i-new", "i-2"] });
   expect((await run(cloud, { minReplicas: 2, spot: 60 })).exitCode).toBe(0);
   expect(requestsFor(cloud, "UpdateAutoScalingGroup")).toEqual([]);
@@ -267,7 +265,7 @@ test("a replacement takes another minReplicas and spot along", async () => {
   });
 });
 
-test("as many as minReplicas are waited for, and said", async () => {
+test.concurrent("as many as minReplicas are waited for, and said", async () => {
   const cloud = ready({ onDemand: { base: 2, percentageAbove: 100 } });
   cloud.before = () => {
     if (cloud.asked.length < 12) return;
@@ -278,7 +276,7 @@ test("as many as minReplicas are waited for, and said", async () => {
   expect(stdout).toContain("1 in service of at least 2");
 });
 
-test("fewer than minReplicas fail the update in the end, with the console of what is starting", async () => {
+test.concurrent("fewer than minReplicas fail the update in the end, with the console of what is starting", async () => {
   const instances = { "i-new": "8", "i-2": "8" };
   const cloud = ready({
     onDemand: { base: 2, percentageAbove: 100 },
@@ -292,18 +290,21 @@ test("fewer than minReplicas fail the update in the end, with the console of wha
   expect(stderr).toContain("the console of i-2:\nloading");
 });
 
-test("a first version that does not start fails the update with AWS's reason and the instance's last lines", async () => {
-  const abandoned = "Lifecycle Action Completed with ABANDON Result";
-  const cloud = ready({ instances: {}, healthy: [], failedBefore: ["long ago"], failing: [abandoned, abandoned] });
-  cloud.lastConsole = "llama-server: no such file";
-  const { exitCode, stderr } = await run(cloud);
-  expect(exitCode).toBe(1);
-  expect(stderr).toContain(`instances of version 8 do not start: ${abandoned}\n`);
-  expect(stderr).toContain("the console of i-2:\nllama-server: no such file");
-  expect(stderr).not.toContain("long ago");
-});
+test.concurrent(
+  "a first version that does not start fails the update with AWS's reason and the instance's last lines",
+  async () => {
+    const abandoned = "Lifecycle Action Completed with ABANDON Result";
+    const cloud = ready({ instances: {}, healthy: [], failedBefore: ["long ago"], failing: [abandoned, abandoned] });
+    cloud.lastConsole = "llama-server: no such file";
+    const { exitCode, stderr } = await run(cloud);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(`instances of version 8 do not start: ${abandoned}\n`);
+    expect(stderr).toContain("the console of i-2:\nllama-server: no such file");
+    expect(stderr).not.toContain("long ago");
+  },
+);
 
-test("one start that fails is no reason to give up", async () => {
+test.concurrent("one start that fails is no reason to give up", async () => {
   const cloud = ready({ healthy: [], failing: ["taken away"] });
   cloud.before = () => {
     if (requestsFor(cloud, "DescribeScalingActivities").length > 4) cloud.healthy = ["i-new"];
@@ -313,29 +314,35 @@ test("one start that fails is no reason to give up", async () => {
   expect(stdout).toContain("failed to start: 1");
 });
 
-test("where nothing is in service, nothing is replaced: the group starts the new version, and the old one is given up", async () => {
-  const cloud = aws({ instances: { "i-old": "7" }, starting: ["i-old"] });
-  cloud.before = (action) => {
-    if (action === "TerminateInstances") Object.assign(cloud, { instances: { "i-new": "8" }, starting: [] });
-  };
-  expect(await run(cloud)).toMatchObject({ exitCode: 0, stdout: "1 healthy, all of version 8" });
-  expect([cloud.version, started(cloud)]).toEqual(["8", []]);
-  expect(requestsFor(cloud, "TerminateInstances")[0]?.get("InstanceId.1")).toBe("i-old");
-});
+test.concurrent(
+  "where nothing is in service, nothing is replaced: the group starts the new version, and the old one is given up",
+  async () => {
+    const cloud = aws({ instances: { "i-old": "7" }, starting: ["i-old"] });
+    cloud.before = (action) => {
+      if (action === "TerminateInstances") Object.assign(cloud, { instances: { "i-new": "8" }, starting: [] });
+    };
+    expect(await run(cloud)).toMatchObject({ exitCode: 0, stdout: "1 healthy, all of version 8" });
+    expect([cloud.version, started(cloud)]).toEqual(["8", []]);
+    expect(requestsFor(cloud, "TerminateInstances")[0]?.get("InstanceId.1")).toBe("i-old");
+  },
+);
 
-test("a rollback fails the update, with AWS's reason and the new instance's last console lines", async () => {
-  const console = Array.from({ length: 100 }, (_, line) => `console line ${line}`).join("\n");
-  const { exitCode, stderr } = await run(
-    aws({ states: ["InProgress", "InProgress", "RollbackInProgress", "RollbackSuccessful"], console }),
-  );
-  expect(exitCode).toBe(1);
-  expect(stderr).toContain("what ran before runs again: instances failed to launch");
-  expect(stderr).toContain("the console of i-new:");
-  expect(stderr).toContain("console line 99");
-  expect(stderr).not.toContain("console line 9\n");
-});
+test.concurrent(
+  "a rollback fails the update, with AWS's reason and the new instance's last console lines",
+  async () => {
+    const console = Array.from({ length: 100 }, (_, line) => `console line ${line}`).join("\n");
+    const { exitCode, stderr } = await run(
+      aws({ states: ["InProgress", "InProgress", "RollbackInProgress", "RollbackSuccessful"], console }),
+    );
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("what ran before runs again: instances failed to launch");
+    expect(stderr).toContain("the console of i-new:");
+    expect(stderr).toContain("console line 99");
+    expect(stderr).not.toContain("console line 9\n");
+  },
+);
 
-test("the next update tries again", async () => {
+test.concurrent("the next update tries again", async () => {
   const cloud = aws({ states: ["RollbackSuccessful"] });
   expect((await run(cloud)).exitCode).toBe(1);
   Object.assign(cloud, { running: false, states: ["Successful"] });
@@ -343,7 +350,7 @@ test("the next update tries again", async () => {
   expect(started(cloud)).toHaveLength(2);
 });
 
-test("a replacement that an interrupted update has begun is waited for first", async () => {
+test.concurrent("a replacement that an interrupted update has begun is waited for first", async () => {
   const cloud = aws({ running: true, states: ["InProgress", "InProgress", "Successful"] });
   const { exitCode, stdout } = await run(cloud);
   expect([exitCode, stdout.split("\n")[0]]).toEqual([
@@ -353,7 +360,7 @@ test("a replacement that an interrupted update has begun is waited for first", a
   expect(started(cloud)).toEqual([]);
 });
 
-test.each([
+test.concurrent.each([
   ["at first", [0, 1]],
   ["in the middle of a replacement", [4, 6, 7]],
   ["while all become healthy", [9, 10, 12]],
@@ -364,7 +371,7 @@ test.each([
   expect(cloud.asked.length).toBeGreaterThan(Math.max(...throttled) + 1);
 });
 
-test.each(["Failed", "Cancelled", "RollbackFailed"])(
+test.concurrent.each(["Failed", "Cancelled", "RollbackFailed"])(
   "a replacement that ends as %s fails the update, and is not said to be undone",
   async (end) => {
     const { exitCode, stderr } = await run(aws({ states: ["InProgress", end], console: "out of memory" }));
@@ -375,7 +382,7 @@ test.each(["Failed", "Cancelled", "RollbackFailed"])(
   },
 );
 
-test("a replacement that does not move any more is not waited for forever", async () => {
+test.concurrent("a replacement that does not move any more is not waited for forever", async () => {
   const { exitCode, stderr } = await run(aws({ states: ["InProgress"] }), { launchTimeout: 0.25 });
   expect(exitCode).toBe(1);
   expect(stderr).toContain(
@@ -383,14 +390,14 @@ test("a replacement that does not move any more is not waited for forever", asyn
   );
 });
 
-test("a group that is gone is said to be, and what to do", async () => {
+test.concurrent("a group that is gone is said to be, and what to do", async () => {
   const { exitCode, stderr } = await run(aws({ account: undefined }));
   expect(exitCode).toBe(1);
   expect(stderr).toContain("there is no Auto Scaling group bitnet-prod in eu-central-1");
   expect(stderr).toContain("pulumi refresh");
 });
 
-test("a group that vanishes in the middle of a replacement fails the update", async () => {
+test.concurrent("a group that vanishes in the middle of a replacement fails the update", async () => {
   const cloud = aws({ states: ["InProgress"] });
   cloud.before = () => {
     if (requestsFor(cloud, "DescribeInstanceRefreshes").length > 3) cloud.account = undefined;
@@ -400,7 +407,7 @@ test("a group that vanishes in the middle of a replacement fails the update", as
   expect(stderr).toMatch(/AutoScalingGroup name not found|there is no Auto Scaling group bitnet-prod/);
 });
 
-test.each([
+test.concurrent.each([
   ["by a group of the same name", { account: "999999999999" }, {}],
   ["by the credentials themselves", { account: undefined }, { AWS_ACCOUNT_ID: "999999999999" }],
 ])("credentials of another account are told %s, and change nothing", async (_, changes, environment) => {
@@ -411,7 +418,7 @@ test.each([
   expect(cloud.asked.map(({ action }) => action)).toEqual(["DescribeAutoScalingGroups"]);
 });
 
-test("no credentials are told with what to do", async () => {
+test.concurrent("no credentials are told with what to do", async () => {
   const nowhere = { AWS_CONFIG_FILE: "/dev/null", AWS_SHARED_CREDENTIALS_FILE: "/dev/null" };
   const none = { AWS_ACCESS_KEY_ID: "", AWS_SECRET_ACCESS_KEY: "", AWS_EC2_METADATA_DISABLED: "true", ...nowhere };
   const { exitCode, stderr } = await run(aws(), {}, none);
@@ -419,9 +426,12 @@ test("no credentials are told with what to do", async () => {
   expect(stderr).toMatch(/^instances: Could not load credentials.*give the rollout the same credentials/);
 });
 
-test("an instance that the load balancer does not hold for healthy, or of an older version, fails the update by name", async () => {
-  const instances = { "i-new": "8", "i-sick": "8", "i-old": "7" };
-  const { exitCode, stderr } = await run(aws({ instances, healthy: ["i-new", "i-old"] }), { launchTimeout: 0.9 });
-  expect(exitCode).toBe(1);
-  expect(stderr).toMatch(/of an older version: i-old, not healthy at the load balancer: i-sick/);
-});
+test.concurrent(
+  "an instance that the load balancer does not hold for healthy, or of an older version, fails the update by name",
+  async () => {
+    const instances = { "i-new": "8", "i-sick": "8", "i-old": "7" };
+    const { exitCode, stderr } = await run(aws({ instances, healthy: ["i-new", "i-old"] }), { launchTimeout: 0.9 });
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/of an older version: i-old, not healthy at the load balancer: i-sick/);
+  },
+);

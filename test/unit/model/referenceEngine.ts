@@ -169,7 +169,9 @@ function add(x: Float64Array, y: Float64Array): void {
 }
 
 function dot(x: Float64Array, y: Float64Array): number {
-  return x.reduce((sum, value, i) => sum + value * (y[i] ?? 0), 0);
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += (x[i] ?? 0) * (y[i] ?? 0);
+  return sum;
 }
 
 function normalise(x: Float64Array, weights: Float64Array, epsilon: number): Float64Array<ArrayBuffer> {
@@ -181,7 +183,11 @@ function normalise(x: Float64Array, weights: Float64Array, epsilon: number): Flo
 function multiply({ rows, scale }: Matrix, input: Float64Array): Float64Array {
   const largest = input.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-5);
   const activations = Int32Array.from(input, (value) => Math.round((value * 127) / largest));
-  const sum = (columns: number[]) => columns.reduce((total, column) => total + (activations[column] ?? 0), 0);
+  const sum = (columns: number[]) => {
+    let total = 0;
+    for (const column of columns) total += activations[column] ?? 0;
+    return total;
+  };
   return Float64Array.from(rows, ({ plus, minus }) => ((sum(plus) - sum(minus)) * scale * largest) / 127);
 }
 
