@@ -21,15 +21,7 @@ export default defineConfig({
           isolate: false,
         },
       },
-      {
-        test: {
-          name: "program",
-          include: ["test/program/**/*.test.ts"],
-          testTimeout: minute,
-          // They stage the same build context.
-          fileParallelism: false,
-        },
-      },
+      { test: { name: "program", include: ["test/program/**/*.test.ts"], testTimeout: minute } },
       {
         test: {
           name: "e2e",

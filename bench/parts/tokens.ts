@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { Core } from "../../components/docker/cpus.ts";
 import { inspectModel } from "../../components/model/inspect.ts";
-import { memoryNeed } from "../../components/model/memory.ts";
+import { imageWeights } from "../../components/model/memory.ts";
 import { writeSyntheticModel } from "../../offline/syntheticModel.ts";
 import { handBuiltBitnet, mainlineLlama } from "../equipment/otherEngines.ts";
 import type { Server, ServerOptions } from "../equipment/server.ts";
@@ -164,7 +164,7 @@ function* rows(speeds: ReadonlyMap<string, Speed>): Generator<Figure> {
   }
 }
 
-/** Ours to each other one, and Microsoft's engine as the image has it to itself by hand; only there is something to reach. */
+/** Ours to each other one, and bitnet.cpp in the image to bitnet.cpp by hand. */
 function* ratios(speeds: ReadonlyMap<string, Speed>): Generator<Figure> {
   const wanted = { prefill: 2, decode: 1.25 };
   const others = new Set([byHand, ...speeds.keys()].filter((name) => name !== ours));
@@ -198,12 +198,8 @@ async function* ofMemory(workshop: Workshop, bytesPerSecond: readonly number[], 
   yield { what: `memory, read by ${threads} threads`, value: median(bytesPerSecond) / 1e9, unit: "GB/s" };
   const engine = "ik_llama.cpp";
   const { path } = await workshop.model(workshop.options.size);
-  const { weights } = memoryNeed(
-    await inspectModel({ key: "modelUrl", value: path, location: path, engine }),
-    engine,
-    4096,
-    1,
-  );
+  const facts = await inspectModel({ key: "modelUrl", value: path, location: path, engine });
+  const weights = imageWeights(facts, engine);
   yield { what: "weights that a token touches", value: weights / 1e9, unit: "GB" };
   if (speed === undefined) return;
   const value = 100 * weights * medianRatio(speed.decode, bytesPerSecond);

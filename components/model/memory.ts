@@ -49,20 +49,36 @@ function computeBytes({ vocabulary, width, heads }: ModelFacts, tokens: number):
   return BATCH * 4 * Math.max(vocabulary + width, (heads + 1) * tokens + 4 * width);
 }
 
-/**
- * The weights as the engine holds them: as docker/build/convert-model.sh makes them of the file's. Embedding and output
- * matrix become Q6_K, or Q8_0 where a row is no multiple of Q6_K's blocks.
- */
-function weightBytes({ tensors, ternaryType }: ModelFacts, engine: Engine): number {
+/** The weights as docker/build/convert-model.sh makes them of the file's: what a token touches. */
+export function imageWeights({ tensors, ternaryType }: ModelFacts, engine: Engine): number {
   const { requantises } = ENGINES[engine];
   const ternary = requantises?.from.includes(ternaryType) === true ? requantises.to : ternaryType;
-  const sizes = tensors.map(({ name, type, dims }) => {
-    if (type === ternaryType) return tensorBytes(ternary, dims);
-    if (!/^(token_embd|output)\.weight$/.test(name)) return tensorBytes(type, dims);
-    return tensorBytes((dims[0] ?? 0) % 256 === 0 ? "Q6_K" : "Q8_0", dims);
-  });
-  return sizes.reduce((sum, size) => sum + size, 0);
+  return sum(
+    tensors.map((tensor) => {
+      if (tensor.type === ternaryType) return tensorBytes(ternary, tensor.dims);
+      return isVocabulary(tensor) ? vocabularyBytes(tensor) : tensorBytes(tensor.type, tensor.dims);
+    }),
+  );
 }
+
+/**
+ * The weights as the engine holds them. Without an output matrix it makes one of the embedding, which it then has twice
+ * (`TENSOR_DUPLICATED` in both engines' loaders; ik_llama.cpp prints 1,014.88 MiB for the 758 MiB of the 2B-4T model).
+ */
+function weightBytes(facts: ModelFacts, engine: Engine): number {
+  const vocabulary = facts.tensors.filter(isVocabulary);
+  const copy = vocabulary.length === 1 ? sum(vocabulary.map(vocabularyBytes)) : 0;
+  return imageWeights(facts, engine) + copy;
+}
+
+type Tensor = ModelFacts["tensors"][number];
+
+const isVocabulary = ({ name }: Tensor) => /^(token_embd|output)\.weight$/.test(name);
+
+/** Embedding and output matrix become Q6_K, or Q8_0 where a row is no multiple of Q6_K's blocks. */
+const vocabularyBytes = ({ dims }: Tensor) => tensorBytes((dims[0] ?? 0) % 256 === 0 ? "Q6_K" : "Q8_0", dims);
+
+const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
 
 export interface Memory {
   /** Bytes that replicas may use there. */

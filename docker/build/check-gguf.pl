@@ -1,6 +1,6 @@
-# Refuses a file that is no whole GGUF of a BitNet model which the engine computes rightly. Prints what the server has
-# to know of a good one: its name, its context length, the type of its weights, the one that suits its embedding, and what
-# of it the converter has left out.
+# Refuses a file that is no whole GGUF of a BitNet model which the engine computes rightly. Prints what there is to know
+# of a good one: its name, its context length, the type of its weights and the one that suits its embedding, and what of
+# it the converter has left out.
 # usage: check-gguf.pl FILE     Environment: MODEL_URL, ENGINE (unset: whatever at least one of the engines computes)
 # In Perl, because that is in every Debian image.
 # components/model has the same rules, with where they come from; there they spare a build, here they guard every image.
@@ -162,9 +162,10 @@ sub printFacts {
     my $name = ($repository // $metadata{'general.name'} // '') =~ s/-gguf$//ir;
     ($name) = $url =~ m{([^/]*?)(?:\.gguf)?$}i if $name !~ /^[\w.:+-]+$/;
     printf "name=%s\ncontext_length=%d\nweights=%s\n", $name, $metadata{"$architecture.context_length"} // 4096, $weights;
-    # What the embedding becomes: a row of Q6_K is made of blocks of 256.
+    # What the embedding becomes; a row of Q6_K is made of blocks of 256. In ggml's own letters: ik_llama.cpp's
+    # llama-quantize takes no others, and says nothing.
     my ($embedding) = grep { $_->{name} eq 'token_embd.weight' } @tensors;
-    printf "embedding=%s\n", $embedding && $embedding->{dims}[0] % 256 ? 'Q8_0' : 'Q6_K';
+    printf "embedding=%s\n", $embedding && $embedding->{dims}[0] % 256 ? 'q8_0' : 'q6_K';
     # Microsoft's utils/convert-ms-to-gguf-bitnet.py writes the same template into every model, and not the model's own.
     return if ($metadata{'tokenizer.chat_template'} // '') !~ /BITNETAssistant/;
     print "chat_template=placeholder\n";

@@ -12,11 +12,12 @@ fact() { sed -n "s/^$1=//p" "$folder/facts"; }
 weights=$(fact weights) embedding=$(fact embedding)
 
 # ik_llama.cpp loads I2_S, but multiplies it wrongly, and silently. Four rows side by side, in the order that the CPU
-# reads them, are half as much again in prefill; a server that had to bring them in this order would start a second later.
+# reads them, are half as much again in prefill; a server that had to bring them in that order would start a second
+# later.
 if [[ $ENGINE == ik_llama.cpp && $weights =~ ^(I2_S|IQ2_BN)$ ]]; then weights=IQ2_BN_R4; fi
 
-# The embedding, which mostly is the output matrix as well, comes in 16 bits: half of all that a token touches. In 6
-# it makes bitnet.cpp's decoding a quarter faster (docs/performance.md), and the 2B-4T model's perplexity 17.15 instead of
+# The embedding mostly is the output matrix as well, and comes in 16 bits: half of all that a token touches. In 6 it
+# makes bitnet.cpp's decoding a quarter faster (docs/performance.md), and the 2B-4T model's perplexity 17.15 instead of
 # 17.11 (microsoft/BitNet's src/README.md, which recommends it).
 LD_LIBRARY_PATH=$compiled/lib "$compiled/llama-quantize" --allow-requantize \
   --token-embedding-type "$embedding" --output-tensor-type "$embedding" \

@@ -37,8 +37,8 @@ engine_arguments() {
 }
 
 # Seconds of silence after which a server is taken to hang: only between two steps does it answer /health and /metrics,
-# and a step reads up to a whole batch of a prompt. A core of today reads 70 tokens a second with 1.2 GB of weights
-# (DESIGN.md), which is 84 GB a second; an old or a contended one may be 40 times slower, 2 GB a second. CPU time would
-# tell nothing: threads that hang, waiting for each other, spin.
+# and a step reads up to a whole batch of a prompt. A core of today reads 70 tokens a second with 0.8 GB of weights
+# (DESIGN.md), which is 56 GB a second; an old or a contended one may be 40 times slower, 1.4 GB a second. CPU time
+# would tell nothing: threads that hang, waiting for each other, spin.
 # $1: the model's bytes, $2: threads
-hang_timeout() { echo $((60 + batch * $1 / $2 / 2000000000)); }
+hang_timeout() { echo $((60 + batch * $1 / $2 / 1400000000)); }

@@ -14,7 +14,7 @@
 #   DRAIN_TIMEOUT  seconds that running requests may take after that (600)
 #   START_TIMEOUT  seconds that loading the model may take (900)
 #   HANG_TIMEOUT   seconds of silence after which the server is taken to hang, and is ended (default: 60, and what
-#                  a slow CPU takes to read 512 tokens: in all 213 with 1.2 GB of model and 2 threads)
+#                  a slow CPU takes to read 512 tokens: in all 206 with 0.8 GB of model and 2 threads)
 # Exit status: 78 if the CPU lacks instructions that the server was compiled for, 1 if a setting is wrong or memory
 # cannot be locked, otherwise the server's.
 set -euo pipefail

@@ -8,7 +8,7 @@ import { wildcardReasons } from "../../components/aws/policies.ts";
 import type { Answers } from "./aws.ts";
 import { awsAnswers, awsError } from "./aws.ts";
 import type { Run, Surroundings } from "./program.ts";
-import { ofType, runProgram } from "./program.ts";
+import { defaultStack, ofType, runProgram } from "./program.ts";
 
 const plain = { target: "aws", allowPlainHttp: "true", allowedCidrs: '["203.0.113.0/24"]' };
 const secured = { target: "aws", domain: "llm.example.com" };
@@ -84,7 +84,7 @@ test("the image is compiled for the instance's CPU, and pushed under a tag that 
   const [server] = ofType(await runOf("domain"), image).filter(({ name }) => name === "bitnet");
   expect(server?.inputs).toMatchObject({
     imageName: expect.stringMatching(
-      /\.dkr\.ecr\.eu-central-1\.amazonaws\.com\/bitnet-program-test:server-[0-9a-f]{16}$/,
+      new RegExp(`\\.dkr\\.ecr\\.eu-central-1\\.amazonaws\\.com/bitnet-${defaultStack}:server-[0-9a-f]{16}$`),
     ) as string,
     build: { platform: "linux/amd64", args: { CPU_TARGET: "znver4" } },
   });
@@ -328,7 +328,7 @@ test("alarms tell the address that is set, and there is a dashboard", async () =
   const alarms = ofType(run, "aws:cloudwatch/metricAlarm:MetricAlarm");
   expect(alarms).toHaveLength(alarmCount);
   for (const { inputs } of alarms) expect(inputs.alarmActions).toHaveLength(1);
-  expect(run.outputs.dashboardUrl).toContain("bitnet-program-test");
+  expect(run.outputs.dashboardUrl).toContain(`bitnet-${defaultStack}`);
 });
 
 test("logs are kept for as long as was set", async () => {
@@ -344,8 +344,8 @@ test("the outputs say where the service is, what runs, how many, and what a mont
     healthUrl: "http://fleet-0123.elb.amazonaws.com/health",
     image: `registry/bitnet@sha256:${"0".repeat(64)}`,
     replicas: "1 to 4",
-    asg: "bitnet-program-test",
-    repository: "123456789012.dkr.ecr.eu-central-1.amazonaws.com/bitnet-program-test",
+    asg: `bitnet-${defaultStack}`,
+    repository: `123456789012.dkr.ecr.eu-central-1.amazonaws.com/bitnet-${defaultStack}`,
     costPerMonth: expect.stringMatching(/^\$\d+ with 1/) as string,
   });
 });
@@ -621,17 +621,17 @@ test.each(["domain", "endpoints", "alarms, protection, keys"])(
       expect([type, name, inputs.tags]).toEqual([
         type,
         name,
-        expect.objectContaining({ "bitnet-server:stack": "program-test" }),
+        expect.objectContaining({ "bitnet-server:stack": defaultStack }),
       ]);
     }
     expect(only(run, group).tags).toContainEqual({
       key: "bitnet-server:stack",
-      value: "program-test",
+      value: defaultStack,
       propagateAtLaunch: false,
     });
     const specifications = only(run, launchTemplate).tagSpecifications as { resourceType: string; tags: object }[];
     expect(specifications.map(({ resourceType }) => resourceType)).toEqual(["instance", "volume"]);
-    for (const { tags } of specifications) expect(tags).toHaveProperty("bitnet-server:stack", "program-test");
+    for (const { tags } of specifications) expect(tags).toHaveProperty("bitnet-server:stack", defaultStack);
   },
 );
 

@@ -11,7 +11,7 @@ import { MockMonitor } from "@pulumi/pulumi/runtime/mocks.js";
 import type { Machine } from "../../components/docker/machine.ts";
 import { privateModelName } from "../../components/image/privateModel.ts";
 import type { Run } from "./program.ts";
-import { ofType, runProgram } from "./program.ts";
+import { defaultStack, ofType, runProgram } from "./program.ts";
 
 const containers = "docker:index/container:Container";
 const digest = `registry/bitnet@sha256:${"0".repeat(64)}`;
@@ -220,7 +220,7 @@ describe("a private model", () => {
     expect(first).toMatchObject({ ignored: [], removedFirst: true });
     expect(second.triggers).not.toEqual(first.triggers);
 
-    const file = join(".build/program-test/context/model", privateModelName(modelUrl));
+    const file = join(`.build/${defaultStack}/context/model`, privateModelName(modelUrl));
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, "");
     expect(await download()).toMatchObject({ ignored: ["triggers"] });
@@ -231,7 +231,7 @@ test("the image is built from what the settings say, and only when an update run
   const run = await runProgram({ optimize: "false", cpuTarget: "x86-64-v3", baseImage: "base:1", engineRef: "abc123" });
   const image = ofType(run, "docker:index/image:Image").find(({ name }) => name === "bitnet");
   expect(image?.inputs).toMatchObject({
-    imageName: "127.0.0.1:5088/bitnet-server:program-test",
+    imageName: `127.0.0.1:5088/bitnet-server:${defaultStack}`,
     buildOnPreview: false,
     build: {
       args: {
@@ -241,7 +241,7 @@ test("the image is built from what the settings say, and only when an update run
         OPTIMIZE: "false",
         CPU_TARGET: "x86-64-v3",
         BASE_IMAGE: "base:1",
-        STACK: "program-test",
+        STACK: defaultStack,
       },
     },
   });
@@ -255,7 +255,7 @@ test("an external registry is logged in to with a secret, and no local one is ma
   });
   const image = ofType(run, "docker:index/image:Image").find(({ name }) => name === "bitnet");
   expect(image?.inputs).toMatchObject({
-    imageName: "registry.example.com/team/bitnet:program-test",
+    imageName: `registry.example.com/team/bitnet:${defaultStack}`,
     registry: { server: "registry.example.com", username: "me", password: "pass word" },
   });
   expect(named(run, "registry")).toEqual([]);

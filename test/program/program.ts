@@ -24,7 +24,8 @@ export interface Run {
 }
 
 const project = "bitnet-server";
-const defaultStack = "program-test";
+/** Each worker's own, as a build context is staged in a folder of that name. */
+export const defaultStack = `program-test-${process.env.VITEST_POOL_ID ?? "0"}`;
 
 /** Pulumi.yaml's defaults, as the engine hands them over. */
 const defaults = namespaced(
@@ -85,9 +86,9 @@ export async function runProgram(
   );
   pulumi.runtime.setAllConfig({ ...defaults, ...namespaced({ ...model, ...config }) });
   vi.resetModules();
-  // The SDK takes a stack trace of every promise, and vitest maps each to the sources: half of all the time.
+  // The SDK takes a stack trace of every promise, and vitest maps its lines to the sources: half of all the time.
   const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 0;
+  Error.stackTraceLimit = 1;
   try {
     const program = await load(transformation);
     await pulumi.runtime.disconnect();

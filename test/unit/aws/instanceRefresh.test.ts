@@ -109,6 +109,8 @@ async function run(cloud: Aws, requested: Partial<RefreshRequest> = {}, environm
       AWS_ENDPOINT_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
       AWS_ACCESS_KEY_ID: "test",
       AWS_SECRET_ACCESS_KEY: "test",
+      // AWS's clients are compiled once, not by each of these processes.
+      NODE_COMPILE_CACHE: ".state/compiled",
       ...environment,
     },
     reject: false,

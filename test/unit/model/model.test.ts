@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { UserError } from "../../../components/errors.ts";
 import { CATALOGUE, DEFAULT_MODEL, findModel } from "../../../components/model/catalogue.ts";
-import { memoryNeed, memoryProblem } from "../../../components/model/memory.ts";
+import { imageWeights, memoryNeed, memoryProblem } from "../../../components/model/memory.ts";
 import type { ModelFacts } from "../../../components/model/inspect.ts";
 import { resolveModel } from "../../../components/model/model.ts";
 import { writeSyntheticModel } from "../../../offline/syntheticModel.ts";
@@ -174,15 +174,24 @@ describe("memory", () => {
     expect(memoryNeed(facts, "bitnet.cpp", 32768, 1).compute).toBeGreaterThan(21 * 32768 * 512 * 4);
   });
 
-  test("of weights as the image's build makes them: 2 bits, scales as the engine has them, and a Q6_K embedding", () => {
+  test("of weights as the image's build makes them: 2 bits, the engine's scales, and a Q6_K embedding", () => {
     const [embedding, norm, quarter] = [(2560 / 256) * 210 * 128256, 2560 * 4, 2560 * (2560 / 4)];
-    expect(memoryNeed(facts, "bitnet.cpp", 4096, 1).weights).toBe(embedding + norm + quarter + 32);
-    expect(memoryNeed(facts, "ik_llama.cpp", 4096, 1).weights).toBe(embedding + norm + quarter + 2560 * 4);
+    expect(imageWeights(facts, "bitnet.cpp")).toBe(embedding + norm + quarter + 32);
+    expect(imageWeights(facts, "ik_llama.cpp")).toBe(embedding + norm + quarter + 2560 * 4);
   });
 
   test("of rows that no block of Q6_K divides: a Q8_0 embedding", () => {
     const tensors = [{ name: "token_embd.weight", type: "F16", dims: [3200, 32000] }];
-    expect(memoryNeed({ ...facts, tensors }, "bitnet.cpp", 4096, 1).weights).toBe((3200 / 32) * 34 * 32000);
+    expect(imageWeights({ ...facts, tensors }, "bitnet.cpp")).toBe((3200 / 32) * 34 * 32000);
+  });
+
+  test("of an embedding that is the output matrix as well: twice in memory; with a matrix of its own, once each", () => {
+    const embedding = (2560 / 256) * 210 * 128256;
+    const [tied, image] = [memoryNeed(facts, "ik_llama.cpp", 4096, 1).weights, imageWeights(facts, "ik_llama.cpp")];
+    expect(tied).toBe(image + embedding);
+    const output = { name: "output.weight", type: "F16", dims: [2560, 128256] };
+    const untied = { ...facts, tensors: [...facts.tensors, output] };
+    expect(memoryNeed(untied, "ik_llama.cpp", 4096, 1).weights).toBe(image + embedding);
   });
 
   test("that suffices is no problem; too little says how many replicas fit", () => {
