@@ -67,6 +67,11 @@ if [[ $ENGINE == bitnet.cpp ]]; then
   touch /src/include/bitnet-lut-kernels.h
   # Assigns a pointer to const to one that is not, which clang refuses.
   sed -i -E 's/^( *)int8_t \* y_col = y /\1const int8_t * y_col = y /' /src/src/ggml-bitnet-mad.cpp
+  # It has the products of a whole batch on the stack, 512 tokens × a thread's rows × 4 bytes, which is more than the 8 MB
+  # there are for 2B-4T on one thread, or for a model of 8B on two. On the heap they are, until their scope ends.
+  find /src -path '*/ggml/src/ggml.c' -exec sed -i -E \
+    -e '/^static void ggml_compute_forward_mul_mat\($/i static void free_floats(float ** floats) { free(*floats); }' \
+    -e 's/^( *)float tmp\[(\(src0_end - src0_start\)\*\(ne11 - ne11 % 4\))\];/\1float * tmp __attribute__((cleanup(free_floats))) = malloc(\2 * sizeof(float));/' {} +
   # In place of the placeholder for a chat template that Microsoft's GGUFs have, llama.cpp puts a form of its own, which
   # is not what the models were trained with: only a user's message has an end, and the others run into the next one.
   # The trained form (runtime/engine.sh has it as a template) ends each, and then says "Assistant: ".
