@@ -17,7 +17,7 @@ weights=$(fact weights) embedding=$(fact embedding)
 if [[ $ENGINE == ik_llama.cpp && $weights =~ ^(I2_S|IQ2_BN)$ ]]; then weights=IQ2_BN_R4; fi
 
 # The embedding mostly is the output matrix as well, and comes in 16 bits: half of all that a token touches. In 6 it
-# makes bitnet.cpp's decoding a quarter faster (docs/performance.md), and the 2B-4T model's perplexity 17.15 instead of
+# makes bitnet.cpp's decoding a quarter faster (docs/DESIGN.md), and the 2B-4T model's perplexity 17.15 instead of
 # 17.11 (microsoft/BitNet's src/README.md, which recommends it).
 LD_LIBRARY_PATH=$compiled/lib "$compiled/llama-quantize" --allow-requantize \
   --token-embedding-type "$embedding" --output-tensor-type "$embedding" \

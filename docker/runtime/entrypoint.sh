@@ -144,6 +144,8 @@ serve() {
     --threads-http 64 # each client that waits takes one, and /health needs one as well
     ${API_KEY_FILE:+--api-key-file "$API_KEY_FILE"})
 
+  # Ahead of the server, which reads in small pieces and first makes room for them: up to a second less.
+  cat "$model" >/dev/null &
   # In a session of its own, where a terminal's Ctrl-C comes to this script alone.
   setsid llama-server "${arguments[@]}" "${extra_arguments[@]}" "$@" &
   server=$!
