@@ -20,7 +20,7 @@ import { GetSecretValueCommand } from "@aws-sdk/client-secrets-manager";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { region } from "../../program/aws.ts";
 import type { Run } from "../../program/program.ts";
-import { ofType, runProgram } from "../../program/program.ts";
+import { defaultStack, ofType, runProgram } from "../../program/program.ts";
 import type { Moto } from "./moto.ts";
 import { startMoto } from "./moto.ts";
 import type { Clients } from "./replay.ts";
@@ -104,7 +104,7 @@ test("what was made is, when it is described, what the program said", async () =
   expect(group?.VPCZoneIdentifier?.split(",")).toHaveLength(2);
   for (const { InstanceType, Tags } of instances) {
     expect(InstanceType).toBe("c7a.2xlarge");
-    expect(Tags).toContainEqual({ Key: "bitnet-server:stack", Value: "program-test" });
+    expect(Tags).toContainEqual({ Key: "bitnet-server:stack", Value: defaultStack });
   }
   const { SecurityGroupRules = [] } = await ec2.send(new DescribeSecurityGroupRulesCommand({}));
   const open = SecurityGroupRules.filter(({ IsEgress, CidrIpv4 }) => IsEgress === false && CidrIpv4 === "0.0.0.0/0");
@@ -136,7 +136,7 @@ test("what was made is, when it is described, what the program said", async () =
   const { MetricAlarms = [] } = await cloudWatch.send(new DescribeAlarmsCommand({}));
   expect(MetricAlarms.filter(({ AlarmName }) => AlarmName?.startsWith("fleet-")).length).toBe(6);
   const { DashboardBody = "" } = await cloudWatch.send(
-    new GetDashboardCommand({ DashboardName: "bitnet-program-test" }),
+    new GetDashboardCommand({ DashboardName: `bitnet-${defaultStack}` }),
   );
   expect(JSON.parse(DashboardBody)).toHaveProperty("widgets");
 });
