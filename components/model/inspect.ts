@@ -53,6 +53,11 @@ const CHUNK = 2_000_000;
 /** Real models have some hundreds; the library stops at 10 million and 100,000. */
 const MOST_TENSORS = 100_000n;
 const MOST_KEYS = 100_000n;
+/**
+ * GGUF_DEFAULT_ALIGNMENT (ggml/include/ggml.h). What llama-quantize makes of a file is laid out by it, and says what the
+ * file said of another one.
+ */
+const ALIGNMENT = 32;
 
 /**
  * Reads a GGUF's header, some MB at most, and decides whether the engine runs the model rightly.
@@ -183,6 +188,11 @@ function factsOf({ metadata, tensors }: Header, refuse: Refuse): Omit<ModelFacts
   const parts = optionalCount(metadata.get("split.count"));
   if (parts > 1)
     throw refuse(`it is one of ${parts} parts of a model`, "one file: join the parts with llama-gguf-split");
+  const alignment = Number(metadata.get("general.alignment") ?? ALIGNMENT);
+  if (alignment !== ALIGNMENT) {
+    const right = `tensors aligned to ${ALIGNMENT} bytes, as the engines' llama-quantize writes them: convert it again`;
+    throw refuse(`its tensors are aligned to ${alignment} bytes`, right);
+  }
   const tokens = metadata.get("tokenizer.ggml.tokens");
   const heads = required("attention.head_count");
   const width = required("embedding_length");

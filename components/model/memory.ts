@@ -75,8 +75,9 @@ type Tensor = ModelFacts["tensors"][number];
 
 const isVocabulary = ({ name }: Tensor) => /^(token_embd|output)\.weight$/.test(name);
 
-/** Embedding and output matrix become Q6_K, or Q8_0 where a row is no multiple of Q6_K's blocks. */
-const vocabularyBytes = ({ dims }: Tensor) => tensorBytes((dims[0] ?? 0) % 256 === 0 ? "Q6_K" : "Q8_0", dims);
+/** Embedding and output matrix become Q6_K, or Q8_0 where a row is no multiple of Q6_K's blocks, if that is smaller. */
+const vocabularyBytes = ({ type, dims }: Tensor) =>
+  Math.min(tensorBytes(type, dims) || Infinity, tensorBytes((dims[0] ?? 0) % 256 === 0 ? "Q6_K" : "Q8_0", dims));
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
 

@@ -1,6 +1,6 @@
 # Refuses a file that is no whole GGUF of a BitNet model which the engine computes rightly. Prints what there is to know
-# of a good one: its name, its context length, the type of its weights and the one that suits its embedding, and what of
-# it the converter has left out.
+# of a good one: its name, its context length, the type of its weights and those that suit its embedding and output
+# matrix, and what of it the converter has left out.
 # usage: check-gguf.pl FILE     Environment: MODEL_URL, ENGINE (unset: whatever at least one of the engines computes)
 # In Perl, because that is in every Debian image.
 # components/model has the same rules, with where they come from; there they spare a build, here they guard every image.
@@ -22,6 +22,12 @@ my %layouts = (
     0  => [1, 4], 1 => [1, 2], 30 => [1, 2], 2 => [32, 18], 3 => [32, 20], 6 => [32, 22], 7 => [32, 24], 8 => [32, 34],
     10 => [256, 84], 11 => [256, 110], 12 => [256, 144], 13 => [256, 176], 14 => [256, 210],
     36 => [4, 1], 134 => [64, 13, 2], 135 => [64, 16, 4],
+);
+
+# In ggml's own letters: ik_llama.cpp's llama-quantize takes no others, and says nothing.
+my %quantised = (
+    2  => 'q4_0', 3 => 'q4_1', 6 => 'q5_0', 7 => 'q5_1', 8 => 'q8_0',
+    10 => 'q2_K', 11 => 'q3_K', 12 => 'q4_K', 13 => 'q5_K', 14 => 'q6_K',
 );
 
 sub refuse { die "MODEL_URL=$url: it is not a model that can be served: $_[0]\n" }
@@ -115,6 +121,9 @@ sub checkModel {
     my $architecture = $metadata{'general.architecture'} // refuse('its header names no architecture');
     refuse("its architecture is $architecture, which the engines do not run; they run @architectures")
         unless grep { $_ eq $architecture } @architectures;
+    my $alignment = $metadata{'general.alignment'} // 32;
+    refuse("its tensors are aligned to $alignment bytes, and the engines' llama-quantize writes 32; convert it again")
+        if $alignment != 32;
     refuse('one part of several; join them with llama-gguf-split') if ($metadata{'split.count'} // 0) > 1;
 
     my %types;
@@ -142,17 +151,21 @@ sub checkEngine {
 }
 
 sub checkEnd {
-    my $alignment = $metadata{'general.alignment'} || 32;
-    my $start = tell($file) + (-tell($file) % $alignment);
+    my $start = tell($file) + (-tell($file) % 32);
     for my $tensor (@tensors) {
         my ($row, @others) = @{$tensor->{dims}};
-        my ($block, $bytes, $more) = @{$layouts{$tensor->{type}} // [1, 0]};
-        my $length = int(($row + $block - 1) / $block) * $bytes + ($more // 0);
+        my $length = rowBytes($tensor->{type}, $row);
         $length *= $_ for @others;
         $length += 32 if $tensor->{type} == 36;
         my $end = $start + $tensor->{offset} + $length;
         refuse("it is truncated: it has $size bytes, and $tensor->{name} ends at byte $end") if $end > $size;
     }
+}
+
+sub rowBytes {
+    my ($type, $row) = @_;
+    my ($block, $bytes, $more) = @{$layouts{$type} // [1, 0]};
+    return int(($row + $block - 1) / $block) * $bytes + ($more // 0);
 }
 
 # The name is the repository's on Hugging Face, or else the model's own.
@@ -162,13 +175,21 @@ sub printFacts {
     my $name = ($repository // $metadata{'general.name'} // '') =~ s/-gguf$//ir;
     ($name) = $url =~ m{([^/]*?)(?:\.gguf)?$}i if $name !~ /^[\w.:+-]+$/;
     printf "name=%s\ncontext_length=%d\nweights=%s\n", $name, $metadata{"$architecture.context_length"} // 4096, $weights;
-    # What the embedding becomes; a row of Q6_K is made of blocks of 256. In ggml's own letters: ik_llama.cpp's
-    # llama-quantize takes no others, and says nothing.
-    my ($embedding) = grep { $_->{name} eq 'token_embd.weight' } @tensors;
-    printf "embedding=%s\n", $embedding && $embedding->{dims}[0] % 256 ? 'q8_0' : 'q6_K';
+    my %vocabulary = map { $_->{name} => smaller($_) } grep { $_->{name} =~ /^(token_embd|output)\.weight$/ } @tensors;
+    my $embedding = $vocabulary{'token_embd.weight'} // 'q6_K';
+    printf "embedding=%s\noutput=%s\n", $embedding, $vocabulary{'output.weight'} // $embedding;
     # Microsoft's utils/convert-ms-to-gguf-bitnet.py writes the same template into every model, and not the model's own.
     return if ($metadata{'tokenizer.chat_template'} // '') !~ /BITNETAssistant/;
     print "chat_template=placeholder\n";
     # It leaves out, too, how text is split before it is looked up (microsoft/BitNet's pull request 508).
     print "pre_tokenizer=missing\n" if !defined $metadata{'tokenizer.ggml.pre'};
+}
+
+# The type that an embedding or output matrix becomes: its own, if that is no larger than Q6_K, of which a row has to be
+# made of blocks of 256, or Q8_0.
+sub smaller {
+    my ($tensor) = @_;
+    my ($type, $row) = ($tensor->{type}, $tensor->{dims}[0]);
+    my $becomes = $row % 256 ? 8 : 14;
+    return $quantised{$quantised{$type} && rowBytes($type, $row) <= rowBytes($becomes, $row) ? $type : $becomes};
 }

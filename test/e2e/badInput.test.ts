@@ -193,6 +193,12 @@ describe("npm run up refuses a file:", () => {
     ["of GGUF's version 1", "version1", /version 1/, /version 2 or 3/],
     ["big-endian", "bigEndian", /big-endian/, /little-endian/],
     ["that claims 2^60 tensors", "hugeCount", /1152921504606846976 tensors/, /complete file/],
+    [
+      "with other gaps between its tensors",
+      "alignment64",
+      /aligned to 64 bytes/,
+      /aligned to 32 bytes.*convert it again/,
+    ],
     ["of a llama model in Q4_K_M", "llama", /not a BitNet model.*Q4_K/, /ternary|BitNet/],
   ])("%s", (_, name, wrong, right) => expectRefusal({ modelUrl: broken[name] }, { key: "modelUrl", wrong, right }));
 

@@ -52,6 +52,7 @@ describe("docker build refuses, before it compiles,", () => {
     ["version1", "a GGUF of version 1"],
     ["bigEndian", "a big-endian GGUF"],
     ["hugeCount", "claims 1152921504606846976 tensors"],
+    ["alignment64", "its tensors are aligned to 64 bytes"],
     ["llama", "no BitNet model; the types of its linear layers are ggml type 12"],
   ])("%s", async (kind, wrong) => {
     const said = await refusal({ files: { model: broken[kind] } });

@@ -1,11 +1,19 @@
-import { copyFile, open, stat, truncate, writeFile } from "node:fs/promises";
+import { copyFile, open, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeSyntheticModel } from "../../../offline/syntheticModel.ts";
 
 /** Files that are no BitNet model, by what is wrong with them. */
 export type BrokenModels = Readonly<
   Record<
-    "safetensors" | "empty" | "threeBytes" | "truncated" | "version1" | "bigEndian" | "hugeCount" | "llama",
+    | "safetensors"
+    | "empty"
+    | "threeBytes"
+    | "truncated"
+    | "version1"
+    | "bigEndian"
+    | "hugeCount"
+    | "alignment64"
+    | "llama",
     string
   >
 >;
@@ -32,12 +40,15 @@ export async function breakModels(good: string, folder: string): Promise<BrokenM
   const llama = path("llama-q4_k_m.gguf");
   await writeSyntheticModel(llama, { architecture: "llama", weightType: "Q4_K" });
 
+  // A key is followed by its value's kind, 32 bits, and its value.
+  const alignment = (await readFile(good)).indexOf("general.alignment") + "general.alignment".length + 4;
   // A GGUF file starts with "GGUF", its version (32 bits) and its number of tensors (64 bits).
   return {
     ...{ safetensors, empty, threeBytes, truncated, llama },
     version1: await patch(good, path("version-1.gguf"), 4, Buffer.of(1, 0, 0, 0)),
     bigEndian: await patch(good, path("big-endian.gguf"), 4, Buffer.of(0, 0, 0, 3)),
     hugeCount: await patch(good, path("huge-count.gguf"), 8, Buffer.of(0, 0, 0, 0, 0, 0, 0, 0x10)),
+    alignment64: await patch(good, path("alignment-64.gguf"), alignment, Buffer.of(64, 0, 0, 0)),
   };
 }
 

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -23,12 +23,30 @@ function engine(name: string, call: string): string[] {
 test("a model with Microsoft's placeholder for a chat template is known by it, and no other", async () => {
   const model = join(mkdtempSync(join(tmpdir(), "container-scripts-")), "model.gguf");
   await writeSyntheticModel(model, { name: "test-model" });
-  const facts = ["name=test-model", "context_length=4096", "weights=I2_S", "embedding=q6_K"];
+  const facts = ["name=test-model", "context_length=4096", "weights=I2_S", "embedding=q6_K", "output=q6_K"];
   expect(factsOf(model)).toEqual(facts);
   await setChatTemplate(model, placeholderTemplate);
   expect(factsOf(model)).toEqual([...facts, "chat_template=placeholder"]);
   await hidePreTokenizer(model);
   expect(factsOf(model)).toEqual([...facts, "chat_template=placeholder", "pre_tokenizer=missing"]);
+});
+
+test.each([
+  ["F16", 1, 512, "q6_K"],
+  ["Q8_0", 8, 512, "q6_K"],
+  ["Q4_K", 12, 512, "q4_K"],
+  ["F16, with rows that are no multiple of 256", 1, 384, "q8_0"],
+  ["Q5_0, with such rows", 6, 384, "q5_0"],
+])("an embedding becomes Q6_K, or Q8_0, unless it is smaller already: %s", async (_, type, row, becomes) => {
+  const model = join(mkdtempSync(join(tmpdir(), "container-scripts-")), "model.gguf");
+  await writeSyntheticModel(model);
+  const bytes = readFileSync(model);
+  // After its name: the number of dimensions, the dimensions, the type.
+  const dimensions = bytes.indexOf("token_embd.weight") + "token_embd.weight".length + 4;
+  bytes.writeBigUInt64LE(BigInt(row), dimensions);
+  bytes.writeUInt32LE(type, dimensions + 16);
+  writeFileSync(model, bytes);
+  expect(factsOf(model)).toEqual(expect.arrayContaining([`embedding=${becomes}`, `output=${becomes}`]));
 });
 
 test("a server is told how to split text where the model's file does not say it", () => {

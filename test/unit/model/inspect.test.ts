@@ -355,6 +355,13 @@ describe("a GGUF of the wrong kind is refused", () => {
     expect(found.wrong).toContain("F16 (14)");
   });
 
+  test("with gaps between its tensors that llama-quantize would get wrong", async () => {
+    const key = "general.alignment";
+    const found = await problem(file(patched((bytes) => bytes.writeUInt32LE(64, bytes.indexOf(key) + key.length + 4))));
+    expect(found.wrong).toBe("its tensors are aligned to 64 bytes");
+    expect(found.right).toContain("aligned to 32 bytes");
+  });
+
   test.each(["bitnet.cpp", "ik_llama.cpp"] as const)("of an architecture that %s does not run", async (engine) => {
     const found = await problem(file(await model({ architecture: "qwen3" })), { engine });
     expect(found.wrong).toBe(`its architecture is qwen3, which the engine ${engine} does not run`);

@@ -185,6 +185,11 @@ describe("memory", () => {
     expect(imageWeights({ ...facts, tensors }, "bitnet.cpp")).toBe((3200 / 32) * 34 * 32000);
   });
 
+  test("of an embedding that is smaller than Q6_K already: as it is", () => {
+    const tensors = [{ name: "token_embd.weight", type: "Q4_K", dims: [2560, 128256] }];
+    expect(imageWeights({ ...facts, tensors }, "bitnet.cpp")).toBe((2560 / 256) * 144 * 128256);
+  });
+
   test("of an embedding that is the output matrix as well: twice in memory; with a matrix of its own, once each", () => {
     const embedding = (2560 / 256) * 210 * 128256;
     const [tied, image] = [memoryNeed(facts, "ik_llama.cpp", 4096, 1).weights, imageWeights(facts, "ik_llama.cpp")];
