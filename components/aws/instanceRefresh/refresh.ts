@@ -1,20 +1,19 @@
 import type {
-  AutoScalingClient,
+  AutoScalingClientConfig,
   AutoScalingGroup,
   InstanceRefresh,
   MixedInstancesPolicy,
 } from "@aws-sdk/client-auto-scaling";
 import {
+  AutoScalingClient,
   DescribeAutoScalingGroupsCommand,
   DescribeInstanceRefreshesCommand,
   DescribeScalingActivitiesCommand,
   StartInstanceRefreshCommand,
   UpdateAutoScalingGroupCommand,
 } from "@aws-sdk/client-auto-scaling";
-import type { EC2Client } from "@aws-sdk/client-ec2";
-import { GetConsoleOutputCommand, TerminateInstancesCommand } from "@aws-sdk/client-ec2";
-import type { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
-import { DescribeTargetHealthCommand } from "@aws-sdk/client-elastic-load-balancing-v2";
+import { EC2Client, GetConsoleOutputCommand, TerminateInstancesCommand } from "@aws-sdk/client-ec2";
+import { DescribeTargetHealthCommand, ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** What the group shall be made of. */
@@ -43,6 +42,23 @@ export interface Clients {
   ec2: EC2Client;
 }
 
+/** @param to where AWS is; default: as the environment says */
+export function connect(to: Pick<AutoScalingClientConfig, "region" | "endpoint" | "credentials">): Clients {
+  const { region, endpoint, credentials } = to;
+  const where = {
+    ...(region === undefined ? {} : { region }),
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(credentials === undefined ? {} : { credentials }),
+  };
+  // A replacement takes up to hours, and everybody in the account shares AWS's limits: many tries, slower and slower.
+  const options = { ...where, retryMode: "adaptive", maxAttempts: 10 };
+  return {
+    autoScaling: new AutoScalingClient(options),
+    loadBalancing: new ElasticLoadBalancingV2Client(options),
+    ec2: new EC2Client(options),
+  };
+}
+
 export interface Pace {
   /** Seconds between two questions. */
   interval: number;
@@ -68,8 +84,13 @@ const ends = ["Successful", "Failed", "Cancelled", "RollbackFailed", "RollbackSu
 const consoleLines = 40;
 
 /** Pulumi's provider knows more ways to its credentials than are handed on to this script. */
-export const advice =
+const advice =
   "give the rollout the same credentials as the provider: by AWS_PROFILE, AWS_ACCESS_KEY_ID, … or `pulumi config set aws:profile`, and not by aws:accessKey, aws:assumeRoles, aws:sharedCredentialsFiles or aws:endpoints";
+
+/** For people: what kept {@link refresh} from its end, and what to do. */
+export function describeFailure({ name, message }: Error): string {
+  return `instances: ${message}${name === "CredentialsProviderError" ? `; ${advice}` : ""}`;
+}
 
 /** A group may be unlucky with an instance: it has failed when so many times as many as it needs did not start. */
 const launchTries = 2;

@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 import type { RefreshRequest } from "../../../components/aws/instanceRefresh/refresh.ts";
+import { connect, describeFailure, refresh } from "../../../components/aws/instanceRefresh/refresh.ts";
 import type { Answer } from "../../support/awsQuery.ts";
 import { queryError, queryResponse } from "../../support/awsQuery.ts";
 
@@ -77,8 +78,8 @@ function ready(changes: Partial<Aws> = {}): Aws {
   return aws({ version: "8", types: request.instanceTypes, ...changes });
 }
 
-/** Runs the script as Pulumi does, against a server that plays AWS. */
-async function run(cloud: Aws, requested: Partial<RefreshRequest> = {}, environment: Record<string, string> = {}) {
+/** A server that plays AWS. */
+async function serve(cloud: Aws) {
   const server = createServer((incoming, response) => {
     void (async () => {
       let body = "";
@@ -102,11 +103,37 @@ async function run(cloud: Aws, requested: Partial<RefreshRequest> = {}, environm
     })();
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
-  const run = execa(process.execPath, ["components/aws/instanceRefresh/main.ts"], {
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { endpoint, [Symbol.dispose]: () => void server.close() };
+}
+
+/** Does in this process what the script does. */
+async function run(cloud: Aws, requested: Partial<RefreshRequest> = {}) {
+  using server = await serve(cloud);
+  const credentials = { accessKeyId: "test", secretAccessKey: "test" };
+  const clients = connect({ region: request.region, endpoint: server.endpoint, credentials });
+  const lines: string[] = [];
+  const outcome = { exitCode: 0, stderr: "" };
+  try {
+    lines.push(
+      await refresh({ ...request, ...requested }, clients, { interval: 0.02 }, (line) => {
+        lines.push(line);
+      }),
+    );
+  } catch (error) {
+    Object.assign(outcome, { exitCode: 1, stderr: describeFailure(error as Error) });
+  }
+  return { ...outcome, stdout: lines.join("\n") };
+}
+
+/** Runs the script as Pulumi does. */
+async function runScript(cloud: Aws, environment: Record<string, string> = {}) {
+  using server = await serve(cloud);
+  return await execa(process.execPath, ["components/aws/instanceRefresh/main.ts"], {
     env: {
-      REFRESH: JSON.stringify({ ...request, ...requested }),
+      REFRESH: JSON.stringify(request),
       REFRESH_INTERVAL: "0.02",
-      AWS_ENDPOINT_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      AWS_ENDPOINT_URL: server.endpoint,
       AWS_ACCESS_KEY_ID: "test",
       AWS_SECRET_ACCESS_KEY: "test",
       // AWS's clients are compiled once, not by each of these processes.
@@ -115,7 +142,6 @@ async function run(cloud: Aws, requested: Partial<RefreshRequest> = {}, environm
     },
     reject: false,
   });
-  return run.finally(() => server.close());
 }
 
 function answer(cloud: Aws, action: string, parameters: URLSearchParams): Answer {
@@ -210,7 +236,7 @@ test.concurrent(
   "instances are replaced by the numbered version, new ones first, with rollback; then all have to be healthy",
   async () => {
     const cloud = aws();
-    const { exitCode, stdout } = await run(cloud);
+    const { exitCode, stdout } = await runScript(cloud);
     expect([exitCode, stdout.split("\n").at(-1)]).toEqual([0, "1 healthy, all of version 8"]);
     const [parameters] = started(cloud);
     expect(Object.fromEntries(parameters ?? [])).toMatchObject({
@@ -333,9 +359,8 @@ test.concurrent(
   "a rollback fails the update, with AWS's reason and the new instance's last console lines",
   async () => {
     const console = Array.from({ length: 100 }, (_, line) => `console line ${line}`).join("\n");
-    const { exitCode, stderr } = await run(
-      aws({ states: ["InProgress", "InProgress", "RollbackInProgress", "RollbackSuccessful"], console }),
-    );
+    const states = ["InProgress", "InProgress", "RollbackInProgress", "RollbackSuccessful"];
+    const { exitCode, stderr } = await runScript(aws({ states, console }));
     expect(exitCode).toBe(1);
     expect(stderr).toContain("what ran before runs again: instances failed to launch");
     expect(stderr).toContain("the console of i-new:");
@@ -414,7 +439,7 @@ test.concurrent.each([
   ["by the credentials themselves", { account: undefined }, { AWS_ACCOUNT_ID: "999999999999" }],
 ])("credentials of another account are told %s, and change nothing", async (_, changes, environment) => {
   const cloud = aws(changes);
-  const { exitCode, stderr } = await run(cloud, {}, environment);
+  const { exitCode, stderr } = await runScript(cloud, environment);
   expect(exitCode).toBe(1);
   expect(stderr).toContain("for the account 999999999999, and the stack is in 123456789012; give the rollout the same");
   expect(cloud.asked.map(({ action }) => action)).toEqual(["DescribeAutoScalingGroups"]);
@@ -423,7 +448,7 @@ test.concurrent.each([
 test.concurrent("no credentials are told with what to do", async () => {
   const nowhere = { AWS_CONFIG_FILE: "/dev/null", AWS_SHARED_CREDENTIALS_FILE: "/dev/null" };
   const none = { AWS_ACCESS_KEY_ID: "", AWS_SECRET_ACCESS_KEY: "", AWS_EC2_METADATA_DISABLED: "true", ...nowhere };
-  const { exitCode, stderr } = await run(aws(), {}, none);
+  const { exitCode, stderr } = await runScript(aws(), none);
   expect(exitCode).toBe(1);
   expect(stderr).toMatch(/^instances: Could not load credentials.*give the rollout the same credentials/);
 });
