@@ -11,6 +11,7 @@ import { partNames, resultsSchema } from "./figures.ts";
 import { answers } from "./parts/answers.ts";
 import { build } from "./parts/build.ts";
 import { growth } from "./parts/growth.ts";
+import { slots } from "./parts/slots.ts";
 import { start } from "./parts/start.ts";
 import { tokens } from "./parts/tokens.ts";
 import { users } from "./parts/users.ts";
@@ -21,7 +22,7 @@ import { Workshop } from "./workshop.ts";
 
 /** Each gives its rows as it measures them; what it started is gone when it ends. */
 const parts: Record<PartName, (workshop: Workshop) => AsyncGenerator<Figure>> = {
-  ...{ tokens, answers, users, start, build, growth },
+  ...{ tokens, answers, users, slots, start, build, growth },
 };
 
 /**

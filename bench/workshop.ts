@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, rm, stat } from "node:fs/promises";
+import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { checkout, tools } from "../cli/paths.ts";
@@ -20,6 +20,8 @@ export interface BenchOptions {
   bitnetSource?: string | undefined;
   /** The commit, where `bitnetSource` is a git URL. Default: docker/Dockerfile's. */
   bitnetRef?: string | undefined;
+  /** Another source of ik_llama.cpp than `npm run up` has: a git URL or a tarball; undefined: nothing is compared. */
+  otherIkSource?: string | undefined;
   /** Compiles mainline llama.cpp, and bitnet.cpp by hand, to compare with: ten minutes each, once. */
   compileOthers: boolean;
   /** Fresh starts of the part `answers`, of each engine. */
@@ -48,6 +50,10 @@ export interface ServerBuild {
   size: ModelSize;
   /** A stage of docker/Dockerfile instead of the finished image. */
   stage?: string;
+  /** Of ik_llama.cpp, `--other-ik-source` instead of the project's. */
+  otherSource?: boolean;
+  /** More flags for the compiler. */
+  compilerFlags?: string;
 }
 
 /** What cannot be done here, and why: it becomes the note of a row. */
@@ -102,11 +108,12 @@ export class Workshop implements AsyncDisposable {
    * @returns its name
    * @throws Impossible if the engine's source is not there
    */
-  async serverImage({ engine, optimize, size, stage }: ServerBuild): Promise<string> {
-    const name = `bench-${engine}-${optimize ? "optimized" : "portable"}-${size}${stage === undefined ? "" : `-${stage}`}`;
+  async serverImage(wanted: ServerBuild): Promise<string> {
+    const { engine, optimize, size, stage, otherSource = false, compilerFlags } = wanted;
+    const name = nameOf(wanted);
     await this.image(name, async () => {
       const model = (await this.model(size)).path;
-      const { files, args } = this.engineSource(engine);
+      const { files, args } = this.engineSource(engine, otherSource);
       const { succeeded, output } = await buildImage({
         files: { ...files, model },
         args: { ...args, OPTIMIZE: String(optimize) },
@@ -114,6 +121,8 @@ export class Workshop implements AsyncDisposable {
         // What a Dockerfile builds is its last stage.
         change: async (context) => {
           if (stage !== undefined) await appendFile(join(context, "Dockerfile"), `\nFROM ${stage}\n`);
+          if (compilerFlags !== undefined)
+            await addCompilerFlags(join(context, "build/build-engine.sh"), compilerFlags);
         },
       });
       if (!succeeded) throw new Impossible(`the image cannot be built: ${lastLines(output)}`);
@@ -122,13 +131,18 @@ export class Workshop implements AsyncDisposable {
   }
 
   /** For {@link buildImage}: where an engine's source is. */
-  engineSource(engine: Engine): { files: { engine?: string }; args: Record<string, string> } {
-    if (engine === "ik_llama.cpp") return { files: {}, args: { ENGINE: engine } };
-    const { bitnetSource, bitnetRef } = this.options;
-    if (bitnetSource === undefined) throw new Impossible("no source of bitnet.cpp: give one with --bitnet-source");
-    if (!isGitUrl(bitnetSource)) return { files: { engine: bitnetSource }, args: { ENGINE: engine } };
-    const ref: Record<string, string> = bitnetRef === undefined ? {} : { ENGINE_REF: bitnetRef };
-    return { files: {}, args: { ENGINE: engine, ENGINE_REPO: bitnetSource, ...ref } };
+  engineSource(engine: Engine, otherSource = false): { files: { engine?: string }; args: Record<string, string> } {
+    if (engine === "ik_llama.cpp" && !otherSource) return { files: {}, args: { ENGINE: engine } };
+    const { bitnetSource, bitnetRef, otherIkSource } = this.options;
+    const source = engine === "bitnet.cpp" ? bitnetSource : otherIkSource;
+    if (source === undefined) {
+      const option = engine === "bitnet.cpp" ? "--bitnet-source" : "--other-ik-source";
+      throw new Impossible(`no ${engine === "bitnet.cpp" ? "" : "other "}source of ${engine}: give one with ${option}`);
+    }
+    if (!isGitUrl(source)) return { files: { engine: source }, args: { ENGINE: engine } };
+    const ref: Record<string, string> =
+      engine === "bitnet.cpp" && bitnetRef !== undefined ? { ENGINE_REF: bitnetRef } : {};
+    return { files: {}, args: { ENGINE: engine, ENGINE_REPO: source, ...ref } };
   }
 
   /** Makes an image once; it is removed in the end. */
@@ -169,6 +183,20 @@ function getOrMake<K, V>(made: Map<K, Promise<V>>, key: K, make: () => Promise<V
   const value = made.get(key) ?? make();
   made.set(key, value);
   return value;
+}
+
+/** Every build that differs has a name of its own. */
+function nameOf({ engine, optimize, size, stage, otherSource = false, compilerFlags }: ServerBuild): string {
+  const differs = [otherSource ? "other" : undefined, compilerFlags?.replaceAll(/[^a-z]+/g, "-"), stage];
+  const parts = ["bench", engine, optimize ? "optimized" : "portable", size, ...differs];
+  return parts.filter((part) => part !== undefined).join("-");
+}
+
+async function addCompilerFlags(script: string, flags: string): Promise<void> {
+  const text = await readFile(script, "utf8");
+  const changed = text.replaceAll('_FLAGS="$target ', `_FLAGS="$target ${flags} `);
+  if (changed === text) throw new RangeError(`${script} has no compiler flags where they are looked for`);
+  await writeFile(script, changed);
 }
 
 /** What a failed build said last, on one line. */

@@ -26,6 +26,12 @@ export interface Fleet extends AsyncDisposable {
   replicas: readonly Server[];
 }
 
+/** How replicas share two cores. */
+export const shapes = [
+  { replicas: 1, name: "1 replica × 2 cores" },
+  { replicas: 2, name: "2 replicas × 1 core" },
+] as const;
+
 /** The product's own configuration, untouched. */
 export const real = (configuration: string): string => configuration;
 
@@ -88,6 +94,13 @@ export async function startFleet(workshop: Workshop, options: FleetOptions): Pro
     await dispose();
     throw error;
   }
+}
+
+/** @throws RangeError if the fleet has no load balancer of that name */
+export function urlOf(fleet: Fleet, balancer: string): string {
+  const url = fleet.balancers[balancer];
+  if (url === undefined) throw new RangeError(`the fleet has no load balancer ${balancer}`);
+  return url;
 }
 
 /** Waits until a balancer has found all replicas. */

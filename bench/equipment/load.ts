@@ -1,6 +1,10 @@
 import type OpenAI from "openai";
 import { client } from "../../test/e2e/support/chat.ts";
+import type { Figure } from "../figures.ts";
 import { quantile, seededRandom } from "../statistics.ts";
+import type { Workshop } from "../workshop.ts";
+import type { Fleet } from "./fleet.ts";
+import { urlOf } from "./fleet.ts";
 
 /** What one streamed answer took, in ms. */
 export interface Sample {
@@ -85,4 +89,24 @@ export async function runClients(url: string, clients: number, requestsEach: num
     firstToken: { p50: quantile(first, 0.5), p95: quantile(first, 0.95) },
     eachToken: { p50: quantile(each, 0.5), p95: quantile(each, 0.95) },
   };
+}
+
+/** Few enough that a part takes about half an hour on two cores. */
+export const requestsEach = (clients: number): number => Math.max(2, Math.ceil(12 / clients));
+
+/** So many clients of a fleet's real load balancer: what they got to see, as rows. */
+export async function* underLoad(
+  workshop: Workshop,
+  fleet: Fleet,
+  name: string,
+  clients: number,
+): AsyncGenerator<Figure> {
+  const what = `${name}, ${clients} ${clients === 1 ? "client" : "clients"}`;
+  const run = () => runClients(urlOf(fleet, "real"), clients, requestsEach(clients));
+  const { requestsPerSecond, firstToken, eachToken } = await workshop.progress.run(what, run);
+  yield { what: `${what}: requests`, value: requestsPerSecond, unit: "1/s" };
+  yield { what: `${what}: first token, p50`, value: firstToken.p50, unit: "ms" };
+  yield { what: `${what}: first token, p95`, value: firstToken.p95, unit: "ms" };
+  yield { what: `${what}: each token, p50`, value: eachToken.p50, unit: "ms" };
+  yield { what: `${what}: each token, p95`, value: eachToken.p95, unit: "ms" };
 }

@@ -73,6 +73,10 @@ function engines(workshop: Workshop, cores: readonly Core[]): Record<string, () 
   return {
     [ours]: product("ik_llama.cpp", true),
     [portable]: product("ik_llama.cpp", false),
+    "ik_llama.cpp IQ2_BN, of --other-ik-source": async () => ({
+      image: await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size, otherSource: true }),
+      cores,
+    }),
     "ik_llama.cpp IQ1_BN": async () =>
       requantised(workshop, await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size }), cores, {
         type: "IQ1_BN",
@@ -210,6 +214,8 @@ async function* ofMemory(workshop: Workshop, bytesPerSecond: readonly number[], 
 async function* levers(workshop: Workshop, cores: readonly Core[]): AsyncGenerator<Figure> {
   const { size } = workshop.options;
   const image = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size });
+  const compilerFlags = "-flto=auto";
+  const linked = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size, compilerFlags });
   const withArguments = (...args: string[]) => ({ image, cores, args });
   const unchanged = "as it is";
   const contenders: Contender[] = [
@@ -220,7 +226,9 @@ async function* levers(workshop: Workshop, cores: readonly Core[]): AsyncGenerat
     { name: "KV cache in Q8_0", server: withArguments("--cache-type-k", "q8_0", "--cache-type-v", "q8_0") },
     { name: "no flash attention", server: withArguments("--no-flash-attn") },
     { name: "transparent huge pages", server: withArguments("--transparent-huge-pages") },
+    { name: "threads that stay on their core", server: { ...withArguments(), environment: { OMP_PROC_BIND: "true" } } },
     { name: "1 thread", server: { ...withArguments(), environment: { THREADS: "1" } } },
+    { name: "compiled with -flto", server: { image: linked, cores } },
   ];
   const speeds = await race(workshop, contenders);
   const base = speeds.get(unchanged);

@@ -1,23 +1,13 @@
 import type { Core } from "../../components/docker/cpus.ts";
-import { ENGINES } from "../../components/model/engines.ts";
 import { client } from "../../test/e2e/support/chat.ts";
 import type { Fleet } from "../equipment/fleet.ts";
-import { real, roundRobin, startFleet, withoutRouting } from "../equipment/fleet.ts";
+import { real, roundRobin, shapes, startFleet, urlOf, withoutRouting } from "../equipment/fleet.ts";
 import type { Request } from "../equipment/load.ts";
-import { ask, letters, runClients } from "../equipment/load.ts";
+import { ask, letters, requestsEach, runClients, underLoad } from "../equipment/load.ts";
 import type { Figure } from "../figures.ts";
 import { median, medianRatio, seededRandom } from "../statistics.ts";
 import type { Workshop } from "../workshop.ts";
 import { Impossible } from "../workshop.ts";
-
-/** How replicas share two cores. */
-const shapes = [
-  { replicas: 1, name: "1 replica × 2 cores" },
-  { replicas: 2, name: "2 replicas × 1 core" },
-];
-
-/** Few enough that the whole part takes about half an hour on two cores. */
-const requestsEach = (clients: number) => Math.max(2, Math.ceil(12 / clients));
 
 /** What many users at once get to see, through the load balancer. */
 export async function* users(workshop: Workshop): AsyncGenerator<Figure> {
@@ -29,7 +19,7 @@ export async function* users(workshop: Workshop): AsyncGenerator<Figure> {
     const balancers = { real, roundRobin, withoutRouting };
     await using fleet = await startFleet(workshop, { image, cores, replicas, slots: 1, balancers });
     for (const clients of [1, 2, 4, 8, 16]) {
-      yield* load(workshop, urlOf(fleet, "real"), `ik_llama.cpp, ${name}`, clients);
+      yield* underLoad(workshop, fleet, `ik_llama.cpp, ${name}`, clients);
     }
     if (replicas === 2) {
       yield* againstRoundRobin(workshop, fleet);
@@ -39,18 +29,6 @@ export async function* users(workshop: Workshop): AsyncGenerator<Figure> {
     }
   }
   yield* balancerLatency(workshop, cores);
-  yield* slots(workshop, cores);
-}
-
-async function* load(workshop: Workshop, url: string, name: string, clients: number): AsyncGenerator<Figure> {
-  const what = `${name}, ${clients} ${clients === 1 ? "client" : "clients"}`;
-  const result = await workshop.progress.run(what, () => runClients(url, clients, requestsEach(clients)));
-  const { requestsPerSecond, firstToken, eachToken } = result;
-  yield { what: `${what}: requests`, value: requestsPerSecond, unit: "1/s" };
-  yield { what: `${what}: first token, p50`, value: firstToken.p50, unit: "ms" };
-  yield { what: `${what}: first token, p95`, value: firstToken.p95, unit: "ms" };
-  yield { what: `${what}: each token, p50`, value: eachToken.p50, unit: "ms" };
-  yield { what: `${what}: each token, p95`, value: eachToken.p95, unit: "ms" };
 }
 
 async function* againstRoundRobin(workshop: Workshop, fleet: Fleet): AsyncGenerator<Figure> {
@@ -124,32 +102,4 @@ async function sideBySide(fleet: Fleet, pairs: number, answerTokens: number) {
     }
   }
   return times;
-}
-
-/** More slots instead of waiting, where the engine answers rightly with more than one. */
-async function* slots(workshop: Workshop, cores: readonly Core[]): AsyncGenerator<Figure> {
-  const engine = "bitnet.cpp";
-  try {
-    const image = await workshop.serverImage({ engine, optimize: true, size: workshop.options.size });
-    for (const { replicas, name } of shapes) {
-      for (const slots of [1, 2, 4].filter((count) => count <= ENGINES[engine].maxParallel)) {
-        await using fleet = await startFleet(workshop, { image, cores, replicas, slots, balancers: { real } });
-        yield* load(
-          workshop,
-          urlOf(fleet, "real"),
-          `${engine}, ${name}, ${slots} ${slots === 1 ? "slot" : "slots"}`,
-          16,
-        );
-      }
-    }
-  } catch (error) {
-    if (!(error instanceof Impossible)) throw error;
-    yield { what: `${engine}: 1, 2 and 4 slots`, unit: "1/s", note: error.message };
-  }
-}
-
-function urlOf(fleet: Fleet, balancer: string): string {
-  const url = fleet.balancers[balancer];
-  if (url === undefined) throw new RangeError(`the fleet has no load balancer ${balancer}`);
-  return url;
 }
