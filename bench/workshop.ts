@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { appendFile, mkdtemp, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { checkout, tools } from "../cli/paths.ts";
@@ -52,8 +52,6 @@ export interface ServerBuild {
   stage?: string;
   /** Of ik_llama.cpp, `--other-ik-source` instead of the project's. */
   otherSource?: boolean;
-  /** More flags for the compiler. */
-  compilerFlags?: string;
 }
 
 /** What cannot be done here, and why: it becomes the note of a row. */
@@ -109,7 +107,7 @@ export class Workshop implements AsyncDisposable {
    * @throws Impossible if the engine's source is not there
    */
   async serverImage(wanted: ServerBuild): Promise<string> {
-    const { engine, optimize, size, stage, otherSource = false, compilerFlags } = wanted;
+    const { engine, optimize, size, stage, otherSource = false } = wanted;
     const name = nameOf(wanted);
     await this.image(name, async () => {
       const model = (await this.model(size)).path;
@@ -121,8 +119,6 @@ export class Workshop implements AsyncDisposable {
         // What a Dockerfile builds is its last stage.
         change: async (context) => {
           if (stage !== undefined) await appendFile(join(context, "Dockerfile"), `\nFROM ${stage}\n`);
-          if (compilerFlags !== undefined)
-            await addCompilerFlags(join(context, "build/build-engine.sh"), compilerFlags);
         },
       });
       if (!succeeded) throw new Impossible(`the image cannot be built: ${lastLines(output)}`);
@@ -186,17 +182,10 @@ function getOrMake<K, V>(made: Map<K, Promise<V>>, key: K, make: () => Promise<V
 }
 
 /** Every build that differs has a name of its own. */
-function nameOf({ engine, optimize, size, stage, otherSource = false, compilerFlags }: ServerBuild): string {
-  const differs = [otherSource ? "other" : undefined, compilerFlags?.replaceAll(/[^a-z]+/g, "-"), stage];
+function nameOf({ engine, optimize, size, stage, otherSource = false }: ServerBuild): string {
+  const differs = [otherSource ? "other" : undefined, stage];
   const parts = ["bench", engine, optimize ? "optimized" : "portable", size, ...differs];
   return parts.filter((part) => part !== undefined).join("-");
-}
-
-async function addCompilerFlags(script: string, flags: string): Promise<void> {
-  const text = await readFile(script, "utf8");
-  const changed = text.replaceAll('_FLAGS="$target ', `_FLAGS="$target ${flags} `);
-  if (changed === text) throw new RangeError(`${script} has no compiler flags where they are looked for`);
-  await writeFile(script, changed);
 }
 
 /** What a failed build said last, on one line. */

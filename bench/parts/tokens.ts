@@ -214,9 +214,8 @@ async function* ofMemory(workshop: Workshop, bytesPerSecond: readonly number[], 
 async function* levers(workshop: Workshop, cores: readonly Core[]): AsyncGenerator<Figure> {
   const { size } = workshop.options;
   const image = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size });
-  const compilerFlags = "-flto=auto";
-  const linked = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size, compilerFlags });
   const withArguments = (...args: string[]) => ({ image, cores, args });
+  const withEnvironment = (environment: Record<string, string>) => ({ image, cores, environment });
   const unchanged = "as it is";
   const contenders: Contender[] = [
     { name: unchanged, server: withArguments() },
@@ -226,9 +225,9 @@ async function* levers(workshop: Workshop, cores: readonly Core[]): AsyncGenerat
     { name: "KV cache in Q8_0", server: withArguments("--cache-type-k", "q8_0", "--cache-type-v", "q8_0") },
     { name: "no flash attention", server: withArguments("--no-flash-attn") },
     { name: "transparent huge pages", server: withArguments("--transparent-huge-pages") },
-    { name: "threads that stay on their core", server: { ...withArguments(), environment: { OMP_PROC_BIND: "true" } } },
-    { name: "1 thread", server: { ...withArguments(), environment: { THREADS: "1" } } },
-    { name: "compiled with -flto", server: { image: linked, cores } },
+    { name: "threads that stay on their core", server: withEnvironment({ OMP_PROC_BIND: "true" }) },
+    { name: "threads that sleep while they wait", server: withEnvironment({ OMP_WAIT_POLICY: "passive" }) },
+    { name: "1 thread", server: withEnvironment({ THREADS: "1" }) },
   ];
   const speeds = await race(workshop, contenders);
   const base = speeds.get(unchanged);
