@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { SkipIsFailure } from "./test/support/skipIsFailure.ts";
 
@@ -7,8 +8,8 @@ export default defineConfig({
   test: {
     // .ci/run counts from the file.
     reporters: ["default", "json", ...(process.env.CI === "true" ? [new SkipIsFailure()] : [])],
-    // By default one core is left idle.
-    maxWorkers: "100%",
+    // By default one core is left idle; some tests wait, for a retry or for another process.
+    maxWorkers: availableParallelism() + 1,
     outputFile: { json: ".state/test-results.json" },
     projects: [
       {
