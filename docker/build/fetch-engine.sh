@@ -82,6 +82,14 @@ if [[ $ENGINE == bitnet.cpp ]]; then
   }' {} +
 fi
 
+if [[ $ENGINE == ik_llama.cpp ]]; then
+  # Flash attention for the heads of DeepSeek, GLM and others: a quarter of the compile, and of no BitNet model. Where one
+  # of these says no, ggml's own takes over.
+  for heads in 192_128 192_192 320_256 512_512 576_512; do
+    find /src -name "iqk_fa_$heads.cpp" -exec sed -i "/^IQK_FA_CASE(/,/^}/c IQK_FA_CASE(iqk_fa_$heads) { return false; }" {} +
+  done
+fi
+
 # Many versions of llama-server answer under whatever name the request asked for. Ours is the alias that the entrypoint
 # exports. A version without this line answers under its alias anyway; the self-test sees to it that one of the two holds.
 find /src -path '*/server/*' \( -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -print0 |
