@@ -20,7 +20,7 @@ export interface BenchOptions {
   bitnetSource?: string | undefined;
   /** The commit, where `bitnetSource` is a git URL. Default: docker/Dockerfile's. */
   bitnetRef?: string | undefined;
-  /** Another source of ik_llama.cpp than `npm run up` has: a git URL or a tarball; undefined: nothing is compared. */
+  /** A tarball of another source of ik_llama.cpp than offline/'s, which is measured; undefined: nothing is compared. */
   otherIkSource?: string | undefined;
   /** Compiles mainline llama.cpp, and bitnet.cpp by hand, to compare with: ten minutes each, once. */
   compileOthers: boolean;
@@ -135,9 +135,8 @@ export class Workshop implements AsyncDisposable {
       const option = engine === "bitnet.cpp" ? "--bitnet-source" : "--other-ik-source";
       throw new Impossible(`no ${engine === "bitnet.cpp" ? "" : "other "}source of ${engine}: give one with ${option}`);
     }
-    if (!isGitUrl(source)) return { files: { engine: source }, args: { ENGINE: engine } };
-    const ref: Record<string, string> =
-      engine === "bitnet.cpp" && bitnetRef !== undefined ? { ENGINE_REF: bitnetRef } : {};
+    if (otherSource || !isGitUrl(source)) return { files: { engine: source }, args: { ENGINE: engine } };
+    const ref: Record<string, string> = bitnetRef === undefined ? {} : { ENGINE_REF: bitnetRef };
     return { files: {}, args: { ENGINE: engine, ENGINE_REPO: source, ...ref } };
   }
 

@@ -62,7 +62,7 @@ cli
   .addOption(new Option("--model <size>", "the generated model").choices(["2b", "tiny"]).default("2b"))
   .option("--bitnet-source <location>", "bitnet.cpp's source, a git URL or a tarball")
   .option("--bitnet-ref <ref>", "its commit, tag or branch; default: docker/Dockerfile's")
-  .option("--other-ik-source <location>", "another source of ik_llama.cpp, to compare with, a git URL or a tarball")
+  .option("--other-ik-source <file>", "another source of ik_llama.cpp, to compare with, a tarball")
   .option("--compile-others", "compile mainline llama.cpp, and bitnet.cpp by hand, to compare with: 20 minutes, once")
   .option("--starts <number>", "fresh starts of the part answers", positive, 50)
   .option("--repetitions <number>", "how often each thing is measured", positive, 5)

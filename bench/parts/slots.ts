@@ -1,4 +1,3 @@
-import { ENGINES } from "../../components/model/engines.ts";
 import { real, shapes, startFleet } from "../equipment/fleet.ts";
 import { underLoad } from "../equipment/load.ts";
 import type { Figure } from "../figures.ts";
@@ -14,7 +13,7 @@ export async function* slots(workshop: Workshop): AsyncGenerator<Figure> {
   if (cores.length < 2) throw new Impossible("two cores are needed");
   const image = await workshop.serverImage({ engine, optimize: true, size: workshop.options.size });
   for (const { replicas, name } of shapes) {
-    for (const slots of [1, 2, 4].filter((count) => count <= ENGINES[engine].maxParallel)) {
+    for (const slots of [1, 2, 4]) {
       await using fleet = await startFleet(workshop, { image, cores, replicas, slots, balancers: { real } });
       const what = `${engine}, ${name}, ${slots} ${slots === 1 ? "slot" : "slots"}`;
       for (const clients of [2, 4, 16]) yield* underLoad(workshop, fleet, what, clients);

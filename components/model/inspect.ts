@@ -188,10 +188,10 @@ function factsOf({ metadata, tensors }: Header, refuse: Refuse): Omit<ModelFacts
   const parts = optionalCount(metadata.get("split.count"));
   if (parts > 1)
     throw refuse(`it is one of ${parts} parts of a model`, "one file: join the parts with llama-gguf-split");
-  const alignment = Number(metadata.get("general.alignment") ?? ALIGNMENT);
+  const alignment = metadata.get("general.alignment") ?? ALIGNMENT;
   if (alignment !== ALIGNMENT) {
     const right = `tensors aligned to ${ALIGNMENT} bytes, as the engines' llama-quantize writes them: convert it again`;
-    throw refuse(`its tensors are aligned to ${alignment} bytes`, right);
+    throw refuse(`its tensors are aligned to ${JSON.stringify(Number(alignment))} bytes`, right);
   }
   const tokens = metadata.get("tokenizer.ggml.tokens");
   const heads = required("attention.head_count");

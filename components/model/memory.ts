@@ -75,9 +75,16 @@ type Tensor = ModelFacts["tensors"][number];
 
 const isVocabulary = ({ name }: Tensor) => /^(token_embd|output)\.weight$/.test(name);
 
-/** Embedding and output matrix become Q6_K, or Q8_0 where a row is no multiple of Q6_K's blocks, if that is smaller. */
-const vocabularyBytes = ({ type, dims }: Tensor) =>
-  Math.min(tensorBytes(type, dims) || Infinity, tensorBytes((dims[0] ?? 0) % 256 === 0 ? "Q6_K" : "Q8_0", dims));
+/**
+ * Embedding and output matrix become Q6_K, or Q8_0 where a row is no multiple of Q6_K's blocks, unless they are smaller
+ * already and of a type that docker/build/check-gguf.pl has among its `%quantised`.
+ */
+function vocabularyBytes({ type, dims }: Tensor): number {
+  const becomes = tensorBytes((dims[0] ?? 0) % 256 === 0 ? "Q6_K" : "Q8_0", dims);
+  return STAYS.includes(type) ? Math.min(tensorBytes(type, dims), becomes) : becomes;
+}
+
+const STAYS = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"];
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
 

@@ -82,7 +82,11 @@ sub readMetadata {
     $metadata{''} = $tensors;
     for (1 .. $keys) {
         my $key = text();
-        $metadata{$key} = value(number('L<', 4), $key);
+        my $kind = number('L<', 4);
+        # The engines end at any other kind, which is a number of 32 bits without a sign.
+        refuse('its header has general.alignment of another kind than uint32; convert it again')
+            if $key eq 'general.alignment' && $kind != 4;
+        $metadata{$key} = value($kind, $key);
     }
     return %metadata;
 }
@@ -123,7 +127,7 @@ sub checkModel {
         unless grep { $_ eq $architecture } @architectures;
     my $alignment = $metadata{'general.alignment'} // 32;
     refuse("its tensors are aligned to $alignment bytes, and the engines' llama-quantize writes 32; convert it again")
-        if $alignment != 32;
+        if $alignment ne 32;
     refuse('one part of several; join them with llama-gguf-split') if ($metadata{'split.count'} // 0) > 1;
 
     my %types;
@@ -175,7 +179,7 @@ sub printFacts {
     my $name = ($repository // $metadata{'general.name'} // '') =~ s/-gguf$//ir;
     ($name) = $url =~ m{([^/]*?)(?:\.gguf)?$}i if $name !~ /^[\w.:+-]+$/;
     printf "name=%s\ncontext_length=%d\nweights=%s\n", $name, $metadata{"$architecture.context_length"} // 4096, $weights;
-    my %vocabulary = map { $_->{name} => smaller($_) } grep { $_->{name} =~ /^(token_embd|output)\.weight$/ } @tensors;
+    my %vocabulary = map { $_->{name} => vocabularyType($_) } grep { $_->{name} =~ /^(token_embd|output)\.weight$/ } @tensors;
     my $embedding = $vocabulary{'token_embd.weight'} // 'q6_K';
     printf "embedding=%s\noutput=%s\n", $embedding, $vocabulary{'output.weight'} // $embedding;
     # Microsoft's utils/convert-ms-to-gguf-bitnet.py writes the same template into every model, and not the model's own.
@@ -187,7 +191,7 @@ sub printFacts {
 
 # The type that an embedding or output matrix becomes: its own, if that is no larger than Q6_K, of which a row has to be
 # made of blocks of 256, or Q8_0.
-sub smaller {
+sub vocabularyType {
     my ($tensor) = @_;
     my ($type, $row) = ($tensor->{type}, $tensor->{dims}[0]);
     my $becomes = $row % 256 ? 8 : 14;

@@ -83,11 +83,14 @@ if [[ $ENGINE == bitnet.cpp ]]; then
 fi
 
 if [[ $ENGINE == ik_llama.cpp ]]; then
-  # Flash attention for the heads of DeepSeek, GLM and others: a quarter of the compile, and of no BitNet model. Where one
-  # of these says no, ggml's own takes over.
+  # Its flash attention for heads of other sizes than BitNet models have, DeepSeek's and GLM's, takes long to compile.
+  # Without it ggml's own computes such heads. That has to be said at the start: further on some threads would already
+  # have nothing to do and report that all is done (as those of any size would that was never written for).
   for heads in 192_128 192_192 320_256 512_512 576_512; do
     find /src -name "iqk_fa_$heads.cpp" -exec sed -i "/^IQK_FA_CASE(/,/^}/c IQK_FA_CASE(iqk_fa_$heads) { return false; }" {} +
   done
+  find /src -name iqk_flash_attn.cpp -exec sed -i \
+    '/if (type_q != 0 || type_mask != 1 .* return false;/a if (Dk != Dv || (Dk != 64 \&\& Dk != 96 \&\& Dk != 128 \&\& Dk != 256)) return false;' {} +
 fi
 
 # Many versions of llama-server answer under whatever name the request asked for. Ours is the alias that the entrypoint

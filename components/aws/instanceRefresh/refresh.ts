@@ -42,7 +42,7 @@ export interface Clients {
   ec2: EC2Client;
 }
 
-/** @param to where AWS is; default: as the environment says */
+/** Clients of AWS. @param to where it is, and as whom, which tests say; default: as the environment says */
 export function connect(to: Pick<AutoScalingClientConfig, "region" | "endpoint" | "credentials">): Clients {
   const { region, endpoint, credentials } = to;
   const where = {

@@ -31,22 +31,41 @@ test("a model with Microsoft's placeholder for a chat template is known by it, a
   expect(factsOf(model)).toEqual([...facts, "chat_template=placeholder", "pre_tokenizer=missing"]);
 });
 
+/** A tiny model, of which one tensor is of another type, length of row or name. */
+async function modelWith(tensor: string, { type, row, name = tensor }: { type: number; row: number; name?: string }) {
+  const model = join(mkdtempSync(join(tmpdir(), "container-scripts-")), "model.gguf");
+  await writeSyntheticModel(model);
+  const bytes = readFileSync(model);
+  const start = bytes.indexOf(tensor);
+  // The name's length and the name; the number of dimensions, the dimensions, the type.
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(name.length));
+  const rest = bytes.subarray(start + tensor.length);
+  rest.writeBigUInt64LE(BigInt(row), 4);
+  rest.writeUInt32LE(type, 4 + 8 * rest.readUInt32LE(0));
+  writeFileSync(
+    model,
+    Buffer.concat([bytes.subarray(0, start - 8), length, Buffer.from(name), rest, Buffer.alloc(32)]),
+  );
+  return model;
+}
+
 test.each([
   ["F16", 1, 512, "q6_K"],
   ["Q8_0", 8, 512, "q6_K"],
   ["Q4_K", 12, 512, "q4_K"],
+  ["IQ4_XS", 23, 512, "q6_K"],
   ["F16, with rows that are no multiple of 256", 1, 384, "q8_0"],
   ["Q5_0, with such rows", 6, 384, "q5_0"],
 ])("an embedding becomes Q6_K, or Q8_0, unless it is smaller already: %s", async (_, type, row, becomes) => {
-  const model = join(mkdtempSync(join(tmpdir(), "container-scripts-")), "model.gguf");
-  await writeSyntheticModel(model);
-  const bytes = readFileSync(model);
-  // After its name: the number of dimensions, the dimensions, the type.
-  const dimensions = bytes.indexOf("token_embd.weight") + "token_embd.weight".length + 4;
-  bytes.writeBigUInt64LE(BigInt(row), dimensions);
-  bytes.writeUInt32LE(type, dimensions + 16);
-  writeFileSync(model, bytes);
-  expect(factsOf(model)).toEqual(expect.arrayContaining([`embedding=${becomes}`, `output=${becomes}`]));
+  const facts = factsOf(await modelWith("token_embd.weight", { type, row }));
+  expect(facts).toEqual(expect.arrayContaining([`embedding=${becomes}`, `output=${becomes}`]));
+});
+
+test("an output matrix of its own has a type of its own", async () => {
+  const output = { type: 12, row: 512, name: "output.weight" };
+  const facts = factsOf(await modelWith("output_norm.weight", output));
+  expect(facts).toEqual(expect.arrayContaining(["embedding=q6_K", "output=q4_K"]));
 });
 
 test("a server is told how to split text where the model's file does not say it", () => {

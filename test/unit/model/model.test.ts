@@ -185,9 +185,12 @@ describe("memory", () => {
     expect(imageWeights({ ...facts, tensors }, "bitnet.cpp")).toBe((3200 / 32) * 34 * 32000);
   });
 
-  test("of an embedding that is smaller than Q6_K already: as it is", () => {
-    const tensors = [{ name: "token_embd.weight", type: "Q4_K", dims: [2560, 128256] }];
-    expect(imageWeights({ ...facts, tensors }, "bitnet.cpp")).toBe((2560 / 256) * 144 * 128256);
+  test.each([
+    ["as it is", "Q4_K", 144],
+    ["of a type that the image's build makes Q6_K of", "IQ4_XS", 210],
+  ])("of an embedding that is smaller than Q6_K already: %s", (_, type, bytes) => {
+    const tensors = [{ name: "token_embd.weight", type, dims: [2560, 128256] }];
+    expect(imageWeights({ ...facts, tensors }, "bitnet.cpp")).toBe((2560 / 256) * bytes * 128256);
   });
 
   test("of an embedding that is the output matrix as well: twice in memory; with a matrix of its own, once each", () => {
