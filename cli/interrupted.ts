@@ -29,7 +29,7 @@ export async function clearInterrupted(stack: Stack, signal: AbortSignal, progre
     progress.note(adviceOnAws(stack.name, onAws));
     return;
   }
-  progress.note("the last command was killed while it worked: looking what is really there");
+  progress.note("the last command did not come to its end: looking what is really there");
   await stack.refresh({ signal, clearPendingCreates: true });
   await removeStray(stack, progress);
 }

@@ -94,20 +94,37 @@ export class PartialFailure extends Error {
  */
 export async function serve(provider: Provider): Promise<void> {
   const server = new grpc.Server();
-  server.addService(services.ResourceProviderService, handlers(provider, engineLog(process.argv.slice(2))));
+  const client = engineOf(process.argv.slice(2));
+  server.addService(services.ResourceProviderService, handlers(provider, engineLog(client)));
   const bind = Promise.withResolvers<number>();
   server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) => {
     if (error) bind.reject(error);
     else bind.resolve(port);
   });
   console.log(String(await bind.promise));
+  endWithEngine(client);
+}
+
+/** Milliseconds between two looks whether the engine is still there. */
+const watch = 10_000;
+
+/** An engine that was killed ends nobody: its plugins notice by themselves (pulumi's rpcutil.Healthcheck). */
+function endWithEngine(client: engine.EngineClient): void {
+  setInterval(() => {
+    client.waitForReady(Date.now() + watch, (error) => {
+      if (error) process.exit(1);
+    });
+  }, watch);
+}
+
+function engineOf(args: readonly string[]): engine.EngineClient {
+  const address = args.findLast((arg) => !arg.startsWith("-")) ?? "";
+  return new engine.EngineClient(address, grpc.credentials.createInsecure());
 }
 
 type Log = (urn: string, severity: "info" | "warning", message: string, ephemeral: boolean) => void;
 
-function engineLog(args: readonly string[]): Log {
-  const address = args.findLast((arg) => !arg.startsWith("-")) ?? "";
-  const client = new engine.EngineClient(address, grpc.credentials.createInsecure());
+function engineLog(client: engine.EngineClient): Log {
   const { INFO, WARNING } = engineMessages.LogSeverity;
   return (urn, severity, message, ephemeral) => {
     const request = new engineMessages.LogRequest();
