@@ -1,9 +1,9 @@
 import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { platform, tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test, vi, onTestFinished } from "vitest";
 import type { Machine } from "../../../components/docker/machine.ts";
 import { checkMachine, hasRoomForNext, inspectMachine } from "../../../components/docker/machine.ts";
 import { UserError } from "../../../components/errors.ts";
@@ -95,7 +95,11 @@ test("whether this machine has the address is asked where the engine is here, to
   vi.stubEnv("DOCKER_HOST", docker.host);
   expect((await inspectMachine("mine", "192.0.2.1", demand.ports)).hasAddress).toBe(true);
   if (platform() !== "linux") return;
-  await using local = await engine([], join(mkdtempSync(join(tmpdir(), "machine-test-")), "docker.sock"));
+  const folder = mkdtempSync(join(tmpdir(), "machine-test-"));
+  onTestFinished(() => {
+    rmSync(folder, { recursive: true });
+  });
+  await using local = await engine([], join(folder, "docker.sock"));
   vi.stubEnv("DOCKER_HOST", local.host);
   expect((await inspectMachine("mine", "192.0.2.1", demand.ports)).hasAddress).toBe(false);
   for (const address of ["127.0.0.1", "0.0.0.0"]) {

@@ -4,13 +4,14 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { stageBuildContext } from "../../../components/image/buildContext.ts";
 
 let source: string;
@@ -30,8 +31,14 @@ function files(): string[] {
     .toSorted();
 }
 
+let folder: string;
+
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
 beforeEach(() => {
-  const folder = mkdtempSync(join(tmpdir(), "build-context-"));
+  folder = mkdtempSync(join(tmpdir(), "build-context-"));
   [source, destination] = [join(folder, "docker"), join(folder, "build")];
   write(join(source, "Dockerfile"), "FROM scratch");
   write(join(source, "context", "README.md"), "what this is");

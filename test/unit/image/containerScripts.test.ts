@@ -1,10 +1,20 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { writeSyntheticModel } from "../../../offline/syntheticModel.ts";
 import { hidePreTokenizer, placeholderTemplate, setChatTemplate } from "../../support/chatTemplate.ts";
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "container-scripts-"));
+});
+
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
 
 /** What the build notes of a model. */
 function factsOf(model: string): string[] {
@@ -21,7 +31,7 @@ function engine(name: string, call: string): string[] {
 }
 
 test("a model with Microsoft's placeholder for a chat template is known by it, and no other", async () => {
-  const model = join(mkdtempSync(join(tmpdir(), "container-scripts-")), "model.gguf");
+  const model = join(folder, "model.gguf");
   await writeSyntheticModel(model, { name: "test-model" });
   const facts = ["name=test-model", "context_length=4096", "weights=I2_S", "embedding=q6_K", "output=q6_K"];
   expect(factsOf(model)).toEqual(facts);
@@ -33,7 +43,7 @@ test("a model with Microsoft's placeholder for a chat template is known by it, a
 
 /** A tiny model, of which one tensor is of another type, length of row or name. */
 async function modelWith(tensor: string, { type, row, name = tensor }: { type: number; row: number; name?: string }) {
-  const model = join(mkdtempSync(join(tmpdir(), "container-scripts-")), "model.gguf");
+  const model = join(folder, "model.gguf");
   await writeSyntheticModel(model);
   const bytes = readFileSync(model);
   const start = bytes.indexOf(tensor);
