@@ -14,8 +14,9 @@ import { median, medianRatio, seededRandom } from "../statistics.ts";
 import type { Workshop } from "../workshop.ts";
 import { Impossible } from "../workshop.ts";
 
-const promptTokens = 512;
-const answerTokens = 64;
+const long = { promptTokens: 512, answerTokens: 64 };
+/** For what may take ten times as long. */
+const short = { promptTokens: 64, answerTokens: 16 };
 const threads = 2;
 
 /** A way to run the model. */
@@ -62,6 +63,7 @@ export async function* tokens(workshop: Workshop): AsyncGenerator<Figure> {
   yield* ratios(speeds);
   yield* ofMemory(workshop, memory.bytesPerSecond, speeds.get(ours));
   yield* levers(workshop, cores);
+  yield* besideBusyProcess(workshop, cores);
 }
 
 function engines(workshop: Workshop, cores: readonly Core[]): Record<string, () => Promise<ServerOptions>> {
@@ -149,7 +151,11 @@ const completion = z.object({
 });
 
 /** What llama-server itself says of a completion: the same clock in every engine. */
-async function measure({ url }: Server, seed: number): Promise<{ prefill: number; decode: number }> {
+async function measure(
+  { url }: Server,
+  seed: number,
+  { promptTokens, answerTokens } = long,
+): Promise<{ prefill: number; decode: number }> {
   const random = seededRandom(seed);
   // Tokens by number; in the generated models, which take a byte as a token, these are letters.
   const prompt = Array.from({ length: promptTokens }, () => 97 + Math.floor(random() * 26));
@@ -226,7 +232,8 @@ async function* levers(workshop: Workshop, cores: readonly Core[]): AsyncGenerat
     { name: "no flash attention", server: withArguments("--no-flash-attn") },
     { name: "transparent huge pages", server: withArguments("--transparent-huge-pages") },
     { name: "threads that stay on their core", server: withEnvironment({ OMP_PROC_BIND: "true" }) },
-    { name: "threads that sleep while they wait", server: withEnvironment({ OMP_WAIT_POLICY: "passive" }) },
+    { name: "threads that sleep at once while they wait", server: withEnvironment({ OMP_WAIT_POLICY: "passive" }) },
+    { name: "threads that spin while they wait", server: withEnvironment(spinning) },
     { name: "1 thread", server: withEnvironment({ THREADS: "1" }) },
   ];
   const speeds = await race(workshop, contenders);
@@ -236,6 +243,62 @@ async function* levers(workshop: Workshop, cores: readonly Core[]): AsyncGenerat
     for (const phase of ["prefill", "decode"] as const) {
       yield { what: `lever: ${name}: ${phase}`, value: medianRatio(speed[phase], base[phase]), unit: "×" };
     }
+  }
+}
+
+/** How gcc's OpenMP lets threads wait if nobody says otherwise. */
+const spinning = { GOMP_SPINCOUNT: "300000" };
+
+/** What is left of the speed when one of the cores has something else to do, as on a laptop. */
+async function* besideBusyProcess(workshop: Workshop, cores: readonly Core[]): AsyncGenerator<Figure> {
+  const { size } = workshop.options;
+  const image = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size });
+  const names = ["as it is", "threads that spin while they wait"] as const;
+  const servers = await startServers(workshop, [
+    { image, cores },
+    { image, cores, environment: spinning },
+  ]);
+  const shares = names.map(() => ({ prefill: [] as number[], decode: [] as number[] }));
+  try {
+    for (let round = 0; round < workshop.options.repetitions; round++) {
+      for (const [index, name] of names.entries()) {
+        const [server, share] = [servers[index], shares[index]];
+        if (server === undefined || share === undefined) continue;
+        await workshop.progress.run(`beside a busy process, ${name}, ${round + 1}`, () =>
+          alone(server, servers, async () => {
+            const idle = await measure(server, round, short);
+            const busy = await besideAnother(workshop, image, cores, () => measure(server, round, short));
+            share.prefill.push(busy.prefill / idle.prefill);
+            share.decode.push(busy.decode / idle.decode);
+          }),
+        );
+      }
+    }
+  } finally {
+    await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
+  }
+  for (const [index, name] of names.entries()) {
+    for (const phase of ["prefill", "decode"] as const) {
+      const value = 100 * median(shares[index]?.[phase] ?? []);
+      yield { what: `beside one busy process, ${name}: ${phase}, of alone`, value, unit: "%" };
+    }
+  }
+}
+
+/** While something else wants the first of the cores all the time. */
+async function besideAnother<T>(
+  { label }: Workshop,
+  image: string,
+  [core = []]: readonly Core[],
+  work: () => Promise<T>,
+): Promise<T> {
+  const name = `bench-busy-${process.pid}`;
+  const where = ["--detach", "--rm", "--name", name, `--label=${label}`, `--cpuset-cpus=${core.join(",")}`];
+  await execa("docker", ["run", ...where, "--entrypoint", "bash", image, "-c", "while :; do :; done"]);
+  try {
+    return await work();
+  } finally {
+    await execa("docker", ["rm", "--force", name]);
   }
 }
 
