@@ -7,9 +7,9 @@ export function cpuSet(cores: readonly Core[]): string {
 }
 
 /**
- * Shares the cores out so that no two replicas have one in common: ggml's threads spin while they wait, and a second
- * spinning process on a core makes both many times slower (DESIGN.md: 100 s instead of 2 s). Cores that are left over
- * go to the first replicas, one each.
+ * Shares the cores out so that no two replicas have one in common: ggml's threads meet hundreds of times a token, and one
+ * that shares its core lets all the others wait (docs/DESIGN.md). Cores that are left over go to the first replicas, one
+ * each.
  * @returns for each replica its cores
  * @throws RangeError if there are more replicas than cores; the settings are checked against the machine before
  */

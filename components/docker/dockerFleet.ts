@@ -88,7 +88,7 @@ export class DockerFleet extends pulumi.ComponentResource {
           {
             image: args.image,
             // Another share of the cores is another number of threads, and so another replica: more threads than cores
-            // would spin on each other.
+            // would wait for each other.
             envs: serverEnvironment({ ...args.server, threads: args.server.threads ?? cores.length }),
             networksAdvanced: [{ name: network.name, aliases: [replicaName] }],
             ...(args.pinned ? { cpuSet: cpuSet(cores) } : {}),
