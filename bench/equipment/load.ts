@@ -100,9 +100,10 @@ export async function* underLoad(
   fleet: Fleet,
   name: string,
   clients: number,
+  each = requestsEach(clients),
 ): AsyncGenerator<Figure> {
   const what = `${name}, ${clients} ${clients === 1 ? "client" : "clients"}`;
-  const run = () => runClients(urlOf(fleet, "real"), clients, requestsEach(clients));
+  const run = () => runClients(urlOf(fleet, "real"), clients, each);
   const { requestsPerSecond, firstToken, eachToken } = await workshop.progress.run(what, run);
   yield { what: `${what}: requests`, value: requestsPerSecond, unit: "1/s" };
   yield { what: `${what}: first token, p50`, value: firstToken.p50, unit: "ms" };

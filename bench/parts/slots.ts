@@ -16,7 +16,7 @@ export async function* slots(workshop: Workshop): AsyncGenerator<Figure> {
     for (const slots of [1, 2, 4]) {
       await using fleet = await startFleet(workshop, { image, cores, replicas, slots, balancers: { real } });
       const what = `${engine}, ${name}, ${slots} ${slots === 1 ? "slot" : "slots"}`;
-      for (const clients of [4, 16]) yield* underLoad(workshop, fleet, what, clients);
+      for (const clients of [4, 16]) yield* underLoad(workshop, fleet, what, clients, 16 / clients);
     }
   }
 }

@@ -111,7 +111,8 @@ function plain(image: string, folder: string, file: string, cores: readonly Core
 }
 
 /**
- * Each in turn, again and again, while the others stand still.
+ * Each in turn, again and again, while the others stand still. Each round begins with another one: the first of a round
+ * came out some percent slower.
  * @param beside is done once a round, while all stand still
  */
 async function race(
@@ -127,9 +128,11 @@ async function race(
   try {
     // The first round, in which memory is touched for the first time, does not count.
     for (let round = 0; round <= workshop.options.repetitions; round++) {
-      for (const [index, { name }] of contenders.entries()) {
-        const server = servers[index];
-        if (server === undefined) continue;
+      for (const turn of contenders.keys()) {
+        const index = (turn + round) % contenders.length;
+        const [contender, server] = [contenders[index], servers[index]];
+        if (contender === undefined || server === undefined) continue;
+        const { name } = contender;
         const step = `${name}, ${round} of ${workshop.options.repetitions}`;
         const { prefill, decode } = await workshop.progress.run(step, () =>
           alone(server, servers, () => measure(server, round)),

@@ -3,8 +3,9 @@
 
 # How often gcc's OpenMP looks whether the others are ready before a thread sleeps. By default that is 300,000 times,
 # some milliseconds at each of hundreds of meetings a token, in which whatever else wants the core waits: beside one busy
-# process answers then come nine times as slowly as with this (docs/DESIGN.md). Clang's gives the core away meanwhile.
-export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000}
+# process answers then come many times as slowly as with this. With fewer, waking up costs some of the speed alone
+# (docs/DESIGN.md). Clang's gives the core away meanwhile.
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-10000}
 
 # How many requests at once the engine was shown to answer rightly (DESIGN.md: 48 starts with 4 slots of bitnet.cpp
 # without a wrong answer; with more than 1, every version of ik_llama.cpp answered some wrongly or crashed).
