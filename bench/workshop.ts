@@ -92,6 +92,13 @@ export class Workshop implements AsyncDisposable {
     return (await inspectMachine("bench", "127.0.0.1", anyPort)).cores;
   }
 
+  /** @throws Impossible if there are not two of them */
+  async twoCores(): Promise<readonly Core[]> {
+    const cores = (await this.cores()).slice(0, 2);
+    if (cores.length < 2) throw new Impossible("two cores are needed");
+    return cores;
+  }
+
   async model(size: ModelSize): Promise<BenchModel> {
     return getOrMake(this.#models, size, async () => {
       const path = join(this.folder, `${size}.gguf`);
@@ -128,16 +135,17 @@ export class Workshop implements AsyncDisposable {
 
   /** For {@link buildImage}: where an engine's source is. */
   engineSource(engine: Engine, otherSource = false): { files: { engine?: string }; args: Record<string, string> } {
-    if (engine === "ik_llama.cpp" && !otherSource) return { files: {}, args: { ENGINE: engine } };
     const { bitnetSource, bitnetRef, otherIkSource } = this.options;
-    const source = engine === "bitnet.cpp" ? bitnetSource : otherIkSource;
-    if (source === undefined) {
-      const option = engine === "bitnet.cpp" ? "--bitnet-source" : "--other-ik-source";
-      throw new Impossible(`no ${engine === "bitnet.cpp" ? "" : "other "}source of ${engine}: give one with ${option}`);
+    if (otherSource) {
+      if (otherIkSource === undefined)
+        throw new Impossible(`no other source of ${engine}: give one with --other-ik-source`);
+      return { files: { engine: otherIkSource }, args: { ENGINE: engine } };
     }
-    if (otherSource || !isGitUrl(source)) return { files: { engine: source }, args: { ENGINE: engine } };
+    if (engine === "ik_llama.cpp") return { files: {}, args: { ENGINE: engine } };
+    if (bitnetSource === undefined) throw new Impossible("no source of bitnet.cpp: give one with --bitnet-source");
+    if (!isGitUrl(bitnetSource)) return { files: { engine: bitnetSource }, args: { ENGINE: engine } };
     const ref: Record<string, string> = bitnetRef === undefined ? {} : { ENGINE_REF: bitnetRef };
-    return { files: {}, args: { ENGINE: engine, ENGINE_REPO: source, ...ref } };
+    return { files: {}, args: { ENGINE: engine, ENGINE_REPO: bitnetSource, ...ref } };
   }
 
   /** Makes an image once; it is removed in the end. */

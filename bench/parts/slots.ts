@@ -2,15 +2,13 @@ import { real, shapes, startFleet } from "../equipment/fleet.ts";
 import { underLoad } from "../equipment/load.ts";
 import type { Figure } from "../figures.ts";
 import type { Workshop } from "../workshop.ts";
-import { Impossible } from "../workshop.ts";
 
 /** The engine that answers rightly with more than one slot. */
 const engine = "bitnet.cpp";
 
 /** What many users at once get to see when a server answers several of them at a time instead of letting them wait. */
 export async function* slots(workshop: Workshop): AsyncGenerator<Figure> {
-  const cores = (await workshop.cores()).slice(0, 2);
-  if (cores.length < 2) throw new Impossible("two cores are needed");
+  const cores = await workshop.twoCores();
   const image = await workshop.serverImage({ engine, optimize: true, size: workshop.options.size });
   for (const { replicas, name } of shapes) {
     for (const slots of [1, 2, 4]) {

@@ -31,6 +31,14 @@ interface Speed {
   decode: number[];
 }
 
+/** What a race is about. */
+interface Discipline {
+  /** Default: {@link measure}. */
+  measure?: (server: Server, round: number) => Promise<{ prefill: number; decode: number }>;
+  /** Is done once a round, while all stand still. */
+  beside?: () => Promise<void>;
+}
+
 /** What the image runs, and everything else is compared with. */
 export const ours = "ik_llama.cpp IQ2_BN, OPTIMIZE=true";
 const portable = "ik_llama.cpp IQ2_BN, OPTIMIZE=false";
@@ -42,8 +50,7 @@ const byHand = "bitnet.cpp I2_S, by hand: gcc -O3 -march=native -flto";
  * TL1 and TL2 are not among them: their kernels are generated for one model's shape, which no engine here is built with.
  */
 export async function* tokens(workshop: Workshop): AsyncGenerator<Figure> {
-  const cores = (await workshop.cores()).slice(0, threads);
-  if (cores.length < threads) throw new Impossible(`${threads} cores are needed`);
+  const cores = await workshop.twoCores();
 
   const contenders: Contender[] = [];
   for (const [name, make] of Object.entries(engines(workshop, cores))) {
@@ -58,7 +65,7 @@ export async function* tokens(workshop: Workshop): AsyncGenerator<Figure> {
     }
   }
   const memory = await bandwidth(workshop, cores);
-  const speeds = await race(workshop, contenders, memory.measure);
+  const speeds = await race(workshop, contenders, { beside: memory.measure });
   yield* rows(speeds);
   yield* ratios(speeds);
   yield* ofMemory(workshop, memory.bytesPerSecond, speeds.get(ours));
@@ -113,12 +120,11 @@ function plain(image: string, folder: string, file: string, cores: readonly Core
 /**
  * Each in turn, again and again, while the others stand still. Each round begins with another one: the first of a round
  * came out some percent slower.
- * @param beside is done once a round, while all stand still
  */
 async function race(
   workshop: Workshop,
   contenders: readonly Contender[],
-  beside?: () => Promise<void>,
+  { measure: take = measure, beside }: Discipline = {},
 ): Promise<Map<string, Speed>> {
   const servers = await startServers(
     workshop,
@@ -135,7 +141,7 @@ async function race(
         const { name } = contender;
         const step = `${name}, ${round} of ${workshop.options.repetitions}`;
         const { prefill, decode } = await workshop.progress.run(step, () =>
-          alone(server, servers, () => measure(server, round)),
+          alone(server, servers, () => take(server, round)),
         );
         if (round === 0) continue;
         speeds.get(name)?.prefill.push(prefill);
@@ -256,33 +262,18 @@ const spinning = { GOMP_SPINCOUNT: "300000" };
 async function* besideBusyProcess(workshop: Workshop, cores: readonly Core[]): AsyncGenerator<Figure> {
   const { size } = workshop.options;
   const image = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size });
-  const names = ["as it is", "threads that spin while they wait"] as const;
-  const servers = await startServers(workshop, [
-    { image, cores },
-    { image, cores, environment: spinning },
-  ]);
-  const shares = names.map(() => ({ prefill: [] as number[], decode: [] as number[] }));
-  try {
-    for (let round = 0; round < workshop.options.repetitions; round++) {
-      for (const [index, name] of names.entries()) {
-        const [server, share] = [servers[index], shares[index]];
-        if (server === undefined || share === undefined) continue;
-        await workshop.progress.run(`beside a busy process, ${name}, ${round + 1}`, () =>
-          alone(server, servers, async () => {
-            const idle = await measure(server, round, short);
-            const busy = await besideAnother(workshop, image, cores, () => measure(server, round, short));
-            share.prefill.push(busy.prefill / idle.prefill);
-            share.decode.push(busy.decode / idle.decode);
-          }),
-        );
-      }
-    }
-  } finally {
-    await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
-  }
-  for (const [index, name] of names.entries()) {
+  const contenders: Contender[] = [
+    { name: "as it is", server: { image, cores } },
+    { name: "threads that spin while they wait", server: { image, cores, environment: spinning } },
+  ];
+  const share = async (server: Server, round: number) => {
+    const idle = await measure(server, round, short);
+    const busy = await besideAnother(workshop, image, cores, () => measure(server, round, short));
+    return { prefill: busy.prefill / idle.prefill, decode: busy.decode / idle.decode };
+  };
+  for (const [name, shares] of await race(workshop, contenders, { measure: share })) {
     for (const phase of ["prefill", "decode"] as const) {
-      const value = 100 * median(shares[index]?.[phase] ?? []);
+      const value = 100 * median(shares[phase]);
       yield { what: `beside one busy process, ${name}: ${phase}, of alone`, value, unit: "%" };
     }
   }

@@ -7,12 +7,10 @@ import { ask, letters, requestsEach, runClients, underLoad } from "../equipment/
 import type { Figure } from "../figures.ts";
 import { median, medianRatio, seededRandom } from "../statistics.ts";
 import type { Workshop } from "../workshop.ts";
-import { Impossible } from "../workshop.ts";
 
 /** What many users at once get to see, through the load balancer. */
 export async function* users(workshop: Workshop): AsyncGenerator<Figure> {
-  const cores = (await workshop.cores()).slice(0, 2);
-  if (cores.length < 2) throw new Impossible("two cores are needed");
+  const cores = await workshop.twoCores();
   const { size } = workshop.options;
   const image = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size });
   for (const { replicas, name } of shapes) {

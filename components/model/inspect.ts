@@ -191,7 +191,9 @@ function factsOf({ metadata, tensors }: Header, refuse: Refuse): Omit<ModelFacts
   const alignment = metadata.get("general.alignment") ?? ALIGNMENT;
   if (alignment !== ALIGNMENT) {
     const right = `tensors aligned to ${ALIGNMENT} bytes, as the engines' llama-quantize writes them: convert it again`;
-    throw refuse(`its tensors are aligned to ${JSON.stringify(Number(alignment))} bytes`, right);
+    if (typeof alignment !== "number")
+      throw refuse("its header has general.alignment of another kind than uint32", right);
+    throw refuse(`its tensors are aligned to ${alignment} bytes`, right);
   }
   const tokens = metadata.get("tokenizer.ggml.tokens");
   const heads = required("attention.head_count");

@@ -127,7 +127,7 @@ sub checkModel {
         unless grep { $_ eq $architecture } @architectures;
     my $alignment = $metadata{'general.alignment'} // 32;
     refuse("its tensors are aligned to $alignment bytes, and the engines' llama-quantize writes 32; convert it again")
-        if $alignment ne 32;
+        if $alignment != 32;
     refuse('one part of several; join them with llama-gguf-split') if ($metadata{'split.count'} // 0) > 1;
 
     my %types;

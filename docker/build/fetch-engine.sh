@@ -84,8 +84,8 @@ fi
 
 if [[ $ENGINE == ik_llama.cpp ]]; then
   # Its flash attention for heads of other sizes than BitNet models have, DeepSeek's and GLM's, takes long to compile.
-  # Without it ggml's own computes such heads. That has to be said at the start: further on some threads would already
-  # have nothing to do and report that all is done (as those of any size would that was never written for).
+  # Without it ggml's own computes such heads, and those of every other size. Which of the two does has to be settled at
+  # the start: further on a thread that has nothing to do would report that all is done, and its rows would stay empty.
   for heads in 192_128 192_192 320_256 512_512 576_512; do
     find /src -name "iqk_fa_$heads.cpp" -exec sed -i "/^IQK_FA_CASE(/,/^}/c IQK_FA_CASE(iqk_fa_$heads) { return false; }" {} +
   done

@@ -1,10 +1,10 @@
 # What the engines need and can do, for the entrypoint and the self-test. ENGINE is set.
 # shellcheck shell=bash
 
-# How often gcc's OpenMP looks whether the others are ready before a thread sleeps. By default that is 300,000 times,
-# some milliseconds at each of hundreds of meetings a token, in which whatever else wants the core waits: beside one busy
-# process answers then come many times as slowly as with this. With fewer, waking up costs some of the speed alone
-# (docs/DESIGN.md). Clang's gives the core away meanwhile.
+# How often gcc's OpenMP looks whether the others are ready before a thread sleeps. By default that is 300,000 times
+# at each of hundreds of meetings a token, and whatever else wants the core waits meanwhile: beside one busy process
+# answers then come many times as slowly as with this; alone no difference was measured (docs/DESIGN.md). Clang's gives
+# the core away meanwhile.
 export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-10000}
 
 # How many requests at once the engine was shown to answer rightly (DESIGN.md: 48 starts with 4 slots of bitnet.cpp

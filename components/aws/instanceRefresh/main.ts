@@ -23,7 +23,7 @@ const request = z
 const interval = Number(process.env.REFRESH_INTERVAL ?? 10);
 
 try {
-  console.log(await refresh(request, connect(request), { interval }, console.log));
+  console.log(await refresh(request, connect({ region: request.region }), { interval }, console.log));
 } catch (error) {
   console.error(describeFailure(error as Error));
   process.exitCode = 1;

@@ -1,9 +1,4 @@
-import type {
-  AutoScalingClientConfig,
-  AutoScalingGroup,
-  InstanceRefresh,
-  MixedInstancesPolicy,
-} from "@aws-sdk/client-auto-scaling";
+import type { AutoScalingGroup, InstanceRefresh, MixedInstancesPolicy } from "@aws-sdk/client-auto-scaling";
 import {
   AutoScalingClient,
   DescribeAutoScalingGroupsCommand,
@@ -42,16 +37,16 @@ export interface Clients {
   ec2: EC2Client;
 }
 
-/** Clients of AWS. @param to where it is, and as whom, which tests say; default: as the environment says */
-export function connect(to: Pick<AutoScalingClientConfig, "region" | "endpoint" | "credentials">): Clients {
-  const { region, endpoint, credentials } = to;
-  const where = {
-    ...(region === undefined ? {} : { region }),
-    ...(endpoint === undefined ? {} : { endpoint }),
-    ...(credentials === undefined ? {} : { credentials }),
-  };
+/** Where AWS is, and as whom it is asked. Default: as the environment says. */
+export interface Place {
+  region: string;
+  endpoint?: string;
+  credentials?: { accessKeyId: string; secretAccessKey: string };
+}
+
+export function connect(place: Place): Clients {
   // A replacement takes up to hours, and everybody in the account shares AWS's limits: many tries, slower and slower.
-  const options = { ...where, retryMode: "adaptive", maxAttempts: 10 };
+  const options = { ...place, retryMode: "adaptive", maxAttempts: 10 };
   return {
     autoScaling: new AutoScalingClient(options),
     loadBalancing: new ElasticLoadBalancingV2Client(options),

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { platform, tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, expect, test, vi, onTestFinished } from "vitest";
+import { afterEach, expect, onTestFinished, test, vi } from "vitest";
 import type { Machine } from "../../../components/docker/machine.ts";
 import { checkMachine, hasRoomForNext, inspectMachine } from "../../../components/docker/machine.ts";
 import { UserError } from "../../../components/errors.ts";

@@ -78,6 +78,16 @@ test("an output matrix of its own has a type of its own", async () => {
   expect(facts).toEqual(expect.arrayContaining(["embedding=q6_K", "output=q4_K"]));
 });
 
+test("an alignment that the engines would end at is refused", async () => {
+  const model = join(folder, "model.gguf");
+  await writeSyntheticModel(model);
+  const bytes = readFileSync(model);
+  const int32 = 5;
+  bytes.writeUInt32LE(int32, bytes.indexOf("general.alignment") + "general.alignment".length);
+  writeFileSync(model, bytes);
+  expect(() => factsOf(model)).toThrow("general.alignment of another kind than uint32");
+});
+
 test("a server is told how to split text where the model's file does not say it", () => {
   for (const name of ["ik_llama.cpp", "bitnet.cpp"]) {
     const args = engine(name, "engine_arguments true placeholder missing");
