@@ -111,6 +111,8 @@ async function agentState({ drainPort }: Server): Promise<string> {
 
 /** A stream that has begun, of a server that then stands still until it gets SIGCONT. */
 async function haltedStream(server: Server, digit: number): Promise<{ rest: Promise<string> }> {
+  // Until its watcher has seen it answer, a halted server cannot be told from one that still loads its model.
+  await expect.poll(() => agentState(server), patience).toBe("up ready\n");
   // Ready to halt it before it begins: `docker exec` may take longer than the whole answer.
   const halt = inside(server, "echo ready; read; kill -STOP $server");
   await once(halt.stdout, "data");

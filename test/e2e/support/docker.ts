@@ -78,7 +78,7 @@ export interface ServerProcess {
 
 const serverProcessScript = `
 for process in /proc/[0-9]*; do
-  read -r name < "$process/comm"
+  { read -r name < "$process/comm"; } 2>/dev/null || continue # it ended meanwhile
   if [[ $name == llama-server ]]; then
     mapfile -d '' -t args < "$process/cmdline"
     for ((i = 0; i < \${#args[@]}; i++)); do
