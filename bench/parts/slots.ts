@@ -6,6 +6,9 @@ import type { Workshop } from "../workshop.ts";
 /** The engine that answers rightly with more than one slot. */
 const engine = "bitnet.cpp";
 
+/** Of all clients together, but at least one of each: few enough for half an hour. */
+const requestsOfAll = 6;
+
 /** What many users at once get to see when a server answers several of them at a time instead of letting them wait. */
 export async function* slots(workshop: Workshop): AsyncGenerator<Figure> {
   const cores = await workshop.twoCores();
@@ -14,7 +17,9 @@ export async function* slots(workshop: Workshop): AsyncGenerator<Figure> {
     for (const slots of [1, 2, 4]) {
       await using fleet = await startFleet(workshop, { image, cores, replicas, slots, balancers: { real } });
       const what = `${engine}, ${name}, ${slots} ${slots === 1 ? "slot" : "slots"}`;
-      for (const clients of [4, 16]) yield* underLoad(workshop, fleet, what, clients, 16 / clients);
+      for (const clients of [1, 2, 4, 8, 16]) {
+        yield* underLoad(workshop, fleet, what, clients, Math.ceil(requestsOfAll / clients));
+      }
     }
   }
 }
