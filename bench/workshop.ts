@@ -7,8 +7,8 @@ import type { Core } from "../components/docker/cpus.ts";
 import { inspectMachine } from "../components/docker/machine.ts";
 import { isGitUrl } from "../components/image/engineSource.ts";
 import type { Engine } from "../components/model/engines.ts";
-import type { Answers, ModelSize } from "../offline/syntheticModel.ts";
-import { writeSyntheticModel } from "../offline/syntheticModel.ts";
+import type { Answers, ModelSize } from "../tools/syntheticModel.ts";
+import { writeSyntheticModel } from "../tools/syntheticModel.ts";
 import { buildImage } from "../test/e2e/image/build.ts";
 import { sources } from "../test/e2e/support/testStack.ts";
 import type { Results } from "./figures.ts";
@@ -18,7 +18,7 @@ export interface BenchOptions {
   size: ModelSize;
   /** bitnet.cpp's source: a git URL or a tarball; undefined: what needs it says so in its row. */
   bitnetSource?: string | undefined;
-  /** The commit, where `bitnetSource` is a git URL. Default: docker/Dockerfile's. */
+  /** The commit, where `bitnetSource` is a git URL. Default: docker/server/Dockerfile's. */
   bitnetRef?: string | undefined;
   /** A tarball of another source of ik_llama.cpp than offline/'s, which is measured; undefined: nothing is compared. */
   otherIkSource?: string | undefined;
@@ -48,7 +48,7 @@ export interface ServerBuild {
   engine: Engine;
   optimize: boolean;
   size: ModelSize;
-  /** A stage of docker/Dockerfile instead of the finished image. */
+  /** A stage of docker/server/Dockerfile instead of the finished image. */
   stage?: string;
   /** Of ik_llama.cpp, `--other-ik-source` instead of the project's. */
   otherSource?: boolean;
@@ -109,7 +109,7 @@ export class Workshop implements AsyncDisposable {
   }
 
   /**
-   * The image as docker/Dockerfile makes it.
+   * The image as docker/server/Dockerfile makes it.
    * @returns its name
    * @throws Impossible if the engine's source is not there
    */

@@ -61,7 +61,7 @@ cli
   )
   .addOption(new Option("--model <size>", "the generated model").choices(["2b", "tiny"]).default("2b"))
   .option("--bitnet-source <location>", "bitnet.cpp's source, a git URL or a tarball")
-  .option("--bitnet-ref <ref>", "its commit, tag or branch; default: docker/Dockerfile's")
+  .option("--bitnet-ref <ref>", "its commit, tag or branch; default: docker/server/Dockerfile's")
   .option("--other-ik-source <file>", "another source of ik_llama.cpp, to compare with, a tarball")
   .option("--compile-others", "compile mainline llama.cpp, and bitnet.cpp by hand, to compare with: 20 minutes, once")
   .option("--starts <number>", "fresh starts of the part answers", positive, 50)

@@ -3,7 +3,7 @@ import type { Document } from "yaml";
 import { parse, parseDocument } from "yaml";
 import type { Problem } from "../components/errors.ts";
 import { UserError } from "../components/errors.ts";
-import { parseSettings } from "../components/settings.ts";
+import { parseSettings } from "../components/settings/schema.ts";
 import { stackFile } from "./paths.ts";
 
 /** A plain value in Pulumi.<stack>.yaml; a secret is a map with the key `secure` and cannot be read here. */

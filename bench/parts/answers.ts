@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import type { Engine } from "../../components/model/engines.ts";
 import { ENGINES } from "../../components/model/engines.ts";
-import { writeRandomModel } from "../../offline/syntheticModel.ts";
+import { writeRandomModel } from "../../tools/syntheticModel.ts";
 import { buildImage } from "../../test/e2e/image/build.ts";
 import { client } from "../../test/e2e/support/chat.ts";
 import { compareLogProbabilities, promptLengths, tolerance } from "../../test/e2e/support/logProbabilities.ts";

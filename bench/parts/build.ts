@@ -2,7 +2,7 @@ import { execa } from "execa";
 import { appendFile } from "node:fs/promises";
 import { join } from "node:path";
 import { checkout } from "../../cli/paths.ts";
-import { writeSyntheticModel } from "../../offline/syntheticModel.ts";
+import { writeSyntheticModel } from "../../tools/syntheticModel.ts";
 import { buildImage, layersOf } from "../../test/e2e/image/build.ts";
 import { TestStack } from "../../test/e2e/support/testStack.ts";
 import type { Figure } from "../figures.ts";

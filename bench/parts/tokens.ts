@@ -5,7 +5,7 @@ import { z } from "zod";
 import type { Core } from "../../components/docker/cpus.ts";
 import { inspectModel } from "../../components/model/inspect.ts";
 import { imageWeights } from "../../components/model/memory.ts";
-import { writeSyntheticModel } from "../../offline/syntheticModel.ts";
+import { writeSyntheticModel } from "../../tools/syntheticModel.ts";
 import { handBuiltBitnet, mainlineLlama } from "../equipment/otherEngines.ts";
 import type { Server, ServerOptions } from "../equipment/server.ts";
 import { alone, startServer, startServers } from "../equipment/server.ts";

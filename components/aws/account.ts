@@ -4,7 +4,7 @@ import { UserError } from "../errors.ts";
 import type { Architecture } from "../image/cpuTarget.ts";
 import { familyOf } from "../image/cpuTarget.ts";
 import type { MemoryNeed } from "../model/memory.ts";
-import type { Settings } from "../settings.ts";
+import type { Settings } from "../settings/schema.ts";
 import type { InstanceDemand, InstanceFacts } from "./instances.ts";
 import { alternatives, checkInstance, fits } from "./instances.ts";
 

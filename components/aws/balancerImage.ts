@@ -2,7 +2,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { join } from "node:path";
 import { contentTag } from "../image/contentTag.ts";
-import type { EcrRegistry } from "../registry/ecrRegistry.ts";
+import type { EcrRegistry } from "./registry.ts";
 
 export interface BalancerImageArgs {
   registry: EcrRegistry;

@@ -1,8 +1,8 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import type { EcrRegistry } from "../registry/ecrRegistry.ts";
+import type { EcrRegistry } from "./registry.ts";
 import type { ServerOptions } from "../serving/server.ts";
-import type { Settings } from "../settings.ts";
+import type { Settings } from "../settings/schema.ts";
 import type { Account } from "./account.ts";
 import { ApiKeys } from "./apiKeys.ts";
 import { volumeGb } from "./instances.ts";

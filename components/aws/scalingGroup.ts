@@ -1,7 +1,7 @@
 import * as aws from "@pulumi/aws";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { RefreshRequest } from "./instanceRefresh/refresh.ts";
+import type { RefreshRequest } from "./instanceRefresh.ts";
 import { metricNamespace } from "./monitoringBodies.ts";
 
 export interface ScalingGroupArgs {
@@ -127,7 +127,7 @@ export class ScalingGroup extends pulumi.ComponentResource {
     );
   }
 
-  /** See instanceRefresh/refresh.ts. If it fails, so does the update, and the next one tries again. */
+  /** See instanceRefresh.ts. If it fails, so does the update, and the next one tries again. */
   private createRollout(name: string, args: ScalingGroupArgs, group: aws.autoscaling.Group): command.local.Command {
     const request: pulumi.Input<RefreshRequest> = pulumi
       .all([group.name, args.templateId, args.templateVersion, args.targetGroupArn])
@@ -140,7 +140,7 @@ export class ScalingGroup extends pulumi.ComponentResource {
     return new command.local.Command(
       `${name}-rollout`,
       {
-        create: "node components/aws/instanceRefresh/main.ts",
+        create: "node commands/instanceRefresh.ts",
         environment: {
           REFRESH: pulumi.jsonStringify(request),
           ...(profile === undefined ? {} : { AWS_PROFILE: profile }),

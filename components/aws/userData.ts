@@ -175,7 +175,7 @@ function logTo(stream: string): string {
   ].join(" \\\n  ");
 }
 
-/** Who the server runs as: docker/runtime/entrypoint.sh's user, whom nobody else on an instance is. */
+/** Who the server runs as: docker/server/runtime/entrypoint.sh's user, whom nobody else on an instance is. */
 const serverUid = 65532;
 
 const hardening = "--cap-drop ALL --read-only --security-opt no-new-privileges";

@@ -4,13 +4,13 @@ import { BitnetImage } from "../image/bitnetImage.ts";
 import { cleanUpImages } from "../image/imageCleanup.ts";
 import { dockerPlatform } from "../image/platform.ts";
 import type { Model } from "../model/model.ts";
-import { ExternalRegistry } from "../registry/externalRegistry.ts";
-import { LocalRegistry } from "../registry/localRegistry.ts";
-import type { Registry } from "../registry/registry.ts";
-import type { Settings } from "../settings.ts";
-import { isLoopback } from "../settings.ts";
-import { SmokeTest } from "../smokeTest/smokeTest.ts";
-import { DockerFleet } from "./dockerFleet.ts";
+
+import { ExternalRegistry, LocalRegistry } from "./registry.ts";
+import type { Registry } from "../image/registry.ts";
+import type { Settings } from "../settings/schema.ts";
+import { isLoopback } from "../settings/schema.ts";
+import { SmokeTest } from "../serving/smokeTest.ts";
+import { DockerFleet } from "./fleet.ts";
 import { hasRoomForNext, inspectMachine, requireMachine } from "./machine.ts";
 
 /** What a stack on this machine's Docker Engine tells. */

@@ -1,7 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { basename, join } from "node:path";
-import type { Registry } from "../registry/registry.ts";
+import type { Registry } from "./registry.ts";
 import { stageBuildContext } from "./buildContext.ts";
 import { contentTag } from "./contentTag.ts";
 import { isGitUrl } from "./engineSource.ts";
@@ -17,9 +17,9 @@ export interface BitnetImageArgs {
   /** Default: the file is taken as it comes, once it is known to be a BitNet GGUF. */
   modelSha256?: string | undefined;
   engine: "bitnet.cpp" | "ik_llama.cpp";
-  /** A git URL or a source tarball of this machine. Default: docker/Dockerfile's for the engine. */
+  /** A git URL or a source tarball of this machine. Default: docker/server/Dockerfile's for the engine. */
   engineRepo?: string | undefined;
-  /** Default: docker/Dockerfile's, the commit that this version was tested with. */
+  /** Default: docker/server/Dockerfile's, the commit that this version was tested with. */
   engineRef?: string | undefined;
   /** See the setting of that name. Costs: a minute more of compiling. */
   optimize: boolean;
@@ -42,7 +42,7 @@ export class BitnetImage extends pulumi.ComponentResource {
 
     const context = join(".build", pulumi.getStack());
     const privateModel = privateModelOf(args, context);
-    stageBuildContext("docker", context, localFiles(args), privateModel && kept(privateModel.destination));
+    stageBuildContext("docker/server", context, localFiles(args), privateModel && kept(privateModel.destination));
     const buildArgs = buildArguments(args, pulumi.getStack());
     const ownTag = args.registry.immutableTags
       ? contentTag(name, "server", context, { ...buildArgs, platform: args.platform }, { parent: this })
@@ -71,7 +71,7 @@ export class BitnetImage extends pulumi.ComponentResource {
   }
 }
 
-/** docker/Dockerfile's arguments. A file of this machine is named by its name in the build context. */
+/** docker/server/Dockerfile's arguments. A file of this machine is named by its name in the build context. */
 export function buildArguments(
   args: Omit<BitnetImageArgs, "registry" | "platform" | "dependsOn">,
   stack: string,

@@ -6,7 +6,7 @@ import { basename, dirname, join, relative } from "node:path";
 export type LocalFiles = Partial<Record<"model" | "engine", string>>;
 
 /**
- * Lays out a stack's build context: a copy of docker/, with the model and the engine's source linked in where they are
+ * Lays out a stack's build context: a copy of docker/server/, with the model and the engine's source linked in where they are
  * files of this machine. A folder of its own for each stack, because whatever lies in it is sent to the Docker Engine
  * and counts as a change of the image. What is there already stays untouched: an update may be reading it. So do files
  * under `context/` that `keep` names: they were downloaded into it.

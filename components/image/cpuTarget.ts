@@ -10,7 +10,7 @@ export interface CpuTarget {
 
 /**
  * The least that the engines' kernels for ternary weights are written for: AVX2, or NEON with dot products. The same
- * as docker/build/build-engine.sh's `baseline`.
+ * as docker/server/build/build-engine.sh's `baseline`.
  */
 const baselines: Readonly<Record<Architecture, string>> = { x86_64: "x86-64-v3", arm64: "neoverse-n1" };
 

@@ -1,10 +1,8 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { spawnSync } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
-import { UserError } from "../errors.ts";
 
 export interface PrivateModelArgs {
   url: string;
@@ -17,16 +15,6 @@ export interface PrivateModelArgs {
 /** A file name that changes with the URL. */
 export function privateModelName(url: string): string {
   return `${createHash("sha256").update(url).digest("hex").slice(0, 12)}-${basename(new URL(url).pathname)}`;
-}
-
-/** @throws UserError if this machine has not what such a model is downloaded with */
-export function requireDownloader(): void {
-  if (spawnSync("curl", ["--version"]).error === undefined) return;
-  throw new UserError({
-    key: "modelToken",
-    wrong: "a gated or private model is downloaded on this machine, with curl, which it has not",
-    right: "install it: apt-get install curl; or download the model yourself, and name the file in modelUrl",
-  });
 }
 
 /**

@@ -1,4 +1,4 @@
-/** Removes every image that the stack $STACK has built, older ones too: they carry its label (docker/Dockerfile). */
+/** Removes every image that the stack $STACK has built, older ones too: they carry its label (docker/server/Dockerfile). */
 import Docker from "dockerode";
 
 const docker = new Docker();

@@ -1,4 +1,4 @@
-import type { Settings } from "../settings.ts";
+import type { Settings } from "../settings/schema.ts";
 
 export type Engine = Settings["engine"];
 
@@ -6,7 +6,7 @@ export type Engine = Settings["engine"];
 export const TERNARY_TYPES = ["I2_S", "TL1", "TL2", "TQ1_0", "TQ2_0", "IQ1_BN", "IQ2_BN"] as const;
 export type TernaryType = (typeof TERNARY_TYPES)[number];
 
-/** What an engine, as docker/Dockerfile builds it, was shown to do. */
+/** What an engine, as docker/server/Dockerfile builds it, was shown to do. */
 export interface EngineAbilities {
   /** Values of `general.architecture` that it loads and that models with ternary weights come in. */
   architectures: readonly string[];

@@ -49,7 +49,7 @@ function computeBytes({ vocabulary, width, heads }: ModelFacts, tokens: number):
   return BATCH * 4 * Math.max(vocabulary + width, (heads + 1) * tokens + 4 * width);
 }
 
-/** The weights as docker/build/convert-model.sh makes them of the file's: what a token touches. */
+/** The weights as docker/server/build/convert-model.sh makes them of the file's: what a token touches. */
 export function imageWeights({ tensors, ternaryType }: ModelFacts, engine: Engine): number {
   const { requantises } = ENGINES[engine];
   const ternary = requantises?.from.includes(ternaryType) === true ? requantises.to : ternaryType;
@@ -77,7 +77,7 @@ const isVocabulary = ({ name }: Tensor) => /^(token_embd|output)\.weight$/.test(
 
 /**
  * Embedding and output matrix become Q6_K, or Q8_0 where a row is no multiple of Q6_K's blocks, unless they are smaller
- * already and of a type that docker/build/check-gguf.pl has among its `%quantised`.
+ * already and of a type that docker/server/build/check-gguf.pl has among its `%quantised`.
  */
 function vocabularyBytes({ type, dims }: Tensor): number {
   const becomes = tensorBytes((dims[0] ?? 0) % 256 === 0 ? "Q6_K" : "Q8_0", dims);

@@ -1,4 +1,4 @@
-/** What the server container is told, whichever target runs it. docker/runtime/entrypoint.sh reads it. */
+/** What the server container is told, whichever target runs it. docker/server/runtime/entrypoint.sh reads it. */
 export interface ServerOptions {
   /** The name that the API reports. */
   modelAlias: string;
@@ -26,7 +26,7 @@ export const drainDelay = 5;
  */
 export const drainTimeout = 600;
 
-/** The environment of docker/runtime/entrypoint.sh. */
+/** The environment of docker/server/runtime/entrypoint.sh. */
 export function serverEnvironment(options: ServerOptions): string[] {
   return [
     `MODEL_ALIAS=${options.modelAlias}`,

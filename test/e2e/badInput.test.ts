@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { writeSyntheticModel } from "../../offline/syntheticModel.ts";
+import { writeSyntheticModel } from "../../tools/syntheticModel.ts";
 import type { BrokenModels } from "./support/brokenModels.ts";
 import { breakModels } from "./support/brokenModels.ts";
 import { belongingsOf, docker } from "./support/docker.ts";

@@ -3,8 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkout, tools } from "../../cli/paths.ts";
-import type { SyntheticModelOptions } from "../../offline/syntheticModel.ts";
-import { answerTensors, corrupt, writeSyntheticModel } from "../../offline/syntheticModel.ts";
+import type { SyntheticModelOptions } from "../../tools/syntheticModel.ts";
+import { answerTensors, corrupt, writeSyntheticModel } from "../../tools/syntheticModel.ts";
 import { buildContext, dockerBuild } from "./support/build.ts";
 
 describe("the image's known-answer test, on a model drawn in this run", () => {
@@ -14,7 +14,7 @@ describe("the image's known-answer test, on a model drawn in this run", () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tools, "known-answers-"));
-    buildContext(folder, join(checkout, "docker/self-test/model.gguf"));
+    buildContext(folder, join(checkout, "docker/server/self-test/model.gguf"));
     model = join(folder, "self-test/model.gguf");
   });
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { tools } from "../../cli/paths.ts";
-import { corrupt, writeRandomModel } from "../../offline/syntheticModel.ts";
+import { corrupt, writeRandomModel } from "../../tools/syntheticModel.ts";
 import { buildImage } from "./image/build.ts";
 import { docker, replicaRights } from "./support/docker.ts";
 import { compareLogProbabilities, promptLengths, tolerance } from "./support/logProbabilities.ts";

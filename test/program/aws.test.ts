@@ -224,7 +224,7 @@ test("instances are replaced by our script, to a numbered version", async () => 
   const [rollout] = ofType(await runOf("domain"), "command:local:Command").filter(
     ({ name }) => name === "fleet-rollout",
   );
-  expect(rollout?.inputs.create).toBe("node components/aws/instanceRefresh/main.ts");
+  expect(rollout?.inputs.create).toBe("node commands/instanceRefresh.ts");
   const { REFRESH } = rollout?.inputs.environment as { REFRESH: string };
   expect(JSON.parse(REFRESH)).toMatchObject({
     templateVersion: "7",

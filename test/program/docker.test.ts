@@ -164,7 +164,7 @@ describe("a private model", () => {
   const token = "the-users-own-token";
   const server = createServer((request, response) => {
     if (request.headers.authorization !== `Bearer ${token}`) response.writeHead(401).end();
-    else createReadStream("docker/self-test/model.gguf").pipe(response);
+    else createReadStream("docker/server/self-test/model.gguf").pipe(response);
   });
   let modelUrl: string;
 
@@ -198,7 +198,7 @@ describe("a private model", () => {
       return execa("/bin/sh", ["-ec", String(command?.[name])], { env, input: String(command?.stdin) });
     };
     await script("create");
-    expect(readFileSync(destination)).toEqual(readFileSync("docker/self-test/model.gguf"));
+    expect(readFileSync(destination)).toEqual(readFileSync("docker/server/self-test/model.gguf"));
     await script("delete");
     expect(readdirSync(dirname(destination))).toEqual([]);
   });

@@ -37,7 +37,7 @@ const defaults = namespaced(
 );
 
 /** A model that is in the checkout, so that its header is really read. */
-const model = { modelUrl: "docker/self-test/model.gguf", engine: "ik_llama.cpp" };
+const model = { modelUrl: "docker/server/self-test/model.gguf", engine: "ik_llama.cpp" };
 
 export interface Surroundings {
   /** The stack's name. */

@@ -9,7 +9,7 @@ import {
   corrupt,
   writeRandomModel,
   writeSyntheticModel,
-} from "../../offline/syntheticModel.ts";
+} from "../../tools/syntheticModel.ts";
 import { answerOf, logProbabilitiesOf } from "./model/referenceEngine.ts";
 
 let folder = "";
@@ -20,7 +20,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-const selfTest = (file: string) => join(import.meta.dirname, "../../docker/self-test", file);
+const selfTest = (file: string) => join(import.meta.dirname, "../../docker/server/self-test", file);
 
 describe("the image's self-test", () => {
   test("its model is, byte for byte, what the generator writes", async () => {

@@ -40,7 +40,7 @@ export async function buildImage({
   // On the checkout's file system, so that models and sources are linked, not copied.
   const context = await mkdtemp(join(tools, "context-"));
   try {
-    stageBuildContext(join(checkout, "docker"), context, { ...files, engine });
+    stageBuildContext(join(checkout, "docker/server"), context, { ...files, engine });
     await change?.(context);
     const model: Record<string, string> = files.model === undefined ? {} : { MODEL_URL: basename(files.model) };
     const build = await dockerBuild(context, { ENGINE_REPO: basename(engine), ...model, ...args }, [

@@ -115,7 +115,7 @@ test("in bitnet.cpp's source the placeholder's stand-in becomes the trained form
   const engine = join(folder, "bitnet.tar");
   await execa("tar", ["-cf", engine, "-C", folder, "bitnet"]);
   const context = join(folder, "context");
-  stageBuildContext(join(checkout, "docker"), context, { engine });
+  stageBuildContext(join(checkout, "docker/server"), context, { engine });
   await writeFile(
     join(context, "Dockerfile"),
     `${await readFile(join(context, "Dockerfile"), "utf8")}\nFROM scratch AS mended\nCOPY --from=engine-source /src/${path} /\n`,

@@ -8,7 +8,7 @@ import type { Architecture } from "../../../components/image/cpuTarget.ts";
 import { cpuTargetOf } from "../../../components/image/cpuTarget.ts";
 import { dockerBuild } from "../support/build.ts";
 
-/** The compilers of docker/Dockerfile's toolchain, and gcc for ARM beside them; clang has it built in. */
+/** The compilers of docker/server/Dockerfile's toolchain, and gcc for ARM beside them; clang has it built in. */
 const image = "bitnet-server-compilers:test";
 const dockerfile = `ARG BASE_IMAGE
 FROM $BASE_IMAGE
@@ -16,7 +16,7 @@ RUN apt-get update && apt-get install --yes --no-install-recommends clang gcc gc
  && rm -rf /var/lib/apt/lists/*
 `;
 
-/** As docker/build/build-engine.sh calls them. */
+/** As docker/server/build/build-engine.sh calls them. */
 const compilers: Readonly<Record<Architecture, readonly string[]>> = {
   x86_64: ["gcc -march=", "clang -march="],
   arm64: ["aarch64-linux-gnu-gcc -mcpu=", "clang --target=aarch64-linux-gnu -mcpu="],

@@ -27,7 +27,7 @@ async function machine(allowed: string, siblings: readonly string[], files: Read
 }
 
 async function cpus(...args: string[]): Promise<string> {
-  const { stdout } = await execa(join(checkout, "docker/runtime/cpus.sh"), args);
+  const { stdout } = await execa(join(checkout, "docker/server/runtime/cpus.sh"), args);
   return stdout;
 }
 

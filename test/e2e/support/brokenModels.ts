@@ -1,6 +1,6 @@
 import { copyFile, open, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writeSyntheticModel } from "../../../offline/syntheticModel.ts";
+import { writeSyntheticModel } from "../../../tools/syntheticModel.ts";
 
 /** Files that are no BitNet model, by what is wrong with them. */
 export type BrokenModels = Readonly<

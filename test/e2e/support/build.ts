@@ -6,11 +6,11 @@ import { engineSource } from "../../../offline/engineSource.ts";
 import { sources } from "./testStack.ts";
 
 /**
- * A copy of docker/ to build from, with the engine's source and a model in it, as a user lays them there.
+ * A copy of docker/server/ to build from, with the engine's source and a model in it, as a user lays them there.
  * @param folder of the checkout's file system, so that the files need not be copied
  */
 export function buildContext(folder: string, model: string): void {
-  stageBuildContext(join(checkout, "docker"), folder, { engine: join(checkout, engineSource), model });
+  stageBuildContext(join(checkout, "docker/server"), folder, { engine: join(checkout, engineSource), model });
 }
 
 /** Runs `docker build`; never throws for its exit code. */

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
-import type { RefreshRequest } from "../../../components/aws/instanceRefresh/refresh.ts";
-import { connect, describeFailure, refresh } from "../../../components/aws/instanceRefresh/refresh.ts";
+import type { RefreshRequest } from "../../../components/aws/instanceRefresh.ts";
+import { connect, describeFailure, refresh } from "../../../components/aws/instanceRefresh.ts";
 import type { Answer } from "../../support/awsQuery.ts";
 import { queryError, queryResponse } from "../../support/awsQuery.ts";
 
@@ -129,7 +129,7 @@ async function run(cloud: Aws, requested: Partial<RefreshRequest> = {}) {
 /** Runs the script as Pulumi does. */
 async function runScript(cloud: Aws, environment: Record<string, string> = {}) {
   using server = await serve(cloud);
-  return await execa(process.execPath, ["components/aws/instanceRefresh/main.ts"], {
+  return await execa(process.execPath, ["commands/instanceRefresh.ts"], {
     env: {
       REFRESH: JSON.stringify(request),
       REFRESH_INTERVAL: "0.02",

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { writeSyntheticModel } from "../../../offline/syntheticModel.ts";
+import { writeSyntheticModel } from "../../../tools/syntheticModel.ts";
 import { hidePreTokenizer, placeholderTemplate, setChatTemplate } from "../../support/chatTemplate.ts";
 
 let folder: string;
@@ -19,12 +19,14 @@ afterAll(() => {
 /** What the build notes of a model. */
 function factsOf(model: string): string[] {
   const env = { ...process.env, MODEL_URL: "model.gguf", ENGINE: "ik_llama.cpp" };
-  return execFileSync("perl", ["docker/build/check-gguf.pl", model], { env, encoding: "utf8" }).trim().split("\n");
+  return execFileSync("perl", ["docker/server/build/check-gguf.pl", model], { env, encoding: "utf8" })
+    .trim()
+    .split("\n");
 }
 
-/** Calls a function of docker/runtime/engine.sh. */
+/** Calls a function of docker/server/runtime/engine.sh. */
 function engine(name: string, call: string): string[] {
-  const script = `set -euo pipefail; . docker/runtime/engine.sh; ${call}`;
+  const script = `set -euo pipefail; . docker/server/runtime/engine.sh; ${call}`;
   return execFileSync("bash", ["-c", script], { env: { ...process.env, ENGINE: name }, encoding: "utf8" })
     .trim()
     .split("\n");

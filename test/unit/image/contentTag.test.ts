@@ -55,7 +55,7 @@ test("an argument changes it", () => {
 });
 
 test("the tag is in the image itself, so that its digest is a new one even where its content is an old one", () => {
-  const dockerfile = readFileSync(new URL("../../../docker/Dockerfile", import.meta.url), "utf8");
+  const dockerfile = readFileSync(new URL("../../../docker/server/Dockerfile", import.meta.url), "utf8");
   const lastStage = dockerfile.slice(dockerfile.lastIndexOf("\nFROM "));
   expect(lastStage).toMatch(/^ARG TAG=$/m);
   expect(lastStage).toMatch(/^LABEL .*\bbitnet-server\.tag=\$TAG\b/m);

@@ -8,7 +8,7 @@ import type { Engine } from "../../../components/model/engines.ts";
 
 // The image guards itself where there is no Pulumi, with rules of its own in Perl and in shell: they are the same rules.
 const engines = Object.keys(ENGINES) as Engine[];
-const perl = readFileSync(join(checkout, "docker/build/check-gguf.pl"), "utf8");
+const perl = readFileSync(join(checkout, "docker/server/build/check-gguf.pl"), "utf8");
 
 function words(list = ""): string[] {
   return [...list.matchAll(/[\w.-]+/g)].map(([word]) => word).sort();
@@ -28,7 +28,7 @@ test.each(engines)("the image's check takes the same models for %s", (engine) =>
 });
 
 test.each(engines)("the image's entrypoint lets %s answer as many at once", async (engine) => {
-  const functions = join(checkout, "docker/runtime/engine.sh");
+  const functions = join(checkout, "docker/server/runtime/engine.sh");
   const { stdout } = await execa("bash", ["-c", `. ${functions} && max_parallel`], { env: { ENGINE: engine } });
   expect(Number(stdout)).toBe(ENGINES[engine].maxParallel);
 });

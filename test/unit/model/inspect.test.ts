@@ -6,8 +6,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { UserError } from "../../../components/errors.ts";
 import type { InspectOptions } from "../../../components/model/inspect.ts";
 import { inspectModel } from "../../../components/model/inspect.ts";
-import type { SyntheticModelOptions } from "../../../offline/syntheticModel.ts";
-import { uint32, uint64, writeSyntheticModel } from "../../../offline/syntheticModel.ts";
+import type { SyntheticModelOptions } from "../../../tools/syntheticModel.ts";
+import { uint32, uint64, writeSyntheticModel } from "../../../tools/syntheticModel.ts";
 import type { WebServer } from "./webServer.ts";
 import { serveRange, startWebServer } from "./webServer.ts";
 

@@ -8,7 +8,7 @@ import { CATALOGUE, DEFAULT_MODEL, findModel } from "../../../components/model/c
 import { imageWeights, memoryNeed, memoryProblem } from "../../../components/model/memory.ts";
 import type { ModelFacts } from "../../../components/model/inspect.ts";
 import { resolveModel } from "../../../components/model/model.ts";
-import { writeSyntheticModel } from "../../../offline/syntheticModel.ts";
+import { writeSyntheticModel } from "../../../tools/syntheticModel.ts";
 import { serveRange, startWebServer } from "./webServer.ts";
 
 let folder = "";

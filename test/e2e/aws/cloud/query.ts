@@ -2,7 +2,7 @@ import type { Answer } from "../../../support/awsQuery.ts";
 import type { Account } from "./account.ts";
 import type { Configuration, FailedLaunch, Group, Refresh } from "./autoScaling.ts";
 
-/** Answers what the rollout asks (components/aws/instanceRefresh/refresh.ts), in the words of AWS's query API. */
+/** Answers what the rollout asks (components/aws/instanceRefresh.ts), in the words of AWS's query API. */
 export async function answer({ autoScaling }: Account, parameters: URLSearchParams): Promise<Answer> {
   const value = (name: string) => parameters.get(name) ?? "";
   const list = (name: string) => [...parameters].filter(([key]) => key.startsWith(`${name}.`)).map(([, v]) => v);

@@ -1,7 +1,7 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { repositoryLifecycle } from "../aws/policies.ts";
-import type { Registry, RegistryCredentials } from "./registry.ts";
+import { repositoryLifecycle } from "./policies.ts";
+import type { Registry, RegistryCredentials } from "../image/registry.ts";
 
 export interface EcrRegistryArgs {
   /** The repository's name: lower-case letters, digits, dashes. */

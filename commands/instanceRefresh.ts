@@ -1,9 +1,9 @@
 /**
- * Run by ScalingGroup's command: brings the instances to what the update says, see refresh.ts. What is to be done comes
+ * Run by ScalingGroup's command: brings the instances to what the update says, see components/aws/instanceRefresh.ts. What is to be done comes
  * in the environment variable REFRESH; says each step on stdout; exits 1 with the reason on stderr.
  */
 import { z } from "zod";
-import { connect, describeFailure, refresh } from "./refresh.ts";
+import { connect, describeFailure, refresh } from "../components/aws/instanceRefresh.ts";
 
 const request = z
   .object({

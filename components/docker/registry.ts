@@ -1,7 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { buildLocally, labels, logRotation } from "../docker/shared.ts";
-import type { Registry } from "./registry.ts";
+import type { Registry, RegistryCredentials } from "../image/registry.ts";
+import { buildLocally, labels, logRotation } from "./shared.ts";
 
 export interface LocalRegistryArgs {
   /** The port on 127.0.0.1; Docker pushes to a registry on loopback without TLS. */
@@ -43,5 +43,27 @@ export class LocalRegistry extends pulumi.ComponentResource implements Registry 
     // The name is known before the container runs; whoever pushes has to wait for it.
     this.repository = pulumi.all([container.id]).apply(() => `127.0.0.1:${args.port}/bitnet-server`);
     this.registerOutputs({ repository: this.repository });
+  }
+}
+
+export interface ExternalRegistryArgs {
+  /** Host and repository, such as registry.example.com/team/bitnet-server. */
+  repository: string;
+  /** Undefined: what `docker login` has stored on this machine. The password becomes a Pulumi secret. */
+  login: { username: string; password: string } | undefined;
+}
+
+/** A registry that exists already. It makes no resource: what is pushed there stays when the stack is destroyed. */
+export class ExternalRegistry implements Registry {
+  readonly repository: pulumi.Output<string>;
+  readonly credentials: RegistryCredentials | undefined;
+
+  constructor({ repository, login }: ExternalRegistryArgs) {
+    this.repository = pulumi.output(repository);
+    this.credentials = login && {
+      server: pulumi.output(repository.slice(0, repository.indexOf("/"))),
+      username: pulumi.output(login.username),
+      password: pulumi.secret(login.password),
+    };
   }
 }

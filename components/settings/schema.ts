@@ -1,9 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
 import { closest, distance } from "fastest-levenshtein";
 import { z } from "zod";
-import type { Problem } from "./errors.ts";
-import { isVpcCidr, maxZones, networkOf } from "./aws/subnets.ts";
-import { UserError } from "./errors.ts";
+import type { Problem } from "../errors.ts";
+import { UserError } from "../errors.ts";
+import { isVpcCidr, networkOf } from "./ipRanges.ts";
+
+/** The most zones that a VPC's range is shared out among; each needs two subnets, of a sixteenth of the range each. */
+export const maxZones = 8;
 
 /** RFC 6750, section 2.1: what may stand after "Bearer ". */
 const apiKey = /^[A-Za-z0-9._~+/-]{8,512}=*$/;

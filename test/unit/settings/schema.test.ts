@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import { isLoopback, parseSettings, settingKeys } from "../../components/settings.ts";
-import { userErrorOf } from "../support/userError.ts";
+import { isLoopback, parseSettings, settingKeys } from "../../../components/settings/schema.ts";
+import { userErrorOf } from "../../support/userError.ts";
 
 const declared = (
-  parse(readFileSync(new URL("../../Pulumi.yaml", import.meta.url), "utf8")) as {
+  parse(readFileSync(new URL("../../../Pulumi.yaml", import.meta.url), "utf8")) as {
     config: Record<string, { default: unknown; description: string }>;
   }
 ).config;

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { requireDownloader } from "../../../components/image/privateModel.ts";
+import { requireDownloader } from "../../../components/model/downloader.ts";
 import { resolveModel } from "../../../components/model/model.ts";
 import { userErrorOf } from "../../support/userError.ts";
 

@@ -25,7 +25,7 @@ export interface SmokeTestArgs {
 
 /**
  * Asks a question through the load balancer after every change, until every replica has answered it, and fails the update if no sensible answer comes:
- * see ask.ts. A change of anything that it is given runs it again; otherwise it does nothing.
+ * see commands/smokeTest.ts. A change of anything that it is given runs it again; otherwise it does nothing.
  */
 export class SmokeTest extends pulumi.ComponentResource {
   constructor(name: string, args: SmokeTestArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -34,7 +34,7 @@ export class SmokeTest extends pulumi.ComponentResource {
     new command.local.Command(
       name,
       {
-        create: "node components/smokeTest/ask.ts",
+        create: "node commands/smokeTest.ts",
         environment: {
           SMOKE_TEST: pulumi.jsonStringify(open),
           // In the environment, not on the command line, and a secret in the state.

@@ -12,7 +12,7 @@
  * A random model (see {@link writeRandomModel}) says nothing that makes sense, but every one of its weights counts: it is
  * there to compare an engine's log-probabilities with.
  *
- *     node offline/syntheticModel.ts tiny model.gguf --seed 7 --words 200 --questions questions.txt
+ *     node tools/syntheticModel.ts tiny model.gguf --seed 7 --words 200 --questions questions.txt
  *
  * The container's format is the GGUF specification's (github.com/ggml-org/ggml, docs/gguf.md). I2_S was read from
  * `quantize_i2_s` in microsoft/BitNet, src/ggml-bitnet-mad.cpp, and checked with bitnet.cpp and ik_llama.cpp.
@@ -562,9 +562,7 @@ if (import.meta.main) {
   });
   const [size, path] = positionals;
   if ((size !== "tiny" && size !== "2b") || path === undefined) {
-    console.error(
-      "usage: node offline/syntheticModel.ts tiny|2b OUT.gguf [--seed N] [--words N] [--questions OUT.txt]",
-    );
+    console.error("usage: node tools/syntheticModel.ts tiny|2b OUT.gguf [--seed N] [--words N] [--questions OUT.txt]");
     process.exit(2);
   }
   const options = { size, seed: Number(values.seed), words: Number(values.words) } satisfies SyntheticModelOptions;
