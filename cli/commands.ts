@@ -166,7 +166,7 @@ export async function bench(invocation: Invocation, parts: readonly string[], op
 }
 
 /**
- * Pulumi's own CLI, with the project's tools and state: `npm run pulumi -- config set --secret apiKey --stack dev`.
+ * Pulumi's own CLI, with the project's tools and state: `npm run pulumi -- config set --secret apiKeys --stack dev`.
  * @returns its exit code
  */
 export async function pulumi(invocation: Invocation, args: readonly string[]): Promise<number> {

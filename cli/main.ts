@@ -73,7 +73,7 @@ cli
 
 cli
   .command("pulumi [args...]")
-  .description("Pulumi's own CLI, on the same state: pulumi config set --secret apiKey --stack dev")
+  .description("Pulumi's own CLI, on the same state: pulumi config set --secret apiKeys --stack dev")
   .helpOption(false)
   .allowUnknownOption()
   .action(async (args: string[]) => {

@@ -93,7 +93,7 @@ async function ensureDocker(progress: Progress): Promise<void> {
 /** Prepares what the program takes from this machine, and what it builds from; nothing if the settings are wrong. */
 async function prepareProgram(stack: string, need: "program" | "build", progress: Progress): Promise<void> {
   const settings = readStack(stack);
-  const { values, isRight } = settings.resolve(readFileSync(join(checkout, "Pulumi.yaml"), "utf8"));
+  const { values, isRight } = settings.resolve();
   if (!isRight) return;
   await prepareSources(settings, progress);
   const { target, baseImage } = values;

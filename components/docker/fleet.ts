@@ -35,10 +35,10 @@ export interface DockerFleetArgs {
   /** The loopback port of the statistics page and the Prometheus metrics. */
   statsPort: number;
   /**
-   * A secret, which the balancer asks for; the replicas, on a network of their own, do not know it, so that another key
-   * replaces only the balancer. Undefined: everybody who reaches the port may ask.
+   * Secrets, of which the balancer asks for one; the replicas, on a network of their own, do not know them, so that other
+   * keys replace only the balancer. None: everybody who reaches the port may ask.
    */
-  apiKey: pulumi.Output<string> | undefined;
+  apiKeys: readonly pulumi.Output<string>[];
   /** A Debian 13 image: the load balancer is Debian's own HAProxy. */
   baseImage: string;
   /** Removes the stack's images at the very end. */
@@ -123,7 +123,7 @@ export class DockerFleet extends pulumi.ComponentResource {
     const configuration = haproxyConfiguration({
       parallel: args.server.parallel,
       replicas: { dnsName: replicaName, dnsServer: dockerDns },
-      apiKeys: args.apiKey === undefined ? 0 : 1,
+      apiKeys: args.apiKeys.length,
     });
     return new docker.Container(
       `${name}-load-balancer`,
@@ -131,7 +131,7 @@ export class DockerFleet extends pulumi.ComponentResource {
         image: image.repoDigest,
         envs: [
           `HAPROXY_CONFIG=${configuration}`,
-          ...(args.apiKey === undefined ? [] : [pulumi.interpolate`API_KEY_0=${args.apiKey}`]),
+          ...args.apiKeys.map((key, index) => pulumi.interpolate`API_KEY_${index}=${key}`),
         ],
         networksAdvanced: [{ name: network.name }],
         ports: [

@@ -41,7 +41,8 @@ export interface InspectOptions {
   value: string;
   /** An http(s) URL, or the path of a file. */
   location: string;
-  engine: Engine;
+  /** Undefined: any that there is. */
+  engine: Engine | undefined;
   /** A bearer token, for private and gated models. */
   token?: string | undefined;
   /** Default: 10 s of silence, then up to two more attempts. */
@@ -71,7 +72,7 @@ export async function inspectModel(options: InspectOptions): Promise<ModelFacts>
   checkStart(start, source.size, location, refuse);
   const header = await readHeader(source, start, refuse);
   const facts = factsOf(header, refuse);
-  checkEngine(facts, header.tokenizer, engine, refuse);
+  if (engine !== undefined) checkEngine(facts, header.tokenizer, engine, refuse);
   checkEnd(header, source.size, refuse);
   return { ...facts, fileSize: source.size ?? header.dataEnd };
 }

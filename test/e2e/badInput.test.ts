@@ -8,6 +8,7 @@ import { writeSyntheticModel } from "../../tools/syntheticModel.ts";
 import type { BrokenModels } from "./support/brokenModels.ts";
 import { breakModels } from "./support/brokenModels.ts";
 import { belongingsOf, docker } from "./support/docker.ts";
+import { freePort } from "./support/net.ts";
 import { problemOf } from "./support/problem.ts";
 import type { TestModel } from "./support/testModel.ts";
 import { drawModel } from "./support/testModel.ts";
@@ -138,12 +139,20 @@ describe("npm run up refuses settings:", () => {
     );
   });
 
-  test("an apiKey with a newline, which is not shown", async () => {
-    const apiKey = "0123456789\nabcdef";
-    await stack.setSecret("apiKey", apiKey);
-    await expectRefusal({}, { key: "apiKey", wrong: /not of the right form/, right: /line breaks/ });
+  test("an API key with a line break, which is not shown", async () => {
+    await stack.setSecret("apiKeys", JSON.stringify(["0123456789\nabcdef"]));
+    await expectRefusal({}, { key: "apiKeys", wrong: /has a key that is not in the right form/, right: /8 to 512/ });
     expect((await stack.run("up")).output).not.toContain("0123456789");
   });
+
+  test("apiKey, which is apiKeys now, and the key is not shown", async () => {
+    await stack.setSecret("apiKey", "0123456789abcdef");
+    await expectRefusal({}, { key: "apiKey", wrong: /replaced/, right: /`apiKeys`: \["KEY"\]/ });
+    expect((await stack.run("up")).output).not.toContain("0123456789");
+  });
+
+  test("a setting of the other target", () =>
+    expectRefusal({ spot: 50 }, { key: "spot", wrong: /a setting of target aws/, right: /config rm spot/ }));
 
   test("a baseImage that no registry has", () =>
     expectRefusal(
@@ -158,10 +167,27 @@ describe("npm run up refuses settings:", () => {
     expect(output).not.toContain("pull");
   });
 
-  test("all mistakes are told at once", async () => {
-    stack.configure({ replicas: 0, port: 70000, contxtSize: 1 });
-    const { output } = await stack.run("up");
-    for (const key of ["replicas", "port", "contxtSize"]) expect(problemOf(output, key).wrong).not.toBe("");
+  test("with mistakes of every kind, and reports all of them at once", async () => {
+    const threads = (await engineMachine()).cpus + 1;
+    const port = await freePort();
+    stack.configure({
+      ...{ replicas: 0, contxtSize: 1, spot: 50, port, statsPort: port, threads },
+      ...{ engineRepo: join(folder, "none.tar.gz"), modelUrl: broken.truncated },
+    });
+    const { exitCode, output } = await stack.run("up");
+    for (const [key, wrong] of [
+      ["replicas", /less than 1/],
+      ["contxtSize", /no such setting/],
+      ["spot", /target aws/],
+      ["statsPort", /port is the same port/],
+      ["engineRepo", /no such file/],
+      ["modelUrl", /truncated/],
+      ["threads", /cores/],
+    ] as const) {
+      expect(problemOf(output, key).wrong).toMatch(wrong);
+    }
+    expect(exitCode).toBe(1);
+    expect(await belongingsOf(stack.name)).toEqual([]);
   });
 });
 
@@ -213,7 +239,7 @@ describe("npm run up refuses a file:", () => {
 });
 
 test("npm run up refuses a wrong passphrase, and names what it is for", async () => {
-  await stack.setSecret("apiKey", "0123456789abcdef");
+  await stack.setSecret("apiKeys", '["0123456789abcdef"]');
   const { exitCode, output } = await stack.run("up", { PULUMI_CONFIG_PASSPHRASE: "another" });
   expect(exitCode).not.toBe(0);
   expect(output).toMatch(

@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import * as pulumi from "@pulumi/pulumi";
 import { MockMonitor } from "@pulumi/pulumi/runtime/mocks.js";
 import type { Machine } from "../../components/docker/machine.ts";
+import type { Problem } from "../../components/errors.ts";
 import { privateModelName } from "../../components/image/privateModel.ts";
 import type { Run } from "./program.ts";
 import { defaultStack, ofType, runProgram } from "./program.ts";
@@ -145,13 +146,16 @@ test("opened to others, a key is generated, asked for, and secret", async () => 
 
 test("on loopback no key is asked for, unless one is set", async () => {
   expect((await runProgram()).outputs).not.toHaveProperty("apiKey");
-  const run = await runProgram({ apiKey: "the-users-own-key" });
+  const run = await runProgram({ apiKeys: '["the-users-own-key","a-second-key"]' });
+  expect(named(run, "load-balancer")[0]?.envs).toEqual(
+    expect.arrayContaining(["API_KEY_0=the-users-own-key", "API_KEY_1=a-second-key"]),
+  );
   expect(run.outputs.apiKey).toBe("the-users-own-key");
   expect(run.secretOutputs).toEqual(["apiKey"]);
 });
 
 test("a key is in the load balancer's and the smoke test's environment, nowhere else, and a secret there", async () => {
-  const run = await runProgram({ apiKey: "the-users-own-key" });
+  const run = await runProgram({ apiKeys: '["the-users-own-key","a-second-key"]' });
   const holders = run.resources.flatMap(({ name, inputs, secrets }) =>
     Object.entries(inputs)
       .filter(([, value]) => JSON.stringify(value).includes("the-users-own-key"))
@@ -286,7 +290,68 @@ test("a preview, where ids and digests are unknown, plans the same resources and
   expect(planned.outputs.image).toBeUndefined();
 });
 
-test("a bad setting makes no resource at all", async () => {
-  await expect(runProgram({ replicas: "0" })).rejects.toThrow(/replicas: "0"/);
-  await expect(runProgram({ replicas: "5" })).rejects.toThrow(/at most 4/);
+describe("before anything is made", () => {
+  /** The problems' keys, after making sure that no resource was registered. */
+  async function problemsOf(config: Record<string, string>): Promise<Problem[]> {
+    const register = vi.spyOn(MockMonitor.prototype, "registerResource");
+    const error: unknown = await runProgram(config).catch((reason: unknown) => reason);
+    expect(register).not.toHaveBeenCalled();
+    // Not `instanceof`: each run of the program loads its modules anew.
+    return (error as { problems?: Problem[] }).problems ?? [];
+  }
+
+  test("mistakes in the settings, the engine's source, the model and the machine are reported together", async () => {
+    inspected = { ...machine, hasAddress: false, portsInUse: [5088] };
+    const found = await problemsOf({
+      replicas: "0",
+      statsPort: "8088",
+      contxtSize: "1",
+      threads: "9",
+      bindAddress: "192.0.2.1",
+      engineRepo: "./no-such.tar.gz",
+      modelUrl: "./no-such.gguf",
+    });
+    expect(found.map(({ key, wrong }) => [key, wrong])).toEqual([
+      ["replicas", "less than 1"],
+      ["contxtSize", "there is no such setting"],
+      ["statsPort", "port is the same port, by default"],
+      ["engineRepo", "it is no git URL, and there is no such file"],
+      ["modelUrl", "there is no such file"],
+      ["threads", "a replica has 4 of this machine's 4 CPU cores"],
+      ["bindAddress", "this machine has no such address"],
+      ["registryPort", "another program listens on this port"],
+    ]);
+  });
+
+  test("a wrong target does not hide what is wrong with the model", async () => {
+    const found = await problemsOf({ target: "moon", port: "9000", modelUrl: "./no-such.gguf" });
+    expect(found.map(({ key }) => key)).toEqual(["target", "modelUrl"]);
+  });
+
+  test("a wrong modelUrl or modelToken does not send anybody to look for another model", async () => {
+    const request = vi.spyOn(globalThis, "fetch");
+    expect(await problemsOf({ modelUrl: "a\nb", modelToken: "a b" })).toMatchObject([
+      { key: "modelUrl" },
+      { key: "modelToken" },
+    ]);
+    expect(request).not.toHaveBeenCalled();
+  });
+
+  test("a contextSize above the model's, a wrong checksum and too many replicas are reported together", async () => {
+    const found = await problemsOf({ contextSize: "8192", modelSha256: "0".repeat(64), replicas: "5" });
+    expect(found.map(({ key }) => key)).toEqual(["contextSize", "modelSha256", "replicas"]);
+  });
+
+  test("a value that the stack has encrypted is not shown, whatever is wrong with it", async () => {
+    vi.spyOn(pulumi.runtime as unknown as { isConfigSecret: () => boolean }, "isConfigSecret").mockReturnValue(true);
+    const found = await problemsOf({ modelUrl: "./no-such.gguf?key=hidden", engineRepo: "./hidden", port: "hidden" });
+    expect(found.map(({ key }) => key)).toEqual(["port", "engineRepo", "modelUrl"]);
+    expect(JSON.stringify(found)).not.toContain("hidden");
+  });
+
+  test("an external registry's stack needs no port for a local one", async () => {
+    inspected = { ...machine, portsInUse: [5088] };
+    expect(await problemsOf({})).toMatchObject([{ key: "registryPort" }]);
+    await runProgram({ registry: "registry.example.com/team/bitnet" });
+  });
 });

@@ -1,7 +1,6 @@
-import { readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { vi } from "vitest";
-import { parse } from "yaml";
 import type { Answers } from "./aws.ts";
 import { awsAnswers, awsComputed } from "./aws.ts";
 
@@ -27,15 +26,6 @@ const project = "bitnet-server";
 /** Each worker's own, as a build context is staged in a folder of that name. */
 export const defaultStack = `program-test-${process.env.VITEST_POOL_ID ?? "0"}`;
 
-/** Pulumi.yaml's defaults, as the engine hands them over. */
-const defaults = namespaced(
-  Object.fromEntries(
-    Object.entries(
-      (parse(readFileSync("Pulumi.yaml", "utf8")) as { config: Record<string, { default: unknown }> }).config,
-    ).map(([key, { default: value }]) => [key, typeof value === "string" ? value : JSON.stringify(value)]),
-  ),
-);
-
 /** A model that is in the checkout, so that its header is really read. */
 const model = { modelUrl: "docker/server/self-test/model.gguf", engine: "ik_llama.cpp" };
 
@@ -56,7 +46,7 @@ export interface Surroundings {
 
 /**
  * Runs the whole program, index.ts, against Pulumi's mocks.
- * @param config settings of the stack, over the defaults and a model of the checkout
+ * @param config settings of the stack, over a model of the checkout
  * @param preview true: nothing exists yet, and what only a provider can tell is unknown
  */
 export async function runProgram(
@@ -84,7 +74,7 @@ export async function runProgram(
     stack,
     preview,
   );
-  pulumi.runtime.setAllConfig({ ...defaults, ...namespaced({ ...model, ...config }) });
+  pulumi.runtime.setAllConfig(namespaced({ ...model, ...config }));
   vi.resetModules();
   // The SDK takes a stack trace of every promise, and vitest maps its lines to the sources: half of all the time.
   const { stackTraceLimit } = Error;

@@ -51,12 +51,12 @@ export class TestStack {
     };
   }
 
-  /** @param settings on top of those of every test stack: an engine that any network has, ports that are free */
+  /** @param settings on top of those of every test stack: an engine that any network has, on docker ports that are free */
   static async create(settings: StackSettings): Promise<TestStack> {
     const folder = await mkdtemp(join(tmpdir(), "bitnet-server-stack-"));
-    const [port, statsPort, registryPort] = [await freePort(), await freePort(), await freePort()];
     const stack = new TestStack(folder);
-    stack.configure({ ...(await sources()), port, statsPort, registryPort, ...settings });
+    const ports = settings.target === "aws" ? {} : await freePorts();
+    stack.configure({ ...(await sources()), ...ports, ...settings });
     return stack;
   }
 
@@ -134,6 +134,11 @@ export class TestStack {
   async #pulumi(args: string[], input = ""): Promise<void> {
     await execa("pulumi", args, { cwd: checkout, env: this.#environment, input });
   }
+}
+
+/** For the settings of target docker. */
+async function freePorts(): Promise<StackSettings> {
+  return { port: await freePort(), statsPort: await freePort(), registryPort: await freePort() };
 }
 
 /** A process and all that it has started, and they. */

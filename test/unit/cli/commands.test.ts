@@ -3,7 +3,7 @@ import { stackToConfigure } from "../../../cli/commands.ts";
 
 test.each([
   [["config", "set", "model", "x", "--stack", "dev"], "dev"],
-  [["config", "set", "--secret", "apiKey", "-s", "dev"], "dev"],
+  [["config", "set", "--secret", "apiKeys", "-s", "dev"], "dev"],
   [["config", "--stack=dev"], "dev"],
   [["config", "set", "model", "x"], undefined],
   [["stack", "rm", "--stack", "dev"], undefined],

@@ -44,7 +44,7 @@ test("more replicas than cores, more threads than a replica's cores and a port i
   const problems = checkMachine({ ...machine, portsInUse: [8404] }, { ...demand, replicas: 5, threads: 9 });
   expect(problems.map(({ key, value, right }) => [key, value, right])).toEqual([
     ["replicas", 5, "at most 4"],
-    ["threads", 9, "at most 1, or nothing: it is found out when the replica starts"],
+    ["threads", 9, "at most 1; or unset, and the replica takes one for each of its cores"],
     ["statsPort", 8404, "a port that is free"],
   ]);
 });

@@ -3,10 +3,11 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { UserError } from "../../../components/errors.ts";
+import type { Problem } from "../../../components/errors.ts";
 import { CATALOGUE, DEFAULT_MODEL, findModel } from "../../../components/model/catalogue.ts";
 import { imageWeights, memoryNeed, memoryProblem } from "../../../components/model/memory.ts";
 import type { ModelFacts } from "../../../components/model/inspect.ts";
+import type { Model, ModelSettings } from "../../../components/model/model.ts";
 import { resolveModel } from "../../../components/model/model.ts";
 import { writeSyntheticModel } from "../../../tools/syntheticModel.ts";
 import { serveRange, startWebServer } from "./webServer.ts";
@@ -24,10 +25,16 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-async function problems(promise: Promise<unknown>): Promise<UserError["problems"]> {
-  const error: unknown = await promise.catch((reason: unknown) => reason);
-  if (!(error instanceof UserError)) throw new Error("a UserError was expected", { cause: error });
-  return error.problems;
+async function problems(resolving: ReturnType<typeof resolveModel>): Promise<readonly Problem[]> {
+  return (await resolving).problems;
+}
+
+/** A model that nothing is wrong with. */
+async function modelOf(settings: ModelSettings): Promise<Model> {
+  const { found, problems: wrong } = await resolveModel(settings);
+  expect(wrong).toEqual([]);
+  if (found === undefined) throw new Error("a model was expected");
+  return found;
 }
 
 const engine = "bitnet.cpp";
@@ -69,7 +76,7 @@ describe("the catalogue", () => {
 
 describe("a resolved model", () => {
   test("is named after its file where nothing else names it, and gets the context it was trained with", async () => {
-    const model = await resolveModel({ modelUrl: path, engine, parallel: 2 });
+    const model = await modelOf({ modelUrl: path, engine, parallel: 2 });
     expect(model).toMatchObject({
       alias: "some-model-1-",
       source: { path },
@@ -82,7 +89,7 @@ describe("a resolved model", () => {
 
   test("has the alias and the context that were set, and the sum", async () => {
     const settings = { modelUrl: path, modelAlias: "mine", modelSha256: sha256, contextSize: 512 };
-    const model = await resolveModel({ ...settings, engine, parallel: 1 });
+    const model = await modelOf({ ...settings, engine, parallel: 1 });
     expect(model).toMatchObject({ alias: "mine", contextSize: 512 });
   });
 
@@ -90,7 +97,7 @@ describe("a resolved model", () => {
     const server = await startWebServer(serveRange(readFileSync(path)));
     try {
       const url = `${server.url}/model.gguf`;
-      const model = await resolveModel({ modelUrl: url, modelToken: "sesame", engine, parallel: 1 });
+      const model = await modelOf({ modelUrl: url, modelToken: "sesame", engine, parallel: 1 });
       expect(model.source).toEqual({ url });
       expect(JSON.stringify(model)).not.toContain("sesame");
     } finally {
@@ -116,7 +123,7 @@ describe("refused before anything is built", () => {
     });
     try {
       const settings = { modelUrl: `${server.url}/model.gguf`, engine, parallel: 1 } as const;
-      await resolveModel({ ...settings, modelSha256: sha256.toUpperCase() });
+      await modelOf({ ...settings, modelSha256: sha256.toUpperCase() });
       const modelSha256 = "0".repeat(64);
       const [problem] = await problems(resolveModel({ ...settings, modelSha256 }));
       expect(problem).toMatchObject({ key: "modelSha256", value: modelSha256 });
@@ -126,18 +133,20 @@ describe("refused before anything is built", () => {
     }
   });
 
-  test("a contextSize above the model's, and more slots than the engine answers rightly, both at once", async () => {
+  test("a contextSize above the model's, and a wrong sum, both at once", async () => {
+    const modelSha256 = "0".repeat(64);
     const found = await problems(
-      resolveModel({ modelUrl: path, engine: "ik_llama.cpp", contextSize: 2049, parallel: 2 }),
+      resolveModel({ modelUrl: path, modelSha256, engine: "ik_llama.cpp", contextSize: 2049, parallel: 1 }),
     );
-    expect(found).toEqual([
+    expect(found).toMatchObject([
       { key: "contextSize", value: 2049, wrong: "the model was trained with 2048 tokens", right: "at most 2048" },
-      expect.objectContaining({
-        key: "parallel",
-        value: 2,
-        right: "at most 1; for more requests at once, more replicas",
-      }),
+      { key: "modelSha256" },
     ]);
+  });
+
+  test("a file that is no model, even where the engine is not known yet", async () => {
+    expect(await problems(resolveModel({ modelUrl: "package.json" }))).toMatchObject([{ key: "modelUrl" }]);
+    expect(await resolveModel({ modelUrl: path })).toEqual({ found: undefined, problems: [] });
   });
 });
 
