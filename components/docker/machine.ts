@@ -53,17 +53,16 @@ export async function inspectMachine(stack: string, bindAddress: string, ports: 
     const replicas = containers.filter(({ Labels }) => Labels["bitnet-server.role"] === "replica");
     const limits = await Promise.all(replicas.map(async ({ Id }) => memoryLimit(docker, Id)));
     const own = new Set(containers.flatMap(({ Ports }) => Ports.map(({ PublicPort }) => PublicPort)));
-    const others = portEntries(ports).filter(([, port]) => !own.has(port));
-    const used = await Promise.all(
-      others.map(async ([key, port]) =>
-        (await listenError(key === "port" ? bindAddress : "127.0.0.1", port)) === "EADDRINUSE" ? [port] : [],
-      ),
-    );
+    const used: number[] = [];
+    // One after the other: two settings with the same port would get in each other's way.
+    for (const [key, port] of portEntries(ports).filter(([, port]) => !own.has(port))) {
+      if ((await listenError(key === "port" ? bindAddress : "127.0.0.1", port)) === "EADDRINUSE") used.push(port);
+    }
     return {
       ...readCores(NCPU),
       memoryBytes: MemTotal,
       replicasBytes: limits.reduce((sum, limit) => sum + limit, 0),
-      portsInUse: used.flat(),
+      portsInUse: used,
       hasAddress: !engineIsHere() || (await listenError(bindAddress, 0)) !== "EADDRNOTAVAIL",
     };
   } catch (error) {

@@ -141,7 +141,11 @@ function checkVpc(
   const ofOwnVpc = ["zones", "vpcCidr", "egress"] as const;
   for (const key of ofOwnVpc) {
     if (isSet(key) && isSet("vpcId")) {
-      refuse(key, "it is about a VPC of the stack's own, and vpcId names an existing one", "nothing, or no `vpcId`");
+      refuse(
+        key,
+        "it is about a VPC of the stack's own, and vpcId names an existing one",
+        "leave it out, or leave out `vpcId`",
+      );
     }
   }
   for (const key of ["publicSubnetIds", "privateSubnetIds"] as const) {

@@ -54,7 +54,11 @@ export function checkDocker(
   const { registry, registryUsername } = settings;
   checkPorts(settings, isSet, refuse);
   if (registry === "local" && registryUsername !== undefined) {
-    refuse("registryUsername", "the local registry has no users", "nothing, or an external registry in `registry`");
+    refuse(
+      "registryUsername",
+      "the local registry has no users",
+      "no user name; or an external registry in `registry`",
+    );
   }
   if (isSet("registryUsername") !== isSet("registryPassword")) {
     const missing = isSet("registryUsername") ? "registryPassword" : "registryUsername";

@@ -121,7 +121,7 @@ function checkKeys(keys: readonly string[], target: Target | undefined, refuse: 
   for (const key of keys.filter((each) => !(each in known))) {
     const instead = retired[key];
     if (instead !== undefined) {
-      refuse(key, "this setting was replaced", instead);
+      refuse(key, "this setting has been replaced", instead);
     } else if (!(key in allTypes)) {
       refuse(key, "there is no such setting", suggest(key, Object.keys(target === undefined ? allTypes : known)));
     } else if (target !== undefined) {

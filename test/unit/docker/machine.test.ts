@@ -80,6 +80,15 @@ test("a port that another program listens on is found, a stack's own is not coun
   expect((await inspectMachine("mine", "127.0.0.1", ports)).portsInUse).not.toContain(other.port);
 });
 
+test("a free port that two settings name is not in use by another program", async () => {
+  const other = await start(createServer());
+  await other[Symbol.asyncDispose]();
+  await using docker = await engine([]);
+  vi.stubEnv("DOCKER_HOST", docker.host);
+  const ports = { port: other.port, statsPort: other.port, registryPort: other.port };
+  expect((await inspectMachine("mine", "127.0.0.1", ports)).portsInUse).toEqual([]);
+});
+
 test("what the stack's running replicas may use of the memory is their limits", async () => {
   await using docker = await engine([
     { role: "replica", memory: 2 },

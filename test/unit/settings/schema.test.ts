@@ -186,7 +186,7 @@ describe("a key that this stack cannot have:", () => {
     for (const stack of [{}, aws]) {
       const problems = problemsOf({ ...stack, apiKey: "the-old-key" });
       expect(problems).toEqual([
-        { key: "apiKey", wrong: "this setting was replaced", right: 'the key in the list `apiKeys`: ["KEY"]' },
+        { key: "apiKey", wrong: "this setting has been replaced", right: 'the key in the list `apiKeys`: ["KEY"]' },
       ]);
     }
   });
