@@ -35,7 +35,7 @@ export const settingGroups = {
 } as const;
 
 /** What earlier versions had, and what to write instead. */
-const retired: Readonly<Record<string, string>> = { apiKey: 'the key in the list `apiKeys`: ["KEY"]' };
+const retired: ReadonlyMap<string, string> = new Map([["apiKey", 'the key in the list `apiKeys`: ["KEY"]']]);
 
 /** A stack's configuration as Pulumi hands it over. */
 export interface Configuration {
@@ -118,11 +118,11 @@ function checkTogether(settings: SoundSettings, isSet: (key: string) => boolean,
 /** Refuses keys that are no settings, or none of this target's. */
 function checkKeys(keys: readonly string[], target: Target | undefined, refuse: Refuse): void {
   const known = typesOf(target);
-  for (const key of keys.filter((each) => !(each in known))) {
-    const instead = retired[key];
+  for (const key of keys.filter((each) => !Object.hasOwn(known, each))) {
+    const instead = retired.get(key);
     if (instead !== undefined) {
       refuse(key, "this setting has been replaced", instead);
-    } else if (!(key in allTypes)) {
+    } else if (!Object.hasOwn(allTypes, key)) {
       refuse(key, "there is no such setting", suggest(key, Object.keys(target === undefined ? allTypes : known)));
     } else if (target !== undefined) {
       const other = target === "docker" ? "aws" : "docker";
@@ -151,8 +151,7 @@ const anyOf = (names: readonly string[]) => new Intl.ListFormat("en", { type: "d
 
 /** Secrets, and what may be one under a misspelt name, never appear in a message. */
 function mayBeSecret(key: string): boolean {
-  const type = allTypes[key];
-  if (type !== undefined) return describeSetting(type).secret;
+  if (Object.hasOwn(allTypes, key)) return describeSetting(allTypes[key] ?? targetSetting).secret;
   const secrets = Object.entries(allTypes).filter(([, type]) => describeSetting(type).secret);
   return secrets.some(([name]) => distance(key.toLowerCase(), name.toLowerCase()) <= Math.ceil(name.length / 3));
 }

@@ -115,7 +115,9 @@ export function checkShared(
   if (apiKeys.length > maxApiKeys) {
     refuse("apiKeys", `there are ${apiKeys.length}, more than HAProxy takes in a line`, `at most ${maxApiKeys}`);
   }
-  const reserved = extraArgs.filter((argument) => reservedArgs.has(argumentName(argument)));
+  // Without their values: one may be a secret.
+  const names = extraArgs.map((argument) => argument.split("=", 1)[0] ?? "");
+  const reserved = names.filter((name) => reservedArgs.has(withDashes(name)));
   if (reserved.length > 0) {
     const right = "other arguments; modelAlias, contextSize, parallel, threads and apiKeys are settings of their own";
     refuse("extraArgs", `the server's entrypoint sets ${reserved.join(", ")} itself`, right);
@@ -141,8 +143,7 @@ const reservedArgs: ReadonlySet<string> = new Set([
   ...["--api-key", "--api-key-file"],
 ]);
 
-/** An argument's name as llama-server understands it: with _ for -, too, and here without "=value". */
-function argumentName(argument: string): string {
-  const [name = ""] = argument.split("=", 1);
+/** llama-server takes _ for -, too. */
+function withDashes(name: string): string {
   return name.startsWith("--") ? name.replaceAll("_", "-") : name;
 }
