@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { basename, resolve } from "node:path";
+import { resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Problem } from "../errors.ts";
 import { UserError } from "../errors.ts";
@@ -14,6 +14,7 @@ import type { ModelFacts } from "./inspect.ts";
 import { inspectModel, isUrl } from "./inspect.ts";
 import type { MemoryNeed } from "./memory.ts";
 import { memoryNeed } from "./memory.ts";
+import { servedName } from "./servedName.ts";
 
 /** A model that was looked at and found fit to be served. */
 export interface Model {
@@ -21,6 +22,8 @@ export interface Model {
   alias: string;
   /** Where the build gets it from. */
   source: { url: string } | { path: string };
+  /** What the file's SHA-256 has to be: the setting, or else the catalogue's; undefined where nobody says. */
+  sha256: string | undefined;
   facts: ModelFacts;
   /** Tokens per slot. */
   contextSize: number;
@@ -43,8 +46,9 @@ const DEFAULT_CONTEXT = 4096;
  * @throws UserError with what is wrong and what would be right
  */
 export async function resolveModel(settings: ModelSettings, patience?: Patience): Promise<Model> {
-  const { engine, parallel, modelSha256: sha256, modelToken: token } = settings;
+  const { engine, parallel, modelToken: token } = settings;
   const named = settings.modelUrl === undefined ? findModel(settings.model ?? DEFAULT_MODEL) : undefined;
+  const sha256 = settings.modelSha256 ?? named?.sha256;
   const location = settings.modelUrl ?? named?.url ?? "";
   const setting =
     named === undefined
@@ -65,8 +69,9 @@ export async function resolveModel(settings: ModelSettings, patience?: Patience)
 
   const contextSize = settings.contextSize ?? Math.min(DEFAULT_CONTEXT, facts.contextLength);
   return {
-    alias: settings.modelAlias ?? named?.name ?? aliasOf(facts.name ?? basename(location, ".gguf")),
+    alias: settings.modelAlias ?? named?.name ?? servedName(location, facts.name),
     source: isUrl(location) ? { url: location } : { path: resolve(location) },
+    sha256,
     facts,
     contextSize,
     memory: memoryNeed(facts, engine, contextSize, parallel),
@@ -100,10 +105,4 @@ async function fileSum(path: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(path), hash);
   return hash.digest("hex");
-}
-
-/** A name that is safe in a URL and on a command line, as the setting modelAlias must be. */
-function aliasOf(name: string): string {
-  const safe = name.replaceAll(/[^A-Za-z0-9._:/-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "");
-  return safe.slice(0, 100) || "bitnet";
 }
