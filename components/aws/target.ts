@@ -58,6 +58,7 @@ export async function awsTarget(settings: Settings, model: Model): Promise<AwsOu
     cpuTarget: settings.cpuTarget === "native" ? cpuTargetOf(type, architecture).name : settings.cpuTarget,
     registry,
     model: model.source,
+    modelSha256: model.sha256,
     platform,
     dependsOn: [imageCleanup],
   });

@@ -51,6 +51,7 @@ export async function dockerTarget(settings: Settings, model: Model): Promise<Do
     ...settings,
     registry: chooseRegistry(settings, imageCleanup),
     model: model.source,
+    modelSha256: model.sha256,
     platform: dockerPlatform(),
     dependsOn: [imageCleanup],
   });
