@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdtemp, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -6,7 +6,7 @@ import { checkout, tools } from "../../../cli/paths.ts";
 import { stageBuildContext } from "../../../components/image/buildContext.ts";
 import { contextDigest } from "../../../components/image/contextDigest.ts";
 import { engineSource } from "../../../offline/engineSource.ts";
-import { dockerBuild } from "../support/build.ts";
+import { dockerBuild, layIn } from "../support/build.ts";
 import { chat, client } from "../support/chat.ts";
 import { docker, replicaRights } from "../support/docker.ts";
 import { freePort, isHealthy } from "../support/net.ts";
@@ -41,7 +41,7 @@ const contextOf = (source: string, image: string) => {
 describe.each([
   ["under umask 077", "077", "core.autocrlf=false"],
   ["with core.autocrlf", "022", "core.autocrlf=true"],
-])("a clone made %s", (name, umask, config) => {
+])("a clone made %s", (_, umask, config) => {
   let clonePath: string;
   beforeAll(async () => {
     clonePath = await clone(umask, config);
@@ -57,13 +57,7 @@ describe.each([
   test("is built by plain `docker build` into an image whose user can read all that it runs", async () => {
     const image = `bitnet-server-test-clone-${umask}`;
     const context = join(clonePath, "docker/server");
-    for (const [kind, file] of [
-      ["model", model.path],
-      ["engine", join(checkout, engineSource)],
-    ] as const) {
-      await mkdir(join(context, "context", kind));
-      await copyFile(file, join(context, "context", kind, basename(file)));
-    }
+    layIn(context, { model: model.path, engine: join(checkout, engineSource) });
     if (umask === "077") expect((await stat(join(context, "runtime/entrypoint.sh"))).mode & 0o077).toBe(0);
 
     const built = await dockerBuild(context, { MODEL_URL: basename(model.path) }, ["--tag", image]);

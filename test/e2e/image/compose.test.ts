@@ -1,9 +1,9 @@
-import { copyFile, cp, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { checkout, tools } from "../../../cli/paths.ts";
-import { engineSource } from "../../../offline/engineSource.ts";
+import { tools } from "../../../cli/paths.ts";
+import { buildContext } from "../support/build.ts";
 import { drawModel } from "../support/testModel.ts";
 import { sources } from "../support/testStack.ts";
 
@@ -22,14 +22,7 @@ afterAll(async () => {
 test("inside docker/, compose builds the image by itself", async () => {
   const { path, name } = await drawModel(folder);
   const context = join(folder, "docker");
-  await cp(join(checkout, "docker/server"), context, { recursive: true });
-  for (const [kind, file] of [
-    ["model", path],
-    ["engine", join(checkout, engineSource)],
-  ] as const) {
-    await mkdir(join(context, "context", kind), { recursive: true });
-    await copyFile(file, join(context, "context", kind, basename(file)));
-  }
+  buildContext(context, path);
   const { engine, baseImage } = await sources();
   const args = { ENGINE: engine, ENGINE_REPO: "ik_llama.cpp.tar.gz", BASE_IMAGE: baseImage, MODEL_URL: basename(path) };
   const flags = Object.entries(args).map(([key, value]) => `--build-arg=${key}=${value}`);
