@@ -1,7 +1,10 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { join } from "node:path";
-import { contentTag } from "../image/contentTag.ts";
+import { contextFolder, stageBuildContext } from "../image/buildContext.ts";
+import { contextDigest } from "../image/contextDigest.ts";
+import { uniqueTag } from "../image/imageTag.ts";
+import { proxyArgs, secretArgs } from "../image/proxies.ts";
 import type { EcrRegistry } from "./registry.ts";
 
 export interface BalancerImageArgs {
@@ -17,9 +20,11 @@ export function balancerImage(
   { registry, platform, baseImage }: BalancerImageArgs,
   opts: pulumi.CustomResourceOptions,
 ): pulumi.Output<string> {
-  const context = join("docker", "load-balancer");
+  const context = contextFolder(pulumi.getStack(), "load-balancer");
+  stageBuildContext(join("docker", "load-balancer"), context);
   const args = { BASE_IMAGE: baseImage, STACK: pulumi.getStack() };
-  const tag = contentTag(name, "balancer", context, { ...args, platform }, opts);
+  const proxies = proxyArgs();
+  const tag = uniqueTag(name, "balancer", { context: contextDigest(context), args, platform }, proxies, opts);
   const image = new docker.Image(
     name,
     {
@@ -27,7 +32,7 @@ export function balancerImage(
       build: {
         context,
         dockerfile: join(context, "Dockerfile"),
-        args: { ...args, TAG: tag },
+        args: { ...args, TAG: tag, ...secretArgs(proxies) },
         platform,
         builderVersion: docker.BuilderVersion.BuilderBuildKit,
       },

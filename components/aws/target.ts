@@ -60,6 +60,7 @@ export function awsTarget({ settings, model, account }: AwsTargetArgs): AwsOutpu
     cpuTarget: settings.cpuTarget === "native" ? cpuTargetOf(type, architecture).name : settings.cpuTarget,
     registry,
     model: model.source,
+    modelSha256: model.sha256,
     platform,
     dependsOn: [imageCleanup],
   });

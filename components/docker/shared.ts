@@ -1,7 +1,11 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { join } from "node:path";
+import { contextFolder, stageBuildContext } from "../image/buildContext.ts";
+import { contextDigest } from "../image/contextDigest.ts";
+import { contentTag } from "../image/imageTag.ts";
 import { dockerPlatform } from "../image/platform.ts";
+import { proxyArgs, secretArgs } from "../image/proxies.ts";
 
 /** What a container, network or volume is for. */
 export type Role = "network" | "replica" | "load-balancer" | "registry" | "registry-blobs";
@@ -28,16 +32,19 @@ export interface SmallImage {
 
 /** Builds one of the small images on this machine's engine, where alone it is used: it is not pushed. */
 export function buildLocally(name: string, { folder, baseImage, imageCleanup, parent }: SmallImage): docker.Image {
-  const context = join("docker", folder);
+  const context = contextFolder(pulumi.getStack(), folder);
+  stageBuildContext(join("docker", folder), context);
+  const args = { BASE_IMAGE: baseImage, STACK: pulumi.getStack() };
+  const platform = dockerPlatform();
   return new docker.Image(
     name,
     {
-      imageName: `bitnet-server-${folder}:${pulumi.getStack()}`,
+      imageName: `bitnet-server-${folder}:${contentTag({ context: contextDigest(context), args, platform })}`,
       build: {
         context,
         dockerfile: join(context, "Dockerfile"),
-        args: { BASE_IMAGE: baseImage, STACK: pulumi.getStack() },
-        platform: dockerPlatform(),
+        args: { ...args, ...secretArgs(proxyArgs()) },
+        platform,
       },
       skipPush: true,
       buildOnPreview: false,

@@ -56,6 +56,7 @@ export function dockerTarget({ settings, model, machine }: DockerTargetArgs): Do
     ...settings,
     registry: chooseRegistry(settings, imageCleanup),
     model: model.source,
+    modelSha256: model.sha256,
     platform: dockerPlatform(),
     dependsOn: [imageCleanup],
   });

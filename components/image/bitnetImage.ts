@@ -2,11 +2,13 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { basename, join } from "node:path";
 import type { Registry } from "./registry.ts";
-import { stageBuildContext } from "./buildContext.ts";
-import { contentTag } from "./contentTag.ts";
+import { contextFolder, stageBuildContext } from "./buildContext.ts";
+import { contextDigest } from "./contextDigest.ts";
 import { isGitUrl } from "./engineSource.ts";
+import { contentTag, uniqueTag } from "./imageTag.ts";
 import type { PrivateModelArgs } from "./privateModel.ts";
 import { downloadPrivateModel, privateModelName } from "./privateModel.ts";
+import { proxyArgs, secretArgs } from "./proxies.ts";
 
 export interface BitnetImageArgs {
   registry: Registry;
@@ -40,23 +42,31 @@ export class BitnetImage extends pulumi.ComponentResource {
   constructor(name: string, args: BitnetImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("bitnet-server:image:BitnetImage", name, {}, opts);
 
-    const context = join(".build", pulumi.getStack());
+    const context = contextFolder(pulumi.getStack(), "server");
     const privateModel = privateModelOf(args, context);
-    stageBuildContext("docker/server", context, localFiles(args), privateModel && kept(privateModel.destination));
-    const buildArgs = buildArguments(args, pulumi.getStack());
-    const ownTag = args.registry.immutableTags
-      ? contentTag(name, "server", context, { ...buildArgs, platform: args.platform }, { parent: this })
-      : undefined;
+    const kept = privateModel && basename(privateModel.destination);
+    stageBuildContext(join("docker", "server"), context, localFiles(args), kept);
     const download = privateModel && downloadPrivateModel(`${name}-model`, privateModel, { parent: this });
+
+    const { platform } = args;
+    const [buildArgs, proxies] = [buildArguments(args, pulumi.getStack()), proxyArgs()];
+    // A private model is a part of the context once it has been downloaded.
+    const build = pulumi
+      .output(download?.id)
+      .apply(() => ({ context: contextDigest(context), args: buildArgs, platform }));
+    const ownTag = args.registry.immutableTags
+      ? uniqueTag(name, "server", build, proxies, { parent: this })
+      : undefined;
+    const tag = ownTag ?? build.apply((inputs) => `server-${contentTag(inputs)}`);
     const image = new docker.Image(
       name,
       {
-        imageName: pulumi.interpolate`${args.registry.repository}:${ownTag ?? pulumi.getStack()}`,
+        imageName: pulumi.interpolate`${args.registry.repository}:${tag}`,
         build: {
           context,
           dockerfile: join(context, "Dockerfile"),
-          platform: args.platform,
-          args: { ...buildArgs, ...(ownTag === undefined ? {} : { TAG: ownTag }) },
+          platform,
+          args: { ...buildArgs, ...(ownTag === undefined ? {} : { TAG: ownTag }), ...secretArgs(proxies) },
           builderVersion: docker.BuilderVersion.BuilderBuildKit,
         },
         ...(args.registry.credentials === undefined ? {} : { registry: args.registry.credentials }),
@@ -104,11 +114,6 @@ function privateModelOf({ model, modelToken }: BitnetImageArgs, context: string)
   }
   const destination = join(context, "context", "model", privateModelName(model.url));
   return { url: model.url, token: modelToken, destination };
-}
-
-/** A download that broke off goes on from there. */
-function kept(destination: string): string[] {
-  return [basename(destination), `${basename(destination)}.part`];
 }
 
 function localFiles({ model, engineRepo }: BitnetImageArgs) {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { basename, resolve } from "node:path";
+import { resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Checked, Problem } from "../errors.ts";
 import { attempt } from "../errors.ts";
@@ -14,6 +14,7 @@ import type { ModelFacts } from "./inspect.ts";
 import { inspectModel, isUrl } from "./inspect.ts";
 import type { MemoryNeed } from "./memory.ts";
 import { memoryNeed } from "./memory.ts";
+import { servedName } from "./servedName.ts";
 
 /** A model that was looked at and found fit to be served. */
 export interface Model {
@@ -21,6 +22,8 @@ export interface Model {
   alias: string;
   /** Where the build gets it from. */
   source: { url: string } | { path: string };
+  /** What the file's SHA-256 has to be: the setting, or else the catalogue's; undefined where nobody says. */
+  sha256: string | undefined;
   facts: ModelFacts;
   /** Tokens per slot. */
   contextSize: number;
@@ -52,6 +55,7 @@ export async function resolveModel(settings: ModelSettings, patience?: Patience)
   const named = await attempt(() => catalogueModel(settings));
   if (named.problems.length > 0) return { found: undefined, problems: named.problems };
   const location = settings.modelUrl ?? named.found?.url ?? "";
+  const sha256 = settings.modelSha256 ?? named.found?.sha256;
   const setting =
     named.found === undefined
       ? ({ key: "modelUrl", value: location } as const)
@@ -69,14 +73,15 @@ export async function resolveModel(settings: ModelSettings, patience?: Patience)
     ...downloader.problems,
     ...inspected.problems,
     ...(facts === undefined ? [] : checkContext(settings, facts)),
-    ...(facts === undefined ? [] : await checkSum(location, settings.modelSha256, token)),
+    ...(facts === undefined ? [] : await checkSum(location, sha256, token)),
   ];
   if (facts === undefined || engine === undefined || parallel === undefined) return { found: undefined, problems };
 
   const contextSize = Math.min(settings.contextSize ?? DEFAULT_CONTEXT, facts.contextLength);
   const found: Model = {
-    alias: settings.modelAlias ?? named.found?.name ?? aliasOf(facts.name ?? basename(location, ".gguf")),
+    alias: settings.modelAlias ?? named.found?.name ?? servedName(location, facts.name),
     source: isUrl(location) ? { url: location } : { path: resolve(location) },
+    sha256,
     facts,
     contextSize,
     memory: memoryNeed(facts, engine, contextSize, parallel),
@@ -107,10 +112,4 @@ async function fileSum(path: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(path), hash);
   return hash.digest("hex");
-}
-
-/** A name that is safe in a URL and on a command line, as the setting modelAlias must be. */
-function aliasOf(name: string): string {
-  const safe = name.replaceAll(/[^A-Za-z0-9._:/-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "");
-  return safe.slice(0, 100) || "bitnet";
 }

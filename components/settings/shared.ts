@@ -22,14 +22,14 @@ export const sharedSettings = {
   ),
   modelSha256: setting(
     text(/^[0-9a-f]{64}$/, "the file's SHA-256: 64 hexadecimal digits in lower case").optional(),
-    "The checksum that the model's file must have. If unset, it is not checked.",
+    "The checksum that the model's file must have. If unset, the catalogue's; a model of your own is then not checked.",
   ),
   modelAlias: setting(
     text(
       /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$/,
       "a name of up to 100 letters, digits, dots, dashes and slashes",
     ).optional(),
-    "The name under which the API reports the model. If unset, its name in the catalogue or in the GGUF file.",
+    "The name under which the API reports the model. If unset, its name in the catalogue, its repository's on Hugging Face, or the one in the GGUF file.",
   ),
   modelToken: setting(
     text(/^[A-Za-z0-9._~+/=-]+$/, "an access token: letters, digits and . _ ~ + / = -").optional(),

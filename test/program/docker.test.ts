@@ -224,7 +224,7 @@ describe("a private model", () => {
     expect(first).toMatchObject({ ignored: [], removedFirst: true });
     expect(second.triggers).not.toEqual(first.triggers);
 
-    const file = join(`.build/${defaultStack}/context/model`, privateModelName(modelUrl));
+    const file = join(`.build/${defaultStack}/server/context/model`, privateModelName(modelUrl));
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, "");
     expect(await download()).toMatchObject({ ignored: ["triggers"] });
@@ -235,7 +235,7 @@ test("the image is built from what the settings say, and only when an update run
   const run = await runProgram({ optimize: "false", cpuTarget: "x86-64-v3", baseImage: "base:1", engineRef: "abc123" });
   const image = ofType(run, "docker:index/image:Image").find(({ name }) => name === "bitnet");
   expect(image?.inputs).toMatchObject({
-    imageName: `127.0.0.1:5088/bitnet-server:${defaultStack}`,
+    imageName: expect.stringMatching(/^127\.0\.0\.1:5088\/bitnet-server:server-[0-9a-f]{12}$/) as string,
     buildOnPreview: false,
     build: {
       args: {
@@ -251,6 +251,50 @@ test("the image is built from what the settings say, and only when an update run
   });
 });
 
+/** Names and build arguments of all images, the server's first. */
+async function images(config: Record<string, string> = {}, stack = defaultStack) {
+  const run = await runProgram(config, false, { stack });
+  return ofType(run, "docker:index/image:Image")
+    .toSorted((a, b) => a.name.localeCompare(b.name))
+    .map(({ inputs, secrets }) => ({
+      tag: String(inputs.imageName),
+      args: (inputs.build as { args: Record<string, string> }).args,
+      secret: secrets.includes("build"),
+    }));
+}
+
+test("an image's tag says what was built: another build is another tag, and a stack's name is no part of it", async () => {
+  const [server, ...others] = await images();
+  const [again] = await images();
+  const [portable, ...same] = await images({ optimize: "false" });
+  expect(again?.tag).toBe(server?.tag);
+  expect(portable?.tag).not.toBe(server?.tag);
+  expect(same).toEqual(others);
+  const odd = await images({}, "no--legal..tag");
+  for (const { tag } of odd) expect(tag).toMatch(/^[a-z0-9.:/-]+:(server-)?[0-9a-f]{12}$/);
+});
+
+test("proxies reach every build, as secrets, and change no tag", async () => {
+  const before = await images();
+  vi.stubEnv("HTTP_PROXY", "http://me:password@proxy.example.com:3128");
+  vi.stubEnv("no_proxy", "localhost,127.0.0.1");
+  try {
+    const through = await images();
+    expect(through.map(({ tag }) => tag)).toEqual(before.map(({ tag }) => tag));
+    expect(through).toHaveLength(3);
+    for (const { args, secret } of through) {
+      expect(args).toMatchObject({
+        HTTP_PROXY: "http://me:password@proxy.example.com:3128",
+        http_proxy: "http://me:password@proxy.example.com:3128",
+        NO_PROXY: "localhost,127.0.0.1",
+      });
+      expect(secret).toBe(true);
+    }
+  } finally {
+    vi.unstubAllEnvs();
+  }
+});
+
 test("an external registry is logged in to with a secret, and no local one is made", async () => {
   const run = await runProgram({
     registry: "registry.example.com/team/bitnet",
@@ -259,7 +303,7 @@ test("an external registry is logged in to with a secret, and no local one is ma
   });
   const image = ofType(run, "docker:index/image:Image").find(({ name }) => name === "bitnet");
   expect(image?.inputs).toMatchObject({
-    imageName: `registry.example.com/team/bitnet:${defaultStack}`,
+    imageName: expect.stringMatching(/^registry\.example\.com\/team\/bitnet:server-[0-9a-f]{12}$/) as string,
     registry: { server: "registry.example.com", username: "me", password: "pass word" },
   });
   expect(named(run, "registry")).toEqual([]);

@@ -155,7 +155,9 @@ async function buildImage(name: string, options: Properties, { progress }: Conte
 function hiddenArgs({ args }: Properties): Record<string, string> {
   const entries = Object.entries(isObject(args) ? args : {});
   return Object.fromEntries(
-    entries.filter(([key]) => !(key in process.env)).map(([key, value]) => [key, textOf(value)]),
+    entries
+      .map(([key, value]) => [key, textOf(value)] as const)
+      .filter(([key, value]) => (process.env[key] ?? value) === value),
   );
 }
 

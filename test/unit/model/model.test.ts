@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { checkout } from "../../../cli/paths.ts";
 import type { Problem } from "../../../components/errors.ts";
 import { CATALOGUE, DEFAULT_MODEL, findModel } from "../../../components/model/catalogue.ts";
 import { imageWeights, memoryNeed, memoryProblem } from "../../../components/model/memory.ts";
@@ -42,7 +43,7 @@ const engine = "bitnet.cpp";
 describe("the catalogue", () => {
   test("has the default model, and Llama 3 from eugenehp", () => {
     expect(findModel(DEFAULT_MODEL).url).toBe(
-      "https://huggingface.co/microsoft/bitnet-b1.58-2B-4T-gguf/resolve/main/ggml-model-i2_s.gguf",
+      "https://huggingface.co/microsoft/bitnet-b1.58-2B-4T-gguf/resolve/a1f2f1c765812aa8af3f6eda4a313707064bba15/ggml-model-i2_s.gguf",
     );
     expect(findModel("Llama3-8B-1.58-100B-tokens").url).toBe(
       "https://huggingface.co/eugenehp/Llama3-8B-1.58-100B-tokens-GGUF/resolve/main/ggml-model-i2_s.gguf",
@@ -56,6 +57,21 @@ describe("the catalogue", () => {
       expect(license).not.toBe("");
     }
     expect(new Set(CATALOGUE.map(({ name }) => name.toLowerCase())).size).toBe(CATALOGUE.length);
+  });
+
+  test("pins every model by its revision or by its sum, but for the one of which neither was found", () => {
+    const pinned = CATALOGUE.filter(({ url, sha256 }) => /\/resolve\/[0-9a-f]{40}\//.test(url) || sha256 !== undefined);
+    const others = CATALOGUE.filter((entry) => !pinned.includes(entry)).map(({ name }) => name);
+    expect(others).toEqual(["Llama3-8B-1.58-100B-tokens"]);
+    for (const { sha256, size } of pinned) {
+      expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+      expect(size).toBeGreaterThan(600e6);
+    }
+  });
+
+  test("has as its default what docker/server/Dockerfile has", () => {
+    const dockerfile = readFileSync(join(checkout, "docker/server/Dockerfile"), "utf8");
+    expect(dockerfile).toContain(`ARG MODEL_URL=${findModel(DEFAULT_MODEL).url}\n`);
   });
 
   test("finds a model whatever the case", () => {
@@ -78,7 +94,7 @@ describe("a resolved model", () => {
   test("is named after its file where nothing else names it, and gets the context it was trained with", async () => {
     const model = await modelOf({ modelUrl: path, engine, parallel: 2 });
     expect(model).toMatchObject({
-      alias: "some-model-1-",
+      alias: "some-model-1",
       source: { path },
       contextSize: 2048,
       facts: { contextLength: 2048 },

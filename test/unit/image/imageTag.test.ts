@@ -1,0 +1,39 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { checkout } from "../../../cli/paths.ts";
+import { buildDigest, contentTag } from "../../../components/image/imageTag.ts";
+import { proxyArgs } from "../../../components/image/proxies.ts";
+
+const build = { context: "0".repeat(64), args: { ENGINE: "bitnet.cpp", STACK: "prod" }, platform: "linux/amd64" };
+
+test("equal builds have equal tags, in whatever order their arguments come", () => {
+  expect(contentTag({ ...build, args: { STACK: "prod", ENGINE: "bitnet.cpp" } })).toBe(contentTag(build));
+  expect(contentTag(build)).toMatch(/^[0-9a-f]{12}$/);
+});
+
+test.each([
+  ["another context", { ...build, context: "1".repeat(64) }],
+  ["another argument", { ...build, args: { ...build.args, ENGINE: "ik_llama.cpp" } }],
+  ["another platform", { ...build, platform: "linux/arm64" }],
+])("%s is another tag", (_, other) => {
+  expect(buildDigest(other)).not.toBe(buildDigest(build));
+  expect(contentTag(other)).not.toBe(contentTag(build));
+});
+
+test("the tag is in the image itself, so that its digest is a new one even where its content is an old one", () => {
+  const dockerfile = readFileSync(join(checkout, "docker/server/Dockerfile"), "utf8");
+  const lastStage = dockerfile.slice(dockerfile.lastIndexOf("\nFROM "));
+  expect(lastStage).toMatch(/^ARG TAG=$/m);
+  expect(lastStage).toMatch(/^LABEL .*\bbitnet-server\.tag=\$TAG\b/m);
+});
+
+test("a build is told of the proxies in both forms, whichever this process was told of", () => {
+  expect(proxyArgs({ HTTP_PROXY: "http://a:1", https_proxy: "http://b:2", NO_PROXY: "", PATH: "/bin" })).toEqual({
+    HTTP_PROXY: "http://a:1",
+    http_proxy: "http://a:1",
+    HTTPS_PROXY: "http://b:2",
+    https_proxy: "http://b:2",
+  });
+  expect(proxyArgs({})).toEqual({});
+});
