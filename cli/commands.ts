@@ -7,7 +7,6 @@ import { duration } from "./duration.ts";
 import { describeChanges } from "./engineEvents.ts";
 import { stateVariables } from "./failure.ts";
 import { clearInterrupted, destroyWhole } from "./interrupted.ts";
-import { describeLeftovers, leftovers, removeLeftovers } from "./leftovers.ts";
 import { OperationFailed, operate } from "./operation.ts";
 import { checkout } from "./paths.ts";
 import type { Progress } from "./progress.ts";
@@ -85,15 +84,8 @@ export async function destroy(invocation: Invocation): Promise<string> {
     destroyWhole(stack, options, invocation.progress),
   );
   rmSync(join(checkout, ".build", session.stack), { recursive: true, force: true });
-  const forgotten = await leftovers(session.stack);
-  await removeLeftovers(forgotten);
-  const left = await leftovers(session.stack);
-  if (left.length > 0) {
-    throw new OperationFailed(`stack ${session.stack} is destroyed, but Docker still has: ${describeLeftovers(left)}`);
-  }
-  if (forgotten.length > 0) invocation.progress.note(`removed, too: ${describeLeftovers(forgotten)}`);
   const removed = run.changes.size === 0 ? "there was nothing to remove" : describeChanges(run.changes);
-  const nothing = "Docker has no container, network, volume or image of it any more";
+  const nothing = "Docker has no container, network or volume of it any more, and no image that is not in use";
   return `stack ${session.stack} is destroyed: ${removed}, ${duration(Date.now() - began)}; ${nothing}`;
 }
 

@@ -2,9 +2,11 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { join } from "node:path";
 import { contentTag } from "../image/contentTag.ts";
+import type { StackId } from "../stackId.ts";
 import type { EcrRegistry } from "./registry.ts";
 
 export interface BalancerImageArgs {
+  stackId: StackId;
   registry: EcrRegistry;
   platform: string;
   /** A Debian 13 image: HAProxy is Debian's own. */
@@ -14,11 +16,11 @@ export interface BalancerImageArgs {
 /** HAProxy's image in the stack's repository, the same as the docker target's. @returns it by digest */
 export function balancerImage(
   name: string,
-  { registry, platform, baseImage }: BalancerImageArgs,
+  { stackId, registry, platform, baseImage }: BalancerImageArgs,
   opts: pulumi.CustomResourceOptions,
 ): pulumi.Output<string> {
   const context = join("docker", "load-balancer");
-  const args = { BASE_IMAGE: baseImage, STACK: pulumi.getStack() };
+  const args = { BASE_IMAGE: baseImage };
   const tag = contentTag(name, "balancer", context, { ...args, platform }, opts);
   const image = new docker.Image(
     name,
@@ -27,7 +29,7 @@ export function balancerImage(
       build: {
         context,
         dockerfile: join(context, "Dockerfile"),
-        args: { ...args, TAG: tag },
+        args: { ...args, STACK_ID: stackId.hex, TAG: tag },
         platform,
         builderVersion: docker.BuilderVersion.BuilderBuildKit,
       },

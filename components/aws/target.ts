@@ -7,6 +7,7 @@ import type { Model } from "../model/model.ts";
 import { EcrRegistry } from "./registry.ts";
 import type { ServerOptions } from "../serving/server.ts";
 import type { Settings } from "../settings/schema.ts";
+import { drawStackId } from "../stackId.ts";
 import { SmokeTest } from "../serving/smokeTest.ts";
 import type { Account } from "./account.ts";
 import { inspectAccount } from "./account.ts";
@@ -52,9 +53,11 @@ export async function awsTarget(settings: Settings, model: Model): Promise<AwsOu
   const { architecture, type } = account.instance;
   const platform = platformOf(architecture);
   const registry = new EcrRegistry("registry", { repositoryName: stackName(pulumi.getStack(), 256), tags });
-  const imageCleanup = cleanUpImages("images");
+  const stackId = await drawStackId();
+  const imageCleanup = cleanUpImages("images", stackId);
   const bitnet = new BitnetImage("bitnet", {
     ...settings,
+    stackId,
     cpuTarget: settings.cpuTarget === "native" ? cpuTargetOf(type, architecture).name : settings.cpuTarget,
     registry,
     model: model.source,
@@ -68,7 +71,7 @@ export async function awsTarget(settings: Settings, model: Model): Promise<AwsOu
     serverImage: bitnet.digest,
     balancerImage: balancerImage(
       "balancer",
-      { registry, platform, baseImage: settings.baseImage },
+      { stackId, registry, platform, baseImage: settings.baseImage },
       { dependsOn: [imageCleanup] },
     ),
     server,

@@ -5,7 +5,11 @@ import { cleanUpImages } from "../image/imageCleanup.ts";
 import { dockerPlatform } from "../image/platform.ts";
 import type { Model } from "../model/model.ts";
 
-import { ExternalRegistry, LocalRegistry } from "./registry.ts";
+import { removeOldImages } from "../image/oldImages.ts";
+import { drawStackId } from "../stackId.ts";
+import { tagsInRegistry, tagsOnEngine } from "./builtImages.ts";
+import { ExternalRegistry, LocalRegistry, localRepository } from "./registry.ts";
+import type { StackImages } from "./shared.ts";
 import type { Registry } from "../image/registry.ts";
 import type { Settings } from "../settings/schema.ts";
 import { isLoopback } from "../settings/schema.ts";
@@ -35,7 +39,8 @@ export interface DockerOutputs {
 export async function dockerTarget(settings: Settings, model: Model): Promise<DockerOutputs> {
   const { bindAddress, replicas } = settings;
   const ports = { port: settings.port, statsPort: settings.statsPort, registryPort: settings.registryPort };
-  const machine = await inspectMachine(pulumi.getStack(), bindAddress, ports);
+  const stackId = await drawStackId();
+  const machine = await inspectMachine({ id: stackId.known, stack: pulumi.getStack() }, bindAddress, ports);
   requireMachine(machine, { ...settings, ports, memory: model.memory });
   const startFirst = hasRoomForNext(machine, model.memory);
   if (replicas === 1 && !startFirst) {
@@ -46,13 +51,16 @@ export async function dockerTarget(settings: Settings, model: Model): Promise<Do
   }
 
   const apiKey = chooseApiKey(settings);
-  const imageCleanup = cleanUpImages("images");
+  const cleanup = cleanUpImages("images", stackId);
+  const images = { stackId, cleanup, onEngine: await tagsOnEngine(), baseImage: settings.baseImage };
+  const registry = await chooseRegistry(settings, images);
   const bitnet = new BitnetImage("bitnet", {
     ...settings,
-    registry: chooseRegistry(settings, imageCleanup),
+    stackId,
+    registry,
     model: model.source,
     platform: dockerPlatform(),
-    dependsOn: [imageCleanup],
+    dependsOn: [cleanup],
   });
   const fleet = new DockerFleet("fleet", {
     ...settings,
@@ -63,12 +71,12 @@ export async function dockerTarget(settings: Settings, model: Model): Promise<Do
     server: { ...settings, modelAlias: model.alias, contextSize: model.contextSize },
     memoryBytes: model.memory.total,
     apiKey,
-    imageCleanup,
+    images,
   });
 
   const address = `http://${hostInUrl(bindAddress)}:${settings.port}`;
   const statsUrl = `http://127.0.0.1:${settings.statsPort}/`;
-  new SmokeTest("smoke-test", {
+  const smokeTest = new SmokeTest("smoke-test", {
     url: `${address}/v1`,
     apiKey,
     modelAlias: model.alias,
@@ -78,6 +86,11 @@ export async function dockerTarget(settings: Settings, model: Model): Promise<Do
     prompt: settings.smokePrompt,
     answer: settings.smokeAnswer,
   });
+  removeOldImages(
+    "old-images",
+    { stackId, image: bitnet.digest, registry: registry instanceof LocalRegistry ? registry.containerId : undefined },
+    { dependsOn: smokeTest },
+  );
   return {
     url: `${address}/v1`,
     healthUrl: `${address}/health`,
@@ -98,9 +111,12 @@ function chooseApiKey({ apiKey, bindAddress }: Settings): pulumi.Output<string> 
   return pulumi.secret(new random.RandomPassword("api-key", { length: 40, special: false }).result);
 }
 
-function chooseRegistry(settings: Settings, imageCleanup: pulumi.Resource): Registry {
-  const { registry, registryPort, registryUsername, registryPassword, baseImage } = settings;
-  if (registry === "local") return new LocalRegistry("registry", { port: registryPort, baseImage, imageCleanup });
+async function chooseRegistry(settings: Settings, images: StackImages): Promise<Registry> {
+  const { registry, registryPort: port, registryUsername, registryPassword } = settings;
+  if (registry === "local") {
+    const tags = await tagsInRegistry(localRepository(port), images.onEngine);
+    return new LocalRegistry("registry", { port, images, tags });
+  }
   const login =
     registryUsername === undefined || registryPassword === undefined
       ? undefined

@@ -1,6 +1,8 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { basename, join } from "node:path";
+import type { StackId } from "../stackId.ts";
+import { buildAgain } from "./buildAgain.ts";
 import type { Registry } from "./registry.ts";
 import { stageBuildContext } from "./buildContext.ts";
 import { contentTag } from "./contentTag.ts";
@@ -9,6 +11,7 @@ import type { PrivateModelArgs } from "./privateModel.ts";
 import { downloadPrivateModel, privateModelName } from "./privateModel.ts";
 
 export interface BitnetImageArgs {
+  stackId: StackId;
   registry: Registry;
   /** What the image has baked in: downloaded in the build from a URL, or taken from a file of this machine. */
   model: { url: string } | { path: string };
@@ -40,30 +43,37 @@ export class BitnetImage extends pulumi.ComponentResource {
   constructor(name: string, args: BitnetImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("bitnet-server:image:BitnetImage", name, {}, opts);
 
+    const { stackId } = args;
     const context = join(".build", pulumi.getStack());
     const privateModel = privateModelOf(args, context);
     stageBuildContext("docker/server", context, localFiles(args), privateModel && kept(privateModel.destination));
-    const buildArgs = buildArguments(args, pulumi.getStack());
+    const buildArgs = buildArguments(args);
     const ownTag = args.registry.immutableTags
       ? contentTag(name, "server", context, { ...buildArgs, platform: args.platform }, { parent: this })
       : undefined;
     const download = privateModel && downloadPrivateModel(`${name}-model`, privateModel, { parent: this });
+    const { tags } = args.registry;
+    const again = buildAgain(tags === undefined || tags.has(String(stackId.known)));
     const image = new docker.Image(
       name,
       {
-        imageName: pulumi.interpolate`${args.registry.repository}:${ownTag ?? pulumi.getStack()}`,
+        imageName: pulumi.interpolate`${args.registry.repository}:${ownTag ?? stackId.hex}`,
         build: {
           context,
           dockerfile: join(context, "Dockerfile"),
           platform: args.platform,
-          args: { ...buildArgs, ...(ownTag === undefined ? {} : { TAG: ownTag }) },
+          args: { ...buildArgs, STACK_ID: stackId.hex, ...(ownTag === undefined ? again.args : { TAG: ownTag }) },
           builderVersion: docker.BuilderVersion.BuilderBuildKit,
         },
         ...(args.registry.credentials === undefined ? {} : { registry: args.registry.credentials }),
         // A preview says what would be built; it does not build.
         buildOnPreview: false,
       },
-      { parent: this, dependsOn: [...args.dependsOn, ...(download === undefined ? [] : [download])] },
+      {
+        parent: this,
+        dependsOn: [...args.dependsOn, ...(download === undefined ? [] : [download])],
+        ignoreChanges: again.ignoreChanges,
+      },
     );
 
     this.digest = image.repoDigest;
@@ -73,8 +83,7 @@ export class BitnetImage extends pulumi.ComponentResource {
 
 /** docker/server/Dockerfile's arguments. A file of this machine is named by its name in the build context. */
 export function buildArguments(
-  args: Omit<BitnetImageArgs, "registry" | "platform" | "dependsOn">,
-  stack: string,
+  args: Omit<BitnetImageArgs, "stackId" | "registry" | "platform" | "dependsOn">,
 ): Record<string, string> {
   const { engineRepo, engineRef, modelSha256 } = args;
   return {
@@ -86,7 +95,6 @@ export function buildArguments(
     OPTIMIZE: String(args.optimize),
     CPU_TARGET: args.cpuTarget,
     BASE_IMAGE: args.baseImage,
-    STACK: stack,
   };
 }
 

@@ -11,7 +11,7 @@ import { MockMonitor } from "@pulumi/pulumi/runtime/mocks.js";
 import type { Machine } from "../../components/docker/machine.ts";
 import { privateModelName } from "../../components/image/privateModel.ts";
 import type { Run } from "./program.ts";
-import { defaultStack, ofType, runProgram } from "./program.ts";
+import { defaultStack, idOf, ofType, runProgram } from "./program.ts";
 
 const containers = "docker:index/container:Container";
 const digest = `registry/bitnet@sha256:${"0".repeat(64)}`;
@@ -64,6 +64,7 @@ test("a stack is a registry, an image, a network, replicas, a load balancer and 
       .toSorted(),
   ).toEqual([
     "command:local:Command images",
+    "command:local:Command old-images",
     "command:local:Command smoke-test",
     "docker:index/container:Container fleet-load-balancer",
     "docker:index/container:Container fleet-replica-0",
@@ -74,6 +75,7 @@ test("a stack is a registry, an image, a network, replicas, a load balancer and 
     "docker:index/image:Image registry-image",
     "docker:index/network:Network fleet",
     "docker:index/volume:Volume registry-blobs",
+    "random:index/randomId:RandomId stack-id",
   ]);
 });
 
@@ -231,7 +233,7 @@ test("the image is built from what the settings say, and only when an update run
   const run = await runProgram({ optimize: "false", cpuTarget: "x86-64-v3", baseImage: "base:1", engineRef: "abc123" });
   const image = ofType(run, "docker:index/image:Image").find(({ name }) => name === "bitnet");
   expect(image?.inputs).toMatchObject({
-    imageName: `127.0.0.1:5088/bitnet-server:${defaultStack}`,
+    imageName: `127.0.0.1:5088/bitnet-server:${idOf(defaultStack)}`,
     buildOnPreview: false,
     build: {
       args: {
@@ -241,7 +243,7 @@ test("the image is built from what the settings say, and only when an update run
         OPTIMIZE: "false",
         CPU_TARGET: "x86-64-v3",
         BASE_IMAGE: "base:1",
-        STACK: defaultStack,
+        STACK_ID: idOf(defaultStack),
       },
     },
   });
@@ -255,7 +257,7 @@ test("an external registry is logged in to with a secret, and no local one is ma
   });
   const image = ofType(run, "docker:index/image:Image").find(({ name }) => name === "bitnet");
   expect(image?.inputs).toMatchObject({
-    imageName: `registry.example.com/team/bitnet:${defaultStack}`,
+    imageName: `registry.example.com/team/bitnet:${idOf(defaultStack)}`,
     registry: { server: "registry.example.com", username: "me", password: "pass word" },
   });
   expect(named(run, "registry")).toEqual([]);

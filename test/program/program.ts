@@ -1,4 +1,5 @@
 import { readFileSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import { vi } from "vitest";
 import { parse } from "yaml";
@@ -26,6 +27,11 @@ export interface Run {
 const project = "bitnet-server";
 /** Each worker's own, as a build context is staged in a folder of that name. */
 export const defaultStack = `program-test-${process.env.VITEST_POOL_ID ?? "0"}`;
+
+/** What the mocks draw for a stack. */
+export function idOf(stack: string): string {
+  return createHash("sha256").update(stack).digest("hex").slice(0, 16);
+}
 
 /** Pulumi.yaml's defaults, as the engine hands them over. */
 const defaults = namespaced(
@@ -143,7 +149,7 @@ function computed(type: string, name: string, inputs: Record<string, unknown>): 
     case "random:index/randomPassword:RandomPassword":
       return { result: "generated-password" };
     case "random:index/randomId:RandomId":
-      return { hex: "0123456789abcdef" };
+      return { hex: idOf((inputs.keepers as { stack?: string }).stack ?? name) };
     default:
       return { name: `${name}-1234567` };
   }

@@ -33,7 +33,12 @@ test("what is left of a stack is removed in an order that works: containers keep
 });
 
 test("only what the state does not know is stray, and no image is: the state has no images' ids", () => {
-  const state = { resources: [{ id: "n1" }, {}], pending_operations: [] };
+  const state = {
+    resources: [
+      { urn: "", id: "n1", outputs: {} },
+      { urn: "", outputs: {} },
+    ],
+  };
   const image: Leftover = { kind: "image", id: "sha256:1", name: "bitnet-server:dev" };
   expect(strayOf(state, [container, network, image])).toEqual([container]);
 });
