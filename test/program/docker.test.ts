@@ -35,8 +35,16 @@ vi.mock(import("../../components/docker/machine.ts"), async (original) => ({
   ...(await original()),
   inspectMachine: () => Promise.resolve(inspected),
 }));
+// Nor which images are where an earlier update left them.
+let onEngine: Set<string>;
+let inRegistry: Set<string>;
+vi.mock(import("../../components/docker/builtImages.ts"), () => ({
+  tagsOnEngine: () => Promise.resolve(onEngine),
+  tagsInRegistry: () => Promise.resolve(inRegistry),
+}));
 beforeEach(() => {
   inspected = machine;
+  [onEngine, inRegistry] = [new Set(), new Set()];
 });
 afterEach(() => {
   vi.restoreAllMocks();
@@ -247,6 +255,49 @@ test("the image is built from what the settings say, and only when an update run
       },
     },
   });
+});
+
+test("an image that is gone from where it was is built again; one that is there is not", async () => {
+  const requests = vi.spyOn(MockMonitor.prototype, "registerResource");
+  const build = async () => {
+    const run = await runProgram();
+    const images = ofType(run, "docker:index/image:Image").toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    return images.map(({ name, inputs }) => ({
+      name,
+      argument: (inputs.build as { args: Record<string, string> }).args.BUILT_FOR,
+      ignored: requests.mock.calls
+        .map(([it]) => it as Request)
+        .findLast((it) => it.getName() === name)
+        ?.getIgnorechangesList(),
+    }));
+  };
+  const [first, second] = [await build(), await build()];
+  expect(first.map(({ ignored }) => ignored)).toEqual([[], [], []]);
+  for (const [index, { argument }] of first.entries()) expect(second[index]?.argument).not.toBe(argument);
+
+  const id = idOf(defaultStack);
+  onEngine = new Set([`bitnet-server-load-balancer:${id}`, "bitnet-server-registry:of-another-stack"]);
+  inRegistry = new Set([id]);
+  const there = ["build.args.BUILT_FOR"];
+  expect((await build()).map(({ name, ignored }) => ({ name, ignored }))).toEqual([
+    { name: "bitnet", ignored: there },
+    { name: "fleet-load-balancer-image", ignored: there },
+    { name: "registry-image", ignored: [] },
+  ]);
+});
+
+test("all that a stack has on the engine is labelled with its id; a rename changes none of the labels", async () => {
+  const requests = vi.spyOn(MockMonitor.prototype, "registerResource");
+  const run = await runProgram({ replicas: "2" });
+  const labelled = run.resources.filter(({ type }) => /container:C|network:N|volume:V/.test(type));
+  expect(labelled).toHaveLength(6);
+  for (const { inputs } of labelled) {
+    expect(inputs.labels).toContainEqual({ label: "bitnet-server.id", value: idOf(defaultStack) });
+    // The name comes from the id's keepers, which no later program changes.
+    expect(inputs.labels).toContainEqual({ label: "bitnet-server.stack", value: defaultStack });
+  }
+  const id = requests.mock.calls.map(([it]) => it as Request).find((it) => it.getName() === "stack-id");
+  expect(id?.getIgnorechangesList()).toEqual(["keepers"]);
 });
 
 test("an external registry is logged in to with a secret, and no local one is made", async () => {
