@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { OutputMap } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import type { BenchOptions } from "../bench/workshop.ts";
+import { buildFolder } from "../components/image/buildFolder.ts";
 import { duration } from "./duration.ts";
 import { describeChanges } from "./engineEvents.ts";
 import { stateVariables } from "./failure.ts";
@@ -83,7 +84,7 @@ export async function destroy(invocation: Invocation): Promise<string> {
   const { run } = await operate(session, settings, (stack, options) =>
     destroyWhole(stack, options, invocation.progress),
   );
-  rmSync(join(checkout, ".build", session.stack), { recursive: true, force: true });
+  rmSync(join(checkout, buildFolder(session.stack)), { recursive: true, force: true });
   const removed = run.changes.size === 0 ? "there was nothing to remove" : describeChanges(run.changes);
   const nothing = "Docker has no container, network or volume of it any more, and no image that is not in use";
   return `stack ${session.stack} is destroyed: ${removed}, ${duration(Date.now() - began)}; ${nothing}`;

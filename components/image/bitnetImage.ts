@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import type { StackId } from "../stackId.ts";
 import { buildAgain } from "./buildAgain.ts";
 import type { Registry } from "./registry.ts";
+import { buildFolder } from "./buildFolder.ts";
 import { stageBuildContext } from "./buildContext.ts";
 import { contentTag } from "./contentTag.ts";
 import { isGitUrl } from "./engineSource.ts";
@@ -44,7 +45,7 @@ export class BitnetImage extends pulumi.ComponentResource {
     super("bitnet-server:image:BitnetImage", name, {}, opts);
 
     const { stackId } = args;
-    const context = join(".build", pulumi.getStack());
+    const context = buildFolder(pulumi.getStack());
     const privateModel = privateModelOf(args, context);
     stageBuildContext("docker/server", context, localFiles(args), privateModel && kept(privateModel.destination));
     const buildArgs = buildArguments(args);
