@@ -3,11 +3,11 @@ import { join } from "node:path";
 import type { OutputMap } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import type { BenchOptions } from "../bench/workshop.ts";
+import { buildFolder } from "../components/image/buildFolder.ts";
 import { duration } from "./duration.ts";
 import { describeChanges } from "./engineEvents.ts";
 import { stateVariables } from "./failure.ts";
 import { clearInterrupted, destroyWhole } from "./interrupted.ts";
-import { describeLeftovers, leftovers, removeLeftovers } from "./leftovers.ts";
 import { OperationFailed, operate } from "./operation.ts";
 import { checkout } from "./paths.ts";
 import type { Progress } from "./progress.ts";
@@ -84,16 +84,9 @@ export async function destroy(invocation: Invocation): Promise<string> {
   const { run } = await operate(session, settings, (stack, options) =>
     destroyWhole(stack, options, invocation.progress),
   );
-  rmSync(join(checkout, ".build", session.stack), { recursive: true, force: true });
-  const forgotten = await leftovers(session.stack);
-  await removeLeftovers(forgotten);
-  const left = await leftovers(session.stack);
-  if (left.length > 0) {
-    throw new OperationFailed(`stack ${session.stack} is destroyed, but Docker still has: ${describeLeftovers(left)}`);
-  }
-  if (forgotten.length > 0) invocation.progress.note(`removed, too: ${describeLeftovers(forgotten)}`);
+  rmSync(join(checkout, buildFolder(session.stack)), { recursive: true, force: true });
   const removed = run.changes.size === 0 ? "there was nothing to remove" : describeChanges(run.changes);
-  const nothing = "Docker has no container, network, volume or image of it any more";
+  const nothing = "Docker has no container, network or volume of it any more, and no image that is not in use";
   return `stack ${session.stack} is destroyed: ${removed}, ${duration(Date.now() - began)}; ${nothing}`;
 }
 

@@ -5,18 +5,20 @@ const lines = 6;
 
 /**
  * What containers of a stack that do not run well said last. Pulumi only knows that one did not become healthy.
+ * @param id the stack's; undefined: it has none, and so no containers
  * @returns a paragraph for each of them; none if Docker does not answer, which is then what the failure itself is about
  */
-export async function containerTrouble(stack: string, docker = new Docker()): Promise<string[]> {
+export async function containerTrouble(id: string | undefined, docker = new Docker()): Promise<string[]> {
+  if (id === undefined) return [];
   try {
-    return await lastWords(stack, docker);
+    return await lastWords(id, docker);
   } catch {
     return [];
   }
 }
 
-async function lastWords(stack: string, docker: Docker): Promise<string[]> {
-  const filters = { label: [`bitnet-server.stack=${stack}`] };
+async function lastWords(id: string, docker: Docker): Promise<string[]> {
+  const filters = { label: [`bitnet-server.id=${id}`] };
   const containers = await docker.listContainers({ all: true, filters });
   const troubled = containers.filter(({ State, Status }) => State !== "running" || Status.includes("unhealthy"));
   return Promise.all(

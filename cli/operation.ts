@@ -3,6 +3,7 @@ import { join, relative } from "node:path";
 import type { EngineEvent, PulumiFn } from "@pulumi/pulumi/automation/index.js";
 import { LocalWorkspace, Stack } from "@pulumi/pulumi/automation/index.js";
 import { containerTrouble } from "./containerTrouble.ts";
+import { deploymentOf, idOf } from "./deployment.ts";
 import { EngineRun, toLog } from "./engineEvents.ts";
 import { describeFailure } from "./failure.ts";
 import { checkout, state } from "./paths.ts";
@@ -54,6 +55,7 @@ export async function operate<T>(
     }
   };
 
+  let stack: Stack | undefined;
   process.on("unhandledRejection", collect);
   const output = settings.verbose ? lines(progress) : log(`${command}-${session.stack}`, progress);
   const options = {
@@ -64,7 +66,8 @@ export async function operate<T>(
     },
   };
   try {
-    const result = await work(await openStack(session, settings.create, program), options);
+    stack = await openStack(session, settings.create, program);
+    const result = await work(stack, options);
     return { result, run };
   } catch (error) {
     if (signal.aborted) {
@@ -73,12 +76,18 @@ export async function operate<T>(
       );
     }
     const failure = describeFailure({ stack: session.stack, error, thrown, failures: run.failures });
-    const trouble = run.failures.length === 0 ? [] : await containerTrouble(session.stack);
+    const trouble = run.failures.length === 0 ? [] : await troubleOf(stack);
     throw new OperationFailed([failure, ...trouble].join("\n\n"), { cause: error });
   } finally {
     process.off("unhandledRejection", collect);
     progress.stop();
   }
+}
+
+/** None where the state cannot be read: the failure itself is then about that. */
+async function troubleOf(stack: Stack | undefined): Promise<string[]> {
+  const state = stack && (await deploymentOf(stack).catch(() => undefined));
+  return state === undefined ? [] : containerTrouble(idOf(state));
 }
 
 function lines(progress: Progress): Output {

@@ -36,9 +36,10 @@ export interface AwsPlan {
 /**
  * Checks the settings, the sources, the model, and the machine or the AWS account, each as far as the others' mistakes
  * allow. It only reads.
+ * @param stackId undefined in the preview of a new stack, which has nothing on this machine yet
  * @throws UserError with every problem that was found
  */
-export async function preflight(configuration: Configuration): Promise<Plan> {
+export async function preflight(configuration: Configuration, stackId: string | undefined): Promise<Plan> {
   const checked = checkSettings(configuration);
   const { settings, sound } = checked;
   const [source, model] = await Promise.all([
@@ -47,7 +48,7 @@ export async function preflight(configuration: Configuration): Promise<Plan> {
     }),
     checkModel(checked),
   ]);
-  const machine = sound.target === "docker" ? await checkDockerEngine(sound, model.found) : unchecked;
+  const machine = sound.target === "docker" ? await checkDockerEngine(sound, model.found, stackId) : unchecked;
   const account = sound.target === "aws" ? await checkAwsAccount(sound, model.found) : unchecked;
 
   const problems = [checked, source, model, machine, account].flatMap((check) => check.problems);
@@ -72,12 +73,13 @@ async function checkModel({ sound, invalid }: CheckedSettings): Promise<Checked<
 async function checkDockerEngine(
   settings: Partial<DockerSettings>,
   model: Model | undefined,
+  stackId: string | undefined,
 ): Promise<Checked<Machine>> {
   const { bindAddress = "127.0.0.1" } = settings;
   const { port, ...local } = portsOf(settings);
   // On an address that is not known, no port can be tried.
   const ports = settings.bindAddress === undefined ? local : { port, ...local };
-  const inspected = await attempt(() => inspectMachine(pulumi.getStack(), bindAddress, ports));
+  const inspected = await attempt(() => inspectMachine({ id: stackId, stack: pulumi.getStack() }, bindAddress, ports));
   if (inspected.found === undefined) return inspected;
   const { replicas, threads } = settings;
   const demand = { replicas, threads, bindAddress, ports, memory: model?.memory };

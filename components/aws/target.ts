@@ -6,6 +6,7 @@ import type { Model } from "../model/model.ts";
 import { EcrRegistry } from "./registry.ts";
 import type { AwsSettings } from "../settings/aws.ts";
 import { SmokeTest } from "../serving/smokeTest.ts";
+import type { StackId } from "../stackId.ts";
 import type { Account } from "./account.ts";
 import { stackTags } from "./account.ts";
 import { balancerImage } from "./balancerImage.ts";
@@ -41,12 +42,13 @@ export interface AwsOutputs {
 /** What was checked before. */
 export interface AwsTargetArgs {
   settings: AwsSettings;
+  stackId: StackId;
   model: Model;
   account: Account;
 }
 
 /** The aws target: an Auto Scaling group of CPU-optimised instances behind a load balancer. */
-export function awsTarget({ settings, model, account }: AwsTargetArgs): AwsOutputs {
+export function awsTarget({ stackId, settings, model, account }: AwsTargetArgs): AwsOutputs {
   const tags = stackTags();
   const server = { ...settings, modelAlias: model.alias, contextSize: model.contextSize };
   for (const warning of warnings(settings, account)) void pulumi.log.warn(warning);
@@ -54,9 +56,10 @@ export function awsTarget({ settings, model, account }: AwsTargetArgs): AwsOutpu
   const { architecture, type } = account.instance;
   const platform = platformOf(architecture);
   const registry = new EcrRegistry("registry", { repositoryName: stackName(pulumi.getStack(), 256), tags });
-  const imageCleanup = cleanUpImages("images");
+  const imageCleanup = cleanUpImages("images", stackId);
   const bitnet = new BitnetImage("bitnet", {
     ...settings,
+    stackId,
     cpuTarget: settings.cpuTarget === "native" ? cpuTargetOf(type, architecture).name : settings.cpuTarget,
     registry,
     model: model.source,
@@ -71,7 +74,7 @@ export function awsTarget({ settings, model, account }: AwsTargetArgs): AwsOutpu
     serverImage: bitnet.digest,
     balancerImage: balancerImage(
       "balancer",
-      { registry, platform, baseImage: settings.baseImage },
+      { stackId, registry, platform, baseImage: settings.baseImage },
       { dependsOn: [imageCleanup] },
     ),
     server,

@@ -5,6 +5,7 @@ import type { ServerOptions } from "../serving/server.ts";
 import { drainDelay, drainTimeout, serverEnvironment, serverPort } from "../serving/server.ts";
 import type { Core } from "./cpus.ts";
 import { cpuSet, shareCores } from "./cpus.ts";
+import type { StackImages } from "./shared.ts";
 import { buildLocally, labels, logRotation } from "./shared.ts";
 
 export interface DockerFleetArgs {
@@ -39,10 +40,8 @@ export interface DockerFleetArgs {
    * keys replace only the balancer. None: everybody who reaches the port may ask.
    */
   apiKeys: readonly pulumi.Output<string>[];
-  /** A Debian 13 image: the load balancer is Debian's own HAProxy. */
-  baseImage: string;
-  /** Removes the stack's images at the very end. */
-  imageCleanup: pulumi.Resource;
+  /** The load balancer is Debian's own HAProxy, in an image of its own. */
+  images: StackImages;
 }
 
 /** The name that every replica answers to on the fleet's network. */
@@ -64,7 +63,7 @@ export class DockerFleet extends pulumi.ComponentResource {
   constructor(name: string, args: DockerFleetArgs, opts?: pulumi.ComponentResourceOptions) {
     super("bitnet-server:docker:DockerFleet", name, {}, opts);
 
-    const network = this.createNetwork(name);
+    const network = this.createNetwork(name, args);
     const balancer = this.createLoadBalancer(name, args, network);
     const replicas = this.createReplicas(name, args, network);
 
@@ -73,8 +72,9 @@ export class DockerFleet extends pulumi.ComponentResource {
     this.registerOutputs({ replicaIds: this.replicaIds, loadBalancerId: this.loadBalancerId });
   }
 
-  private createNetwork(name: string): docker.Network {
-    return new docker.Network(name, { driver: "bridge", labels: labels("network") }, { parent: this });
+  private createNetwork(name: string, { images }: DockerFleetArgs): docker.Network {
+    const ours = labels(images.stackId, "network");
+    return new docker.Network(name, { driver: "bridge", labels: ours }, { parent: this });
   }
 
   private createReplicas(name: string, args: DockerFleetArgs, network: docker.Network): docker.Container[] {
@@ -102,7 +102,7 @@ export class DockerFleet extends pulumi.ComponentResource {
             wait: true,
             waitTimeout: startTimeout,
             destroyGraceSeconds: drainDelay + drainTimeout,
-            labels: labels("replica"),
+            labels: labels(args.images.stackId, "replica"),
             ...logRotation,
           },
           // One at a time: each waits until the one before it answers.
@@ -114,12 +114,7 @@ export class DockerFleet extends pulumi.ComponentResource {
   }
 
   private createLoadBalancer(name: string, args: DockerFleetArgs, network: docker.Network): docker.Container {
-    const image = buildLocally(`${name}-load-balancer-image`, {
-      folder: "load-balancer",
-      baseImage: args.baseImage,
-      imageCleanup: args.imageCleanup,
-      parent: this,
-    });
+    const image = buildLocally(`${name}-load-balancer-image`, "load-balancer", args.images, this);
     const configuration = haproxyConfiguration({
       parallel: args.server.parallel,
       replicas: { dnsName: replicaName, dnsServer: dockerDns },
@@ -144,7 +139,7 @@ export class DockerFleet extends pulumi.ComponentResource {
         tmpfs: { "/run": "rw,noexec,nosuid,nodev,size=1m,mode=1777" },
         restart: "unless-stopped",
         destroyGraceSeconds: balancerGrace,
-        labels: labels("load-balancer"),
+        labels: labels(args.images.stackId, "load-balancer"),
         ...logRotation,
       },
       { parent: this, deleteBeforeReplace: true }, // there is only one port

@@ -33,6 +33,13 @@ export interface Demand {
   ports: Ports;
 }
 
+/** Whose containers are the stack's own. */
+export interface Owner {
+  /** Undefined: the stack is new. */
+  id: string | undefined;
+  stack: string;
+}
+
 /** Port numbers by the setting that names them. */
 export type Ports = Readonly<Partial<Record<"port" | "statsPort" | "registryPort", number | undefined>>>;
 
@@ -41,15 +48,16 @@ const usableMemory = 0.9;
 
 /**
  * Asks the Docker Engine and, for the ports, the operating system.
- * @param stack its own containers' ports do not count as in use
+ * @param owner its own containers' ports do not count as in use
  * @param bindAddress where `ports.port` is to be opened; the others are opened on loopback
  * @throws UserError if the engine cannot be reached, with what to do about it
  */
-export async function inspectMachine(stack: string, bindAddress: string, ports: Ports): Promise<Machine> {
+export async function inspectMachine(owner: Owner, bindAddress: string, ports: Ports): Promise<Machine> {
   const docker = new Docker();
   try {
     const { NCPU, MemTotal } = (await docker.info()) as { NCPU: number; MemTotal: number };
-    const containers = await docker.listContainers({ filters: { label: [`bitnet-server.stack=${stack}`] } });
+    const labelled = await docker.listContainers({ filters: { label: ["bitnet-server.stack"] } });
+    const containers = labelled.filter(({ Labels }) => isOwn(Labels, owner));
     const replicas = containers.filter(({ Labels }) => Labels["bitnet-server.role"] === "replica");
     const limits = await Promise.all(replicas.map(async ({ Id }) => memoryLimit(docker, Id)));
     const own = new Set(containers.flatMap(({ Ports }) => Ports.map(({ PublicPort }) => PublicPort)));
@@ -68,6 +76,12 @@ export async function inspectMachine(stack: string, bindAddress: string, ports: 
   } catch (error) {
     throw new UserError(engineProblem(error as NodeJS.ErrnoException));
   }
+}
+
+/** Versions before ids labelled containers with the stack's name alone: an update replaces those. */
+function isOwn(labels: Readonly<Record<string, string>>, { id, stack }: Owner): boolean {
+  const owner = labels["bitnet-server.id"];
+  return owner === undefined ? labels["bitnet-server.stack"] === stack : owner === id;
 }
 
 /** Compares a stack's demand with the machine: all mistakes, not just the first. A pure function. */

@@ -3,15 +3,19 @@ import * as random from "@pulumi/random";
 import { BitnetImage } from "../image/bitnetImage.ts";
 import { cleanUpImages } from "../image/imageCleanup.ts";
 import { dockerPlatform } from "../image/platform.ts";
+import { removeOldImages } from "../image/oldImages.ts";
 import type { Registry } from "../image/registry.ts";
 import type { Model } from "../model/model.ts";
 import { SmokeTest } from "../serving/smokeTest.ts";
 import type { DockerSettings } from "../settings/docker.ts";
 import { isLoopback } from "../settings/ipRanges.ts";
+import type { StackId } from "../stackId.ts";
+import { tagsInRegistry, tagsOnEngine } from "./builtImages.ts";
 import { DockerFleet } from "./fleet.ts";
 import type { Machine } from "./machine.ts";
 import { hasRoomForNext } from "./machine.ts";
-import { ExternalRegistry, LocalRegistry } from "./registry.ts";
+import { ExternalRegistry, LocalRegistry, localRepository } from "./registry.ts";
+import type { StackImages } from "./shared.ts";
 
 /** What a stack on this machine's Docker Engine tells. */
 export interface DockerOutputs {
@@ -33,13 +37,14 @@ export interface DockerOutputs {
 
 /** What was checked before. */
 export interface DockerTargetArgs {
+  stackId: StackId;
   settings: DockerSettings;
   model: Model;
   machine: Machine;
 }
 
 /** The docker target: replicas and a load balancer on this machine's Docker Engine. */
-export function dockerTarget({ settings, model, machine }: DockerTargetArgs): DockerOutputs {
+export async function dockerTarget({ stackId, settings, model, machine }: DockerTargetArgs): Promise<DockerOutputs> {
   const { bindAddress, replicas } = settings;
   const startFirst = hasRoomForNext(machine, model.memory);
   if (replicas === 1 && !startFirst) {
@@ -51,14 +56,17 @@ export function dockerTarget({ settings, model, machine }: DockerTargetArgs): Do
 
   const apiKeys = chooseApiKeys(settings);
   const [apiKey] = apiKeys;
-  const imageCleanup = cleanUpImages("images");
+  const cleanup = cleanUpImages("images", stackId);
+  const images = { stackId, cleanup, onEngine: await tagsOnEngine(), baseImage: settings.baseImage };
+  const registry = await chooseRegistry(settings, images);
   const bitnet = new BitnetImage("bitnet", {
     ...settings,
-    registry: chooseRegistry(settings, imageCleanup),
+    stackId,
+    registry,
     model: model.source,
     modelSha256: model.sha256,
     platform: dockerPlatform(),
-    dependsOn: [imageCleanup],
+    dependsOn: [cleanup],
   });
   const fleet = new DockerFleet("fleet", {
     ...settings,
@@ -69,12 +77,12 @@ export function dockerTarget({ settings, model, machine }: DockerTargetArgs): Do
     server: { ...settings, modelAlias: model.alias, contextSize: model.contextSize },
     memoryBytes: model.memory.total,
     apiKeys,
-    imageCleanup,
+    images,
   });
 
   const address = `http://${hostInUrl(bindAddress)}:${settings.port}`;
   const statsUrl = `http://127.0.0.1:${settings.statsPort}/`;
-  new SmokeTest("smoke-test", {
+  const smokeTest = new SmokeTest("smoke-test", {
     url: `${address}/v1`,
     apiKey,
     modelAlias: model.alias,
@@ -84,6 +92,11 @@ export function dockerTarget({ settings, model, machine }: DockerTargetArgs): Do
     prompt: settings.smokePrompt,
     answer: settings.smokeAnswer,
   });
+  removeOldImages(
+    "old-images",
+    { stackId, image: bitnet.digest, registry: registry instanceof LocalRegistry ? registry.containerId : undefined },
+    { dependsOn: smokeTest },
+  );
   return {
     url: `${address}/v1`,
     healthUrl: `${address}/health`,
@@ -104,9 +117,12 @@ function chooseApiKeys({ apiKeys, bindAddress }: DockerSettings): pulumi.Output<
   return [pulumi.secret(new random.RandomPassword("api-key", { length: 40, special: false }).result)];
 }
 
-function chooseRegistry(settings: DockerSettings, imageCleanup: pulumi.Resource): Registry {
-  const { registry, registryPort, registryUsername, registryPassword, baseImage } = settings;
-  if (registry === "local") return new LocalRegistry("registry", { port: registryPort, baseImage, imageCleanup });
+async function chooseRegistry(settings: DockerSettings, images: StackImages): Promise<Registry> {
+  const { registry, registryPort: port, registryUsername, registryPassword } = settings;
+  if (registry === "local") {
+    const tags = await tagsInRegistry(localRepository(port), images.onEngine);
+    return new LocalRegistry("registry", { port, images, tags });
+  }
   const login =
     registryUsername === undefined || registryPassword === undefined
       ? undefined

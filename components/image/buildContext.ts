@@ -14,6 +14,7 @@ import {
   statSync,
 } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
+import { buildFolder } from "./buildFolder.ts";
 import { fileDigest } from "./fileDigest.ts";
 
 /** Files of this machine that a build needs: `context/<kind>/<name>` in the build context, by kind. */
@@ -21,7 +22,7 @@ export type LocalFiles = Partial<Record<"model" | "engine", string>>;
 
 /** Where a stack's build context for an image is: no other stack's files count as a change of it. */
 export function contextFolder(stack: string, image: string): string {
-  return join(".build", stack, image);
+  return join(buildFolder(stack), image);
 }
 
 /**

@@ -16,11 +16,6 @@ export function buildDigest({ context, args, platform }: Build): string {
   return createHash("sha256").update(JSON.stringify(inputs)).digest("hex");
 }
 
-/** A tag that says what was built, and nothing else: a stack's name may be no legal one. */
-export function contentTag(build: Build): string {
-  return buildDigest(build).slice(0, 12);
-}
-
 /**
  * A tag that no image has had, for registries whose tags are immutable: it stays while what is built stays, and is new
  * after every change, a change back to an earlier state included. Handed to the build as TAG, which becomes a label, it

@@ -66,7 +66,7 @@ async function expectRefusal(settings: StackSettings, { key, wrong, right }: Ref
   if (settings[key] !== undefined) expect(problem.value).toBe(String(settings[key]));
   expect(output).not.toMatch(/^\s+at .*:\d+:\d+/m); // a stack trace
   expect(exitCode).not.toBe(0);
-  expect(await belongingsOf(stack.name)).toEqual([]);
+  expect(await belongingsOf(stack)).toEqual([]);
 }
 
 describe("npm run up refuses settings:", () => {
@@ -187,7 +187,7 @@ describe("npm run up refuses settings:", () => {
       expect(problemOf(output, key).wrong).toMatch(wrong);
     }
     expect(exitCode).toBe(1);
-    expect(await belongingsOf(stack.name)).toEqual([]);
+    expect(await belongingsOf(stack)).toEqual([]);
   });
 });
 
@@ -245,5 +245,5 @@ test("npm run up refuses a wrong passphrase, and names what it is for", async ()
   expect(output).toMatch(
     new RegExp(`passphrase of stack ${stack.name}\\s+wrong: .*secrets.*\\s+right: .*PULUMI_CONFIG_PASSPHRASE`),
   );
-  expect(await belongingsOf(stack.name)).toEqual([]);
+  expect(await belongingsOf(stack)).toEqual([]);
 });

@@ -48,13 +48,13 @@ describe("an up that was killed in the middle of creating the replicas", () => {
     expect(refused.exitCode).not.toBe(0);
     const lift = new RegExp(`was killed while[^]*npm run pulumi -- cancel --yes --stack ${stack.name}$`, "m");
     expect(refused.output).toMatch(lift);
-    expect(await belongingsOf(stack.name)).not.toEqual([]);
+    expect(await belongingsOf(stack)).not.toEqual([]);
 
     await stack.pulumi("cancel", "--yes");
     const { exitCode, output } = await stack.run("destroy");
     expect(exitCode, output).toBe(0);
     expect(output).toMatch(/removing what a killed command had left: container \S+/);
-    expect(await belongingsOf(stack.name)).toEqual([]);
+    expect(await belongingsOf(stack)).toEqual([]);
   });
 
   test("goes on with the next up, and the replica that Pulumi knows nothing of is gone", async () => {

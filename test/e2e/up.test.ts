@@ -203,12 +203,12 @@ describe("up, from nothing, on two replicas", () => {
   });
 
   test("destroy leaves nothing: no container, network, volume or image, and with the registry's volume no blob", async () => {
-    const belongings = await belongingsOf(stack.name);
+    const belongings = await belongingsOf(stack);
     expect(new Set(belongings.map((thing) => thing.split(" ")[0])).size).toBe(4);
     const { exitCode, output } = await stack.run("destroy");
     expect(exitCode, output).toBe(0);
     expect(await remaining(belongings)).toEqual([]);
-    expect(await belongingsOf(stack.name)).toEqual([]);
+    expect(await belongingsOf(stack)).toEqual([]);
     await expect(fetch(outputs.healthUrl)).rejects.toThrow("fetch failed");
   });
 });

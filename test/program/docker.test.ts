@@ -12,7 +12,7 @@ import type { Machine } from "../../components/docker/machine.ts";
 import type { Problem } from "../../components/errors.ts";
 import { privateModelName } from "../../components/image/privateModel.ts";
 import type { Run } from "./program.ts";
-import { defaultStack, ofType, runProgram } from "./program.ts";
+import { defaultStack, idOf, ofType, runProgram } from "./program.ts";
 
 const containers = "docker:index/container:Container";
 const digest = `registry/bitnet@sha256:${"0".repeat(64)}`;
@@ -36,8 +36,16 @@ vi.mock(import("../../components/docker/machine.ts"), async (original) => ({
   ...(await original()),
   inspectMachine: () => Promise.resolve(inspected),
 }));
+// Nor which images are where an earlier update left them.
+let onEngine: Set<string>;
+let inRegistry: Set<string>;
+vi.mock(import("../../components/docker/builtImages.ts"), () => ({
+  tagsOnEngine: () => Promise.resolve(onEngine),
+  tagsInRegistry: () => Promise.resolve(inRegistry),
+}));
 beforeEach(() => {
   inspected = machine;
+  [onEngine, inRegistry] = [new Set(), new Set()];
 });
 afterEach(() => {
   vi.restoreAllMocks();
@@ -65,6 +73,7 @@ test("a stack is a registry, an image, a network, replicas, a load balancer and 
       .toSorted(),
   ).toEqual([
     "command:local:Command images",
+    "command:local:Command old-images",
     "command:local:Command smoke-test",
     "docker:index/container:Container fleet-load-balancer",
     "docker:index/container:Container fleet-replica-0",
@@ -75,6 +84,7 @@ test("a stack is a registry, an image, a network, replicas, a load balancer and 
     "docker:index/image:Image registry-image",
     "docker:index/network:Network fleet",
     "docker:index/volume:Volume registry-blobs",
+    "random:index/randomId:RandomId stack-id",
   ]);
 });
 
@@ -235,7 +245,7 @@ test("the image is built from what the settings say, and only when an update run
   const run = await runProgram({ optimize: "false", cpuTarget: "x86-64-v3", baseImage: "base:1", engineRef: "abc123" });
   const image = ofType(run, "docker:index/image:Image").find(({ name }) => name === "bitnet");
   expect(image?.inputs).toMatchObject({
-    imageName: expect.stringMatching(/^127\.0\.0\.1:5088\/bitnet-server:server-[0-9a-f]{12}$/) as string,
+    imageName: `127.0.0.1:5088/bitnet-server:${idOf(defaultStack)}`,
     buildOnPreview: false,
     build: {
       args: {
@@ -245,7 +255,7 @@ test("the image is built from what the settings say, and only when an update run
         OPTIMIZE: "false",
         CPU_TARGET: "x86-64-v3",
         BASE_IMAGE: "base:1",
-        STACK: defaultStack,
+        STACK_ID: idOf(defaultStack),
       },
     },
   });
@@ -262,17 +272,6 @@ async function images(config: Record<string, string> = {}, stack = defaultStack)
       secret: secrets.includes("build"),
     }));
 }
-
-test("an image's tag says what was built: another build is another tag, and a stack's name is no part of it", async () => {
-  const [server, ...others] = await images();
-  const [again] = await images();
-  const [portable, ...same] = await images({ optimize: "false" });
-  expect(again?.tag).toBe(server?.tag);
-  expect(portable?.tag).not.toBe(server?.tag);
-  expect(same).toEqual(others);
-  const odd = await images({}, "no--legal..tag");
-  for (const { tag } of odd) expect(tag).toMatch(/^[a-z0-9.:/-]+:(server-)?[0-9a-f]{12}$/);
-});
 
 test("proxies reach every build, as secrets, and change no tag", async () => {
   const before = await images();
@@ -295,6 +294,49 @@ test("proxies reach every build, as secrets, and change no tag", async () => {
   }
 });
 
+test("an image that is gone from where it was is built again; one that is there is not", async () => {
+  const requests = vi.spyOn(MockMonitor.prototype, "registerResource");
+  const build = async () => {
+    const run = await runProgram();
+    const images = ofType(run, "docker:index/image:Image").toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    return images.map(({ name, inputs }) => ({
+      name,
+      argument: (inputs.build as { args: Record<string, string> }).args.BUILT_FOR,
+      ignored: requests.mock.calls
+        .map(([it]) => it as Request)
+        .findLast((it) => it.getName() === name)
+        ?.getIgnorechangesList(),
+    }));
+  };
+  const [first, second] = [await build(), await build()];
+  expect(first.map(({ ignored }) => ignored)).toEqual([[], [], []]);
+  for (const [index, { argument }] of first.entries()) expect(second[index]?.argument).not.toBe(argument);
+
+  const id = idOf(defaultStack);
+  onEngine = new Set([`bitnet-server-load-balancer:${id}`, "bitnet-server-registry:of-another-stack"]);
+  inRegistry = new Set([id]);
+  const there = ["build.args.BUILT_FOR"];
+  expect((await build()).map(({ name, ignored }) => ({ name, ignored }))).toEqual([
+    { name: "bitnet", ignored: there },
+    { name: "fleet-load-balancer-image", ignored: there },
+    { name: "registry-image", ignored: [] },
+  ]);
+});
+
+test("all that a stack has on the engine is labelled with its id; a rename changes none of the labels", async () => {
+  const requests = vi.spyOn(MockMonitor.prototype, "registerResource");
+  const run = await runProgram({ replicas: "2" });
+  const labelled = run.resources.filter(({ type }) => /container:C|network:N|volume:V/.test(type));
+  expect(labelled).toHaveLength(6);
+  for (const { inputs } of labelled) {
+    expect(inputs.labels).toContainEqual({ label: "bitnet-server.id", value: idOf(defaultStack) });
+    // The name comes from the id's keepers, which no later program changes.
+    expect(inputs.labels).toContainEqual({ label: "bitnet-server.stack", value: defaultStack });
+  }
+  const id = requests.mock.calls.map(([it]) => it as Request).find((it) => it.getName() === "stack-id");
+  expect(id?.getIgnorechangesList()).toEqual(["keepers"]);
+});
+
 test("an external registry is logged in to with a secret, and no local one is made", async () => {
   const run = await runProgram({
     registry: "registry.example.com/team/bitnet",
@@ -303,7 +345,7 @@ test("an external registry is logged in to with a secret, and no local one is ma
   });
   const image = ofType(run, "docker:index/image:Image").find(({ name }) => name === "bitnet");
   expect(image?.inputs).toMatchObject({
-    imageName: expect.stringMatching(/^registry\.example\.com\/team\/bitnet:server-[0-9a-f]{12}$/) as string,
+    imageName: `registry.example.com/team/bitnet:${idOf(defaultStack)}`,
     registry: { server: "registry.example.com", username: "me", password: "pass word" },
   });
   expect(named(run, "registry")).toEqual([]);
@@ -335,11 +377,11 @@ test("a preview, where ids and digests are unknown, plans the same resources and
 });
 
 describe("before anything is made", () => {
-  /** The problems' keys, after making sure that no resource was registered. */
+  /** The problems, after making sure that no resource but the stack's id was registered. */
   async function problemsOf(config: Record<string, string>): Promise<Problem[]> {
     const register = vi.spyOn(MockMonitor.prototype, "registerResource");
     const error: unknown = await runProgram(config).catch((reason: unknown) => reason);
-    expect(register).not.toHaveBeenCalled();
+    expect(register.mock.calls.map(([it]) => (it as Request).getName())).toEqual(["stack-id"]);
     // Not `instanceof`: each run of the program loads its modules anew.
     return (error as { problems?: Problem[] }).problems ?? [];
   }

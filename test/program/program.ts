@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { rmSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { vi } from "vitest";
@@ -25,6 +26,11 @@ export interface Run {
 const project = "bitnet-server";
 /** Each worker's own, as a build context is staged in a folder of that name. */
 export const defaultStack = `program-test-${process.env.VITEST_POOL_ID ?? "0"}`;
+
+/** What the mocks draw for a stack. */
+export function idOf(stack: string): string {
+  return createHash("sha256").update(stack).digest("hex").slice(0, 16);
+}
 
 /** A model that is in the checkout, so that its header is really read. */
 const model = { modelUrl: "docker/server/self-test/model.gguf", engine: "ik_llama.cpp" };
@@ -133,7 +139,7 @@ function computed(type: string, name: string, inputs: Record<string, unknown>): 
     case "random:index/randomPassword:RandomPassword":
       return { result: "generated-password" };
     case "random:index/randomId:RandomId":
-      return { hex: "0123456789abcdef" };
+      return { hex: idOf((inputs.keepers as { stack?: string }).stack ?? name) };
     default:
       return { name: `${name}-1234567` };
   }

@@ -15,6 +15,8 @@ const image = "bitnet-server-test-registry";
 export interface TestRegistry {
   /** 127.0.0.1:<port>, to which Docker speaks plain HTTP. */
   host: string;
+  /** Its container's id. */
+  container: string;
   /** Removes it, with all that was pushed. */
   stop(): Promise<void>;
 }
@@ -47,6 +49,7 @@ export async function startRegistry({ user, label }: RegistryOptions = {}): Prom
   while ((await status()) !== (user === undefined ? 200 : 401)) await sleep(200);
   return {
     host,
+    container: id,
     async stop() {
       await docker.getContainer(id).remove({ force: true, v: true });
       await execa("docker", ["rmi", image], { reject: false });
