@@ -1,7 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { Registry, RegistryCredentials } from "../image/registry.ts";
-import { buildLocally, labels, logRotation } from "./shared.ts";
+import { buildLocally, containment, labels, logRotation, memoryLimit, processLimit } from "./shared.ts";
 
 export interface LocalRegistryArgs {
   /** The port on 127.0.0.1; Docker pushes to a registry on loopback without TLS. */
@@ -29,15 +29,14 @@ export class LocalRegistry extends pulumi.ComponentResource implements Registry 
         image: image.repoDigest,
         ports: [{ internal: 5000, external: args.port, ip: "127.0.0.1" }],
         volumes: [{ volumeName: blobs.name, containerPath: "/var/lib/registry" }],
-        capabilities: { drops: ["ALL"] },
-        securityOpts: ["no-new-privileges"],
-        readOnly: true,
-        restart: "unless-stopped",
+        ...memoryLimit(registryMemory),
+        ulimits: [processLimit],
+        ...containment,
         wait: true,
         labels: labels("registry"),
         ...logRotation,
       },
-      { ...parent, deleteBeforeReplace: true }, // there is only one port
+      { ...parent, deleteBeforeReplace: true, replaceOnChanges: ["mustRun"] }, // there is only one port
     );
 
     // The name is known before the container runs; whoever pushes has to wait for it.
@@ -45,6 +44,9 @@ export class LocalRegistry extends pulumi.ComponentResource implements Registry 
     this.registerOutputs({ repository: this.repository });
   }
 }
+
+/** It streams what it is sent to its disk. */
+const registryMemory = 512 * 2 ** 20;
 
 export interface ExternalRegistryArgs {
   /** Host and repository, such as registry.example.com/team/bitnet-server. */
