@@ -73,7 +73,7 @@ export async function operate<T>(
       );
     }
     const failure = describeFailure({ stack: session.stack, error, thrown, failures: run.failures });
-    const trouble = run.failures.length === 0 ? [] : await containerTrouble(session.stack);
+    const trouble = run.failures.length === 0 ? [] : await containerTrouble(session.stack, failure);
     throw new OperationFailed([failure, ...trouble].join("\n\n"), { cause: error });
   } finally {
     process.off("unhandledRejection", collect);

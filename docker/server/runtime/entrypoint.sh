@@ -222,7 +222,10 @@ watch() {
   if [[ $LOCK_MEMORY != off ]] && ! is_locked "$server"; then
     lock_failed "llama-server locked only a part" || end_useless "$server"
   fi
-  first_answer $((START_TIMEOUT - (SECONDS - heard))) || if [[ $(<"$state") == down ]]; then end_useless "$server"; fi
+  if ! first_answer $((START_TIMEOUT - (SECONDS - heard))); then
+    sleep 0.5 # a server that crashed has a status of its own, and serve() ends this function meanwhile
+    if [[ $(<"$state") == down ]]; then end_useless "$server"; fi
+  fi
   # Unless it was told to drain meanwhile.
   if [[ $(<"$state") == down ]]; then echo up ready >"$state"; fi
   heard=$SECONDS
