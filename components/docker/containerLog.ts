@@ -1,6 +1,11 @@
 /** How many lines are shown. */
 const most = 6;
 
+/** Whether the entrypoint itself has ended the container: another start would come to the same end. */
+export function givesReason(log: string): boolean {
+  return /^bitnet-server: /m.test(log);
+}
+
 /** What names a cause: the entrypoint's own messages, what belongs to them (indented), and the engines' errors. */
 const cause = /^(bitnet-server|self-test): |^\S*error\b|\berror: /i;
 

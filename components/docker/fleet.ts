@@ -74,7 +74,7 @@ export class DockerFleet extends pulumi.ComponentResource {
 
     const inside = this.createInside(name);
     const balancer = this.createLoadBalancer(name, args, [inside, this.createOutside(name)]);
-    const replicas = this.createReplicas(name, args, inside);
+    const replicas = this.createReplicas(name, args, inside, balancer);
 
     this.replicaIds = pulumi.all(replicas.map(idOnceReady));
     this.loadBalancerId = balancer.id;
@@ -96,13 +96,19 @@ export class DockerFleet extends pulumi.ComponentResource {
     return new docker.Network(`${name}-outside`, { driver: "bridge", labels: labels("network") }, { parent: this });
   }
 
-  private createReplicas(name: string, args: DockerFleetArgs, network: docker.Network): Replica[] {
+  private createReplicas(
+    name: string,
+    args: DockerFleetArgs,
+    network: docker.Network,
+    balancer: docker.Container,
+  ): Replica[] {
     const shares = shareCores(args.cores, args.replicas);
     const replicas: Replica[] = [];
     // The last one first: one that a larger fleet adds is there before those that there were are replaced.
     for (const [index, cores] of [...shares.entries()].reverse()) {
-      // One at a time: each waits until the one before it is ready.
-      const dependsOn = replicas.slice(0, 1).map(({ ready }) => ready);
+      // One at a time: each waits until the one before it is ready. All wait for the balancer: one that is being replaced
+      // must be there again before a replica can fail the update.
+      const dependsOn = [balancer, ...replicas.slice(0, 1).map(({ ready }) => ready)];
       const container = this.createReplica(`${name}-replica-${index}`, args, cores, network, dependsOn);
       replicas.unshift({ container, ready: this.awaitReplica(`${name}-replica-${index}`, container) });
     }

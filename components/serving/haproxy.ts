@@ -193,7 +193,8 @@ function backend(balancing: LoadBalancing): string {
   # The agent is the replica's entrypoint: it says "down" until the model has answered a question, and "drain" when it is to stop.
   # One connection that fails takes a replica out until a check succeeds: it is stopped, or a new one not yet listening.
   default-server observe layer4 error-limit 1 on-error mark-down
-  default-server maxconn ${parallel} check inter ${check.interval}s fall ${check.failures} rise 1 agent-check agent-port 8081 agent-inter ${agentInterval * 1000}ms
+  # Without an answer of the agent's HAProxy would take a new replica to be ready.
+  default-server disabled maxconn ${parallel} check inter ${check.interval}s fall ${check.failures} rise 1 agent-check agent-port 8081 agent-inter ${agentInterval * 1000}ms
   ${servers}
 ${hasChoice(balancing) ? conversations() : ""}`;
 }

@@ -22,7 +22,8 @@ exit 0 if $exact ? $answer eq $expected : $answer =~ /\S/;
 
 printf STDERR "bitnet-server: the model does not answer as it should, so this server is of no use\n"
     . "  asked: %s\n  expected: %s\n  answered: %s\n",
-    $question, $exact ? $expected : 'any text', $answer ne '' ? $answer : $json ne '' ? $json : "nothing in $seconds s";
+    map { escape($_) } $question, $exact ? $expected : 'any text',
+    $answer ne '' ? $answer : $json ne '' ? $json : "nothing in $seconds s";
 exit 1;
 
 sub escape {

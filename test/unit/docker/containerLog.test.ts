@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { textOf, whyItEnded } from "../../../components/docker/containerLog.ts";
+import { givesReason, textOf, whyItEnded } from "../../../components/docker/containerLog.ts";
 
 const many = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
 
@@ -25,4 +25,9 @@ test("a log in frames is read, whatever stream a line is of", () => {
     return Buffer.concat([head, Buffer.from(text)]);
   };
   expect(textOf(Buffer.concat([frame(1, "täglich\n"), frame(2, "error\n")]))).toBe("täglich\nerror\n");
+});
+
+test("an entrypoint that says why it ended would say so again; a server that crashed may not", () => {
+  expect(givesReason("loading\nbitnet-server: the model does not answer\n")).toBe(true);
+  expect(givesReason("loading\nSegmentation fault\n")).toBe(false);
 });

@@ -73,6 +73,11 @@ test("another answer than the one expected fails, and says what was asked, expec
   expect(output).toMatch(/^bitnet-server: .*\n {2}asked: 2 \+ 2\?\n {2}expected: 4\n {2}answered: 5$/);
 });
 
+test("an answer of several lines is told in one", async () => {
+  answer("4\nor 5");
+  expect((await ask("2 + 2?", "4")).output).toContain("answered: 4\\u000aor 5");
+});
+
 test.each([
   ["nothing", ""],
   ["blanks", " \n"],
