@@ -8,9 +8,10 @@ my ($seconds, $question, $expected) = @ARGV;
 my $exact = defined $expected && $expected ne '';
 my ($here) = $0 =~ m{^(.*)/};
 
-# A whole text needs room; otherwise a few words are enough.
+# No text has more tokens than bytes, and a model of bad weights would go on for ever. Where any text will do, a few words.
+my $tokens = $exact ? length($expected) + 16 : 32;
 my $body = sprintf '{"model":"bitnet","temperature":0,"max_tokens":%d,"messages":[{"role":"user","content":"%s"}]}',
-    $exact ? 1024 : 32, escape($question);
+    $tokens < 1024 ? $tokens : 1024, escape($question);
 open my $reply, '-|', "$here/ask.sh", $seconds, '/v1/chat/completions', $body or die "bitnet-server: ask.sh: $!\n";
 my $json = do { local $/; readline $reply };
 my $came = close $reply;
