@@ -76,7 +76,7 @@ export async function operate<T>(
       );
     }
     const failure = describeFailure({ stack: session.stack, error, thrown, failures: run.failures });
-    const trouble = run.failures.length === 0 ? [] : await troubleOf(stack);
+    const trouble = run.failures.length === 0 ? [] : await troubleOf(stack, failure);
     throw new OperationFailed([failure, ...trouble].join("\n\n"), { cause: error });
   } finally {
     process.off("unhandledRejection", collect);
@@ -85,9 +85,9 @@ export async function operate<T>(
 }
 
 /** None where the state cannot be read: the failure itself is then about that. */
-async function troubleOf(stack: Stack | undefined): Promise<string[]> {
+async function troubleOf(stack: Stack | undefined, said: string): Promise<string[]> {
   const state = stack && (await deploymentOf(stack).catch(() => undefined));
-  return state === undefined ? [] : containerTrouble(idOf(state));
+  return state === undefined ? [] : containerTrouble(idOf(state), said);
 }
 
 function lines(progress: Progress): Output {

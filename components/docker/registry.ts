@@ -2,7 +2,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { Registry, RegistryCredentials } from "../image/registry.ts";
 import type { StackImages } from "./shared.ts";
-import { buildLocally, labels, logRotation } from "./shared.ts";
+import { buildLocally, containment, labels, logRotation, memoryLimit, processLimit } from "./shared.ts";
 
 export interface LocalRegistryArgs {
   /** The port on 127.0.0.1; Docker pushes to a registry on loopback without TLS. */
@@ -34,15 +34,14 @@ export class LocalRegistry extends pulumi.ComponentResource implements Registry 
         image: image.repoDigest,
         ports: [{ internal: 5000, external: args.port, ip: "127.0.0.1" }],
         volumes: [{ volumeName: blobs.name, containerPath: "/var/lib/registry" }],
-        capabilities: { drops: ["ALL"] },
-        securityOpts: ["no-new-privileges"],
-        readOnly: true,
-        restart: "unless-stopped",
+        ...memoryLimit(registryMemory),
+        ulimits: [processLimit],
+        ...containment,
         wait: true,
         labels: labels(stackId, "registry"),
         ...logRotation,
       },
-      { ...parent, deleteBeforeReplace: true }, // there is only one port
+      { ...parent, deleteBeforeReplace: true, replaceOnChanges: ["mustRun"] }, // there is only one port
     );
 
     this.tags = args.tags;
@@ -52,6 +51,9 @@ export class LocalRegistry extends pulumi.ComponentResource implements Registry 
     this.registerOutputs({ repository: this.repository });
   }
 }
+
+/** It streams what it is sent to its disk. */
+const registryMemory = 512 * 2 ** 20;
 
 /** Where a local registry on this port has the server's images. */
 export function localRepository(port: number): string {

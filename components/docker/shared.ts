@@ -25,6 +25,26 @@ export function labels({ hex, firstName }: StackId, role: Role): { label: string
 /** At most 5 x 10 MB of log for each container; Docker's default has no limit. */
 export const logRotation = { logDriver: "json-file", logOpts: { "max-size": "10m", "max-file": "5" } };
 
+/** What holds for every container: no capabilities, unless it says which, nothing to write to, and started again if it ends. */
+export const containment = {
+  capabilities: { drops: ["ALL"] },
+  securityOpts: ["no-new-privileges"],
+  readOnly: true,
+  restart: "unless-stopped",
+};
+
+/**
+ * Processes and threads that a container's user may have. Linux counts a user's in all containers together, and a replica
+ * has some 70 and one for each core; the provider has no limit that counts a container's alone (Docker's --pids-limit).
+ */
+export const processLimit = { name: "nproc", soft: 8192, hard: 8192 };
+
+/** In MiB, as the provider has it. Without an equal memorySwap every later update would be a change. */
+export function memoryLimit(bytes: number): { memory: number; memorySwap: number } {
+  const memory = Math.ceil(bytes / 2 ** 20);
+  return { memory, memorySwap: memory };
+}
+
 /** What the images of a stack have in common. */
 export interface StackImages {
   stackId: StackId;

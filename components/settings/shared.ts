@@ -86,7 +86,7 @@ export const sharedSettings = {
   ),
   smokePrompt: setting(
     text(/\S/, "a question of at least one character").default("Hello! How are you?"),
-    "The question that every update asks through the load balancer once everything is running.",
+    "The question that every replica answers before it serves users, and that every update asks through the load balancer once everything is running.",
   ),
   smokeAnswer: setting(
     text(/\S/, "the exact text of the answer").optional(),

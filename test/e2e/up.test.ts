@@ -118,7 +118,8 @@ describe("up, from nothing, on two replicas", () => {
       expect(Config.Image).toBe(outputs.image);
       expect(HostConfig.CapDrop).toEqual(["ALL"]);
       expect((HostConfig.CapAdd as string[]).map((name) => name.replace(/^CAP_/, ""))).toContain("IPC_LOCK");
-      expect(HostConfig.Ulimits ?? []).toEqual(raised ? [{ Name: "memlock", Soft: -1, Hard: -1 }] : []);
+      const processes = { Name: "nproc", Soft: 8192, Hard: 8192 };
+      expect(HostConfig.Ulimits).toEqual([...(raised ? [{ Name: "memlock", Soft: -1, Hard: -1 }] : []), processes]);
       expect(HostConfig.ReadonlyRootfs).toBe(true);
       expect(HostConfig.SecurityOpt).toContain("no-new-privileges");
       expect(HostConfig.Memory).toBeGreaterThan(0);

@@ -56,6 +56,8 @@ interface Request {
   getName: () => string;
   getDeletebeforereplace: () => boolean;
   getIgnorechangesList: () => string[];
+  getType: () => string;
+  getReplaceonchangesList: () => string[];
 }
 
 function named(run: Run, part: string): Record<string, unknown>[] {
@@ -64,7 +66,7 @@ function named(run: Run, part: string): Record<string, unknown>[] {
     .map(({ inputs }) => inputs);
 }
 
-test("a stack is a registry, an image, a network, replicas, a load balancer and a smoke test", async () => {
+test("a stack is a registry, an image, networks, replicas, a load balancer and a smoke test", async () => {
   const run = await runProgram({ replicas: "2" });
   expect(
     run.resources
@@ -72,6 +74,8 @@ test("a stack is a registry, an image, a network, replicas, a load balancer and 
       .map(({ type, name }) => `${type} ${name}`)
       .toSorted(),
   ).toEqual([
+    "command:local:Command fleet-replica-0-ready",
+    "command:local:Command fleet-replica-1-ready",
     "command:local:Command images",
     "command:local:Command old-images",
     "command:local:Command smoke-test",
@@ -83,6 +87,7 @@ test("a stack is a registry, an image, a network, replicas, a load balancer and 
     "docker:index/image:Image fleet-load-balancer-image",
     "docker:index/image:Image registry-image",
     "docker:index/network:Network fleet",
+    "docker:index/network:Network fleet-outside",
     "docker:index/volume:Volume registry-blobs",
     "random:index/randomId:RandomId stack-id",
   ]);
@@ -93,11 +98,13 @@ test("a replica locks its memory, and may do next to nothing else", async () => 
   expect(replica).toMatchObject({
     image: digest,
     capabilities: { drops: ["ALL"], adds: ["CAP_IPC_LOCK", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID"] },
-    ulimits: [{ name: "memlock", soft: -1, hard: -1 }],
+    ulimits: [
+      { name: "nproc", soft: 8192, hard: 8192 },
+      { name: "memlock", soft: -1, hard: -1 },
+    ],
     securityOpts: ["no-new-privileges"],
     readOnly: true,
     restart: "unless-stopped",
-    wait: true,
     logOpts: { "max-size": "10m", "max-file": "5" },
   });
   expect(replica?.memory).toBe(replica?.memorySwap);
@@ -105,7 +112,64 @@ test("a replica locks its memory, and may do next to nothing else", async () => 
 });
 
 test("a daemon that may not raise the limit is not asked to", async () => {
-  expect(named(await runProgram({ memlock: "inherit" }), "replica")[0]).not.toHaveProperty("ulimits");
+  const [replica] = named(await runProgram({ memlock: "inherit" }), "replica");
+  expect(replica?.ulimits).toEqual([{ name: "nproc", soft: 8192, hard: 8192 }]);
+});
+
+test("every container has a limit of memory and of processes, no capability that it does not need, and no disk", async () => {
+  const run = await runProgram({ replicas: "2" });
+  const all = ofType(run, containers);
+  expect(all).toHaveLength(4);
+  for (const { inputs } of all) {
+    expect(inputs).toMatchObject({
+      capabilities: { drops: ["ALL"] },
+      securityOpts: ["no-new-privileges"],
+      readOnly: true,
+      memory: expect.any(Number) as number,
+      memorySwap: inputs.memory,
+      ulimits: expect.arrayContaining([{ name: "nproc", soft: 8192, hard: 8192 }]) as unknown[],
+    });
+  }
+});
+
+test("replicas are on an internal network without an address of the host's; the balancer alone is on another as well", async () => {
+  const run = await runProgram({ replicas: "2" });
+  const networks = ofType(run, "docker:index/network:Network");
+  const inside = networks.find(({ name }) => name === "fleet")?.inputs;
+  expect(inside).toMatchObject({
+    internal: true,
+    options: { "com.docker.network.bridge.inhibit_ipv4": "true" },
+  });
+  const joined = ofType(run, containers).map(({ name, inputs }) => [
+    name,
+    ((inputs.networksAdvanced ?? []) as { name: string }[]).map((network) => network.name),
+  ]);
+  expect(Object.fromEntries(joined)).toMatchObject({
+    "fleet-replica-0": ["fleet-1234567"],
+    "fleet-replica-1": ["fleet-1234567"],
+    "fleet-load-balancer": ["fleet-1234567", "fleet-outside-1234567"],
+  });
+});
+
+test("a container that was stopped is made anew: only a new one is waited for and asked", async () => {
+  const requests = vi.spyOn(MockMonitor.prototype, "registerResource");
+  await runProgram({ replicas: "2" });
+  const ofContainers = requests.mock.calls
+    .map(([request]) => request as Request)
+    .filter((request) => request.getType() === containers);
+  expect(ofContainers.map((request) => request.getReplaceonchangesList())).toEqual(Array(4).fill(["mustRun"]));
+});
+
+test("each replica is waited for until it has answered a question, before the next one is touched", async () => {
+  const run = await runProgram({ replicas: "2", smokePrompt: "2 + 2?", smokeAnswer: "4" });
+  const ready = run.resources.filter(({ name }) => name.endsWith("-ready"));
+  expect(ready.map(({ name }) => name)).toEqual(["fleet-replica-1-ready", "fleet-replica-0-ready"]);
+  expect(ready.map(({ inputs }) => inputs.environment)).toEqual(
+    [1, 0].map((index) => ({ AWAIT_REPLICA: JSON.stringify({ id: `fleet-replica-${index}-id`, timeout: 600 }) })),
+  );
+  for (const { envs } of named(run, "replica")) {
+    expect(envs).toEqual(expect.arrayContaining(["SMOKE_PROMPT=2 + 2?", "SMOKE_ANSWER=4"]));
+  }
 });
 
 test("replicas have cores of their own, with both hardware threads", async () => {
@@ -327,7 +391,7 @@ test("all that a stack has on the engine is labelled with its id; a rename chang
   const requests = vi.spyOn(MockMonitor.prototype, "registerResource");
   const run = await runProgram({ replicas: "2" });
   const labelled = run.resources.filter(({ type }) => /container:C|network:N|volume:V/.test(type));
-  expect(labelled).toHaveLength(6);
+  expect(labelled).toHaveLength(7);
   for (const { inputs } of labelled) {
     expect(inputs.labels).toContainEqual({ label: "bitnet-server.id", value: idOf(defaultStack) });
     // The name comes from the id's keepers, which no later program changes.

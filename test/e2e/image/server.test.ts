@@ -262,8 +262,29 @@ describe("a server that is told to stop", () => {
   });
 });
 
+test("a first answer that is not the one expected ends the server before anybody else is let in", async () => {
+  const question = "Which digit is in this prompt: 7?";
+  const wrong = [`--env=SMOKE_PROMPT=${question}`, "--env=SMOKE_ANSWER=eight", "--env=API_KEY=the-first-key"];
+  const { exitCode, output } = await runToEnd(...replicaRights, ...wrong, image);
+  expect(exitCode).toBe(1);
+  expect(output).toContain(`asked: ${question}\n  expected: eight\n  answered: ${model.answer(7)}`);
+
+  const right = { SMOKE_PROMPT: question, SMOKE_ANSWER: model.answer(7), API_KEY: "the-first-key" };
+  const server = await start(right, ["--health-interval=1s"]);
+  const health = async () => (await docker.getContainer(server.id).inspect()).State.Health?.Status;
+  await expect.poll(health, patience).toBe("healthy");
+  expect(await agentState(server)).toBe("up ready\n");
+});
+
+test("a name with line breaks in it is served without them", async () => {
+  const server = await start({ MODEL_ALIAS: "two\nlines\n" });
+  const { data } = await client(server.url).models.list();
+  expect(data.map(({ id }) => id)).toEqual(["twolines"]);
+});
+
 test("a server that hangs is ended, so that the restart policy starts it anew", async () => {
-  const server = await start({ START_TIMEOUT: "2", HANG_TIMEOUT: "2" });
+  const server = await start({ HANG_TIMEOUT: "2" });
+  await expect.poll(() => agentState(server), patience).toBe("up ready\n");
   await inside(server, "kill -STOP $server");
   expect(await exitCode(server)).not.toBe(0);
   const { all } = await execa("docker", ["logs", server.id], { all: true });

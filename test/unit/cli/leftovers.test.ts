@@ -79,5 +79,15 @@ test("of what AWS may have of a killed command, each is named, and the command t
 });
 
 test("if Docker does not answer, containers have no last words, and the failure itself is told", async () => {
-  expect(await containerTrouble("dev", new Docker({ socketPath: "/nowhere/docker.sock" }))).toEqual([]);
+  expect(await containerTrouble("dev", "", new Docker({ socketPath: "/nowhere/docker.sock" }))).toEqual([]);
+});
+
+test("a container that the failure names already is not told of twice", async () => {
+  const ended = { Id: "c1", Names: ["/fleet-replica-0-abc"], State: "exited", Status: "Exited (1)" };
+  await using engine = await playEngine({
+    "GET /containers/json": [200, [ended, { ...ended, Names: ["/registry-abc"] }]],
+    "GET /containers/c1/logs": [200],
+  });
+  const told = await containerTrouble("dev", "replica fleet-replica-0-abc does not start", engine.docker);
+  expect(told.map((paragraph) => paragraph.split(" ")[0])).toEqual(["registry-abc"]);
 });
