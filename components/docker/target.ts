@@ -114,7 +114,7 @@ function chooseApiKey({ apiKey, bindAddress }: Settings): pulumi.Output<string> 
 async function chooseRegistry(settings: Settings, images: StackImages): Promise<Registry> {
   const { registry, registryPort: port, registryUsername, registryPassword } = settings;
   if (registry === "local") {
-    const tags = await tagsInRegistry(localRepository(port), images.onEngine);
+    const tags = await tagsInRegistry(localRepository(port), images.stackId.known, images.onEngine);
     return new LocalRegistry("registry", { port, images, tags });
   }
   const login =
