@@ -91,8 +91,8 @@ async function cleanRegistry(container: string): Promise<void> {
 async function storedManifests(container: string): Promise<string[]> {
   const [, ...path] = repository.split("/");
   const folder = `/var/lib/registry/docker/registry/v2/repositories/${path.join("/")}/_manifests/revisions/sha256`;
-  const names = await inRegistry(container, "ls", folder);
-  return names.split("\n").map((name) => `sha256:${name}`);
+  const names = await inRegistry(container, "find", "/var/lib/registry", "-path", `${folder}/*`, "-name", "link");
+  return [...names.matchAll(/\/([0-9a-f]{64})\/link$/gm)].map(([, digest]) => `sha256:${String(digest)}`);
 }
 
 async function inRegistry(container: string, ...command: string[]): Promise<string> {

@@ -15,10 +15,17 @@ export async function tagsOnEngine(docker = new Docker()): Promise<ReadonlySet<s
 }
 
 /**
- * The tags that a repository of a registry on loopback has. While the registry does not run nobody can tell: what is on
- * the engine then is enough, as replicas can be made from that.
+ * The tags that a repository of a stack's registry on loopback has. While the registry does not run nobody can tell: what
+ * is on the engine then is enough, as replicas can be made from that, unless the registry has lost its volume.
+ * @param id the stack's; undefined: it is new, and so is its registry
  */
-export async function tagsInRegistry(repository: string, onEngine: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+export async function tagsInRegistry(
+  repository: string,
+  id: string | undefined,
+  onEngine: ReadonlySet<string>,
+  docker = new Docker(),
+): Promise<ReadonlySet<string>> {
+  if (id === undefined) return new Set();
   const [host, ...path] = repository.split("/");
   try {
     const url = `http://${String(host)}/v2/${path.join("/")}/tags/list`;
@@ -26,6 +33,9 @@ export async function tagsInRegistry(repository: string, onEngine: ReadonlySet<s
     if (!response.ok) return new Set();
     return new Set(tagList.parse(await response.json()).tags ?? []);
   } catch {
+    const label = [`bitnet-server.id=${id}`, "bitnet-server.role=registry-blobs"];
+    const { Volumes: volumes } = await docker.listVolumes({ filters: { label } });
+    if (volumes.length === 0) return new Set();
     const prefix = `${repository}:`;
     const names = [...onEngine].filter((name) => name.startsWith(prefix));
     return new Set(names.map((name) => name.slice(prefix.length)));

@@ -120,7 +120,7 @@ function chooseApiKeys({ apiKeys, bindAddress }: DockerSettings): pulumi.Output<
 async function chooseRegistry(settings: DockerSettings, images: StackImages): Promise<Registry> {
   const { registry, registryPort: port, registryUsername, registryPassword } = settings;
   if (registry === "local") {
-    const tags = await tagsInRegistry(localRepository(port), images.onEngine);
+    const tags = await tagsInRegistry(localRepository(port), images.stackId.known, images.onEngine);
     return new LocalRegistry("registry", { port, images, tags });
   }
   const login =

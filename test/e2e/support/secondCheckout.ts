@@ -10,6 +10,8 @@ export async function copyCheckout(folder: string): Promise<void> {
     cwd: checkout,
   });
   const files = stdout.split("\0").filter((file) => file !== "");
-  await execa("cp", ["--parents", "--no-dereference", "--preserve=mode", ...files, folder], { cwd: checkout });
+  await execa("cp", ["--parents", "--no-dereference", "--preserve=mode,timestamps", ...files, folder], {
+    cwd: checkout,
+  });
   for (const shared of ["node_modules", ".tools"]) await symlink(join(checkout, shared), join(folder, shared));
 }

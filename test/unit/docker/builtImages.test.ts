@@ -23,17 +23,21 @@ test.each([
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   const repository = `127.0.0.1:${(server.address() as AddressInfo).port}/bitnet-server`;
-  expect(await tagsInRegistry(repository, new Set([`${repository}:0123`]))).toEqual(new Set(expected));
+  expect(await tagsInRegistry(repository, "0123", new Set([`${repository}:0123`]))).toEqual(new Set(expected));
   expect(asked).toEqual(["/v2/bitnet-server/tags/list"]);
   server.close();
 });
 
-test("of a registry that does not run, what is on the engine is enough", async () => {
+test.each([
+  ["what is on the engine is enough", [{ Name: "registry-blobs-abc" }], ["0123"]],
+  ["and has lost its volume, nothing is left", [], []],
+])("of a registry that does not run, %s", async (_, volumes, expected) => {
+  await using engine = await playEngine({ "GET /volumes": [200, { Volumes: volumes }] });
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const repository = `127.0.0.1:${(server.address() as AddressInfo).port}/bitnet-server`;
   server.close();
   await once(server, "close");
   const onEngine = new Set([`${repository}:0123`, "127.0.0.1:1/bitnet-server:4567"]);
-  expect(await tagsInRegistry(repository, onEngine)).toEqual(new Set(["0123"]));
+  expect(await tagsInRegistry(repository, "0123", onEngine, engine.docker)).toEqual(new Set(expected));
 });
