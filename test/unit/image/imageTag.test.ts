@@ -27,11 +27,21 @@ test("the tag is in the image itself, so that its digest is a new one even where
 });
 
 test("a build is told of the proxies in both forms, whichever this process was told of", () => {
-  expect(proxyArgs({ HTTP_PROXY: "http://a:1", https_proxy: "http://b:2", NO_PROXY: "", PATH: "/bin" })).toEqual({
+  const environment = { HTTP_PROXY: "http://a:1", https_proxy: "http://b:2", NO_PROXY: "", PATH: "/bin" };
+  expect(proxyArgs(environment)).toEqual({
     HTTP_PROXY: "http://a:1",
     http_proxy: "http://a:1",
     HTTPS_PROXY: "http://b:2",
     https_proxy: "http://b:2",
   });
-  expect(proxyArgs({})).toEqual({});
+});
+
+test("hosts without a proxy are told of only where there is one, and this machine's own are not among them", () => {
+  expect(proxyArgs({ NO_PROXY: "localhost,127.0.0.1,::1" })).toEqual({});
+  expect(proxyArgs({ http_proxy: "http://a:1", no_proxy: ".example.com, localhost,127.0.0.1" })).toEqual({
+    HTTP_PROXY: "http://a:1",
+    http_proxy: "http://a:1",
+    NO_PROXY: ".example.com",
+    no_proxy: ".example.com",
+  });
 });
