@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
+import { vi } from "vitest";
 import { checkout } from "../../../cli/paths.ts";
 import { freePort } from "./net.ts";
 
@@ -103,7 +104,8 @@ export async function startMachine(machineOptions: MachineOptions = {}): Promise
     async reboot() {
       const before = await bootOf(machine);
       await machine.exec("systemctl reboot");
-      while ([before, ""].includes(await bootOf(machine))) await sleep(500);
+      const rebooted = async () => ![before, ""].includes(await bootOf(machine));
+      await vi.waitUntil(rebooted, { timeout: bootLimitSeconds * 1000, interval: 500 });
       const failed = await ready(machine);
       if (failed !== undefined) throw new Error(`the virtual machine did not come back: ${failed}`);
     },
