@@ -31,6 +31,11 @@ export default tseslint.config(
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
       "import-x/no-restricted-paths": ["error", { zones }],
+      // The program and `npm run …` import what is installed without devDependencies too.
+      "import-x/no-extraneous-dependencies": [
+        "error",
+        { devDependencies: ["offline/**", "test/**", "bench/**", "*.config.*"] },
+      ],
       // An Output in a template string prints "Calling [toString] on an Output<T>": the bug this plugin exists for.
       "@pulumi/no-output-in-template-literal": "error",
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],

@@ -13,7 +13,8 @@ const modified = (file) => (existsSync(file) ? statSync(file).mtimeMs : -1);
 
 if (!existsSync(node) || modified(installed) < modified(join(checkout, "package-lock.json"))) {
   console.error("installing the project's packages (npm ci) …");
-  const npm = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+  // With NODE_ENV=production npm would leave out what offline/ and the tests need.
+  const npm = spawnSync("npm", ["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"], {
     cwd: checkout,
     stdio: ["ignore", 2, 2],
   });

@@ -26,7 +26,8 @@ export interface Invocation {
 }
 
 /** Packages that the end-to-end tests run: a browser, a virtual machine made from Debian packages, an emulator. */
-const testPackages = [
+export const testPackages = [
+  "binutils",
   "chromium",
   "qemu-system-x86",
   "qemu-user",

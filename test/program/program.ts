@@ -150,13 +150,19 @@ async function resolveOutputs(program: Record<string, unknown>): Promise<Pick<Ru
   const secretOutputs: string[] = [];
   for (const [key, value] of Object.entries(program)) {
     const output: pulumi.Output<unknown> = pulumi.output(value);
-    outputs[key] = await new Promise((resolve) => {
-      output.apply(resolve);
-      setTimeout(() => {
-        resolve(undefined);
-      }, 100);
-    });
+    outputs[key] = (await isKnown(output)) ? await valueOf(output) : undefined;
     if (await pulumi.isSecret(output)) secretOutputs.push(key);
   }
   return { outputs, secretOutputs };
+}
+
+/** The SDK has it on every Output, and not among its types. */
+async function isKnown(output: pulumi.Output<unknown>): Promise<boolean> {
+  return (output as unknown as { isKnown: Promise<boolean> }).isKnown;
+}
+
+async function valueOf(output: pulumi.Output<unknown>): Promise<unknown> {
+  return new Promise((resolve) => {
+    output.apply(resolve);
+  });
 }
