@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Leftover } from "./leftovers.ts";
 import { describeLeftovers, leftovers, removeLeftovers } from "./leftovers.ts";
 import type { OperationOptions } from "./operation.ts";
+import { shortName } from "./paths.ts";
 import type { Progress } from "./progress.ts";
 
 /** What matters here of a stack's state. */
@@ -54,7 +55,7 @@ export function strayOf({ resources }: State, found: readonly Leftover[]): Lefto
 
 /** @returns whether there was something to remove */
 async function removeStray(stack: Stack, progress: Progress): Promise<boolean> {
-  const stray = strayOf(await stateOf(stack), await leftovers(stack.name));
+  const stray = strayOf(await stateOf(stack), await leftovers(shortName(stack.name)));
   if (stray.length > 0) progress.note(`removing what a killed command had left: ${describeLeftovers(stray)}`);
   await removeLeftovers(stray);
   return stray.length > 0;

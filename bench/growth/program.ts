@@ -32,7 +32,7 @@ mock.module(new URL("../../components/docker/machine.ts", import.meta.url).href,
 const { config } = parse(readFileSync("Pulumi.yaml", "utf8")) as { config: Record<string, { default: unknown }> };
 const settings = {
   ...Object.fromEntries(Object.entries(config).map(([key, { default: value }]) => [key, value])),
-  ...{ modelUrl: "docker/server/self-test/model.gguf", engine: "ik_llama.cpp", replicas },
+  ...{ modelUrl: "docker/server/self-test/model.gguf", engine: "ik_llama.cpp", replicas, memlock: "unlimited" },
 };
 const text = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
 

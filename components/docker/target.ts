@@ -12,6 +12,7 @@ import { isLoopback } from "../settings/schema.ts";
 import { SmokeTest } from "../serving/smokeTest.ts";
 import { DockerFleet } from "./fleet.ts";
 import { hasRoomForNext, inspectMachine, requireMachine } from "./machine.ts";
+import { mayRaiseMemlock } from "./memlock.ts";
 
 /** What a stack on this machine's Docker Engine tells. */
 export interface DockerOutputs {
@@ -59,6 +60,7 @@ export async function dockerTarget(settings: Settings, model: Model): Promise<Do
     image: bitnet.digest,
     cores: machine.cores,
     pinned: machine.cpuIdsKnown,
+    memlock: settings.memlock ?? ((await mayRaiseMemlock()) ? "unlimited" : "inherit"),
     startFirst,
     server: { ...settings, modelAlias: model.alias, contextSize: model.contextSize },
     memoryBytes: model.memory.total,

@@ -37,7 +37,7 @@ const schema = z.strictObject({
   contextSize: integer(256, 1_048_576).optional(),
   parallel: integer(1, 64),
   threads: integer(1, 1024).optional(),
-  memlock: oneOf("unlimited", "inherit"),
+  memlock: oneOf("unlimited", "inherit").optional(),
   port: integer(1, 65_535),
   bindAddress: z.union([z.ipv4(), z.ipv6()], { error: "not an IP address" }).describe("an IP address of this machine"),
   statsPort: integer(1, 65_535),

@@ -31,12 +31,15 @@ const machine: Machine = {
   hasAddress: true,
 };
 let inspected: Machine;
+let mayRaise = true;
 vi.mock(import("../../components/docker/machine.ts"), async (original) => ({
   ...(await original()),
   inspectMachine: () => Promise.resolve(inspected),
 }));
+vi.mock(import("../../components/docker/memlock.ts"), () => ({ mayRaiseMemlock: () => Promise.resolve(mayRaise) }));
 beforeEach(() => {
   inspected = machine;
+  mayRaise = true;
 });
 afterEach(() => {
   vi.restoreAllMocks();
@@ -93,8 +96,11 @@ test("a replica locks its memory, and may do next to nothing else", async () => 
   expect(replica).not.toHaveProperty("ports");
 });
 
-test("a daemon that may not raise the limit is not asked to", async () => {
+test("a daemon that may not raise the limit is not asked to: found out, or as the setting says", async () => {
   expect(named(await runProgram({ memlock: "inherit" }), "replica")[0]).not.toHaveProperty("ulimits");
+  mayRaise = false;
+  expect(named(await runProgram(), "replica")[0]).not.toHaveProperty("ulimits");
+  expect(named(await runProgram({ memlock: "unlimited" }), "replica")[0]).toHaveProperty("ulimits");
 });
 
 test("replicas have cores of their own, with both hardware threads", async () => {

@@ -81,7 +81,7 @@ export class TestStack {
   /** The same, with the command line behind another program, such as `setpriv --clear-groups`. */
   async runAs(wrapper: string[], command: string, environment: Environment = {}): Promise<Run> {
     const [program, ...args] = [...wrapper, process.execPath, "cli/bootstrap.mjs", command, "--stack", this.name];
-    const result = await execa(program, args, {
+    const result = await execa(program, [...args, ...(command === "destroy" ? ["--yes"] : [])], {
       cwd: checkout,
       env: { ...this.#environment, ...environment },
       all: true,

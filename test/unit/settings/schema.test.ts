@@ -38,7 +38,6 @@ test("Pulumi.yaml's defaults are a stack that works: this machine, the default m
     optimize: true,
     replicas: 1,
     parallel: 1,
-    memlock: "unlimited",
     port: 8088,
     bindAddress: "127.0.0.1",
     extraArgs: [],
