@@ -45,7 +45,12 @@ child.on("error", (error) => {
 });
 child.on("exit", (code, signal) => {
   endGroup(child.pid);
-  process.exit(signal ? 130 : (code ?? 1));
+  if (!signal) process.exit(code ?? 1);
+  // It was killed, and nobody waits for what Pulumi is doing. A second signal stops that at once.
+  setTimeout(() => {
+    endGroup(child.pid);
+    process.exit(130);
+  }, 1000);
 });
 
 /** What a command that was killed has left running, a Pulumi CLI for one: it would hold the terminal and the lock. */

@@ -10,6 +10,9 @@ import { baseImage } from "../../../offline/baseImage.ts";
 import { engineSource } from "../../../offline/engineSource.ts";
 import { probeNetwork } from "../../../offline/network.ts";
 import { freePort } from "./net.ts";
+import { descendants } from "./processes.ts";
+import type { Terminal } from "./terminal.ts";
+import { inTerminal } from "./terminal.ts";
 
 export type StackSettings = Readonly<Record<string, string | number | boolean>>;
 
@@ -102,6 +105,23 @@ export class TestStack {
     if (!signal.aborted) throw new Error(`npm run up ended by itself:\n${all}`);
   }
 
+  /** Begins a command in a terminal, as a user does. @param words all of it, such as "destroy --stack dev" */
+  inTerminal(words: string): Terminal {
+    return inTerminal(`${process.execPath} cli/bootstrap.mjs ${words}`, checkout, this.#environment);
+  }
+
+  /** Runs any command, as a script does: without a terminal. */
+  async command(...words: string[]): Promise<Run & { stdout: string }> {
+    const result = await execa(process.execPath, ["cli/bootstrap.mjs", ...words], {
+      cwd: checkout,
+      env: this.#environment,
+      stdin: "ignore",
+      all: true,
+      reject: false,
+    });
+    return { exitCode: result.exitCode ?? 255, output: result.all, stdout: result.stdout };
+  }
+
   /** `npm run pulumi -- …` that must succeed. */
   async pulumi(...args: string[]): Promise<void> {
     const command = ["cli/bootstrap.mjs", "pulumi", ...args, "--stack", this.name];
@@ -134,13 +154,6 @@ export class TestStack {
   async #pulumi(args: string[], input = ""): Promise<void> {
     await execa("pulumi", args, { cwd: checkout, env: this.#environment, input });
   }
-}
-
-/** A process and all that it has started, and they. */
-function descendants(pid: number): number[] {
-  const { stdout } = execaSync("pgrep", ["--parent", String(pid)], { reject: false });
-  const children = stdout.split("\n").filter((line) => line !== "");
-  return [pid, ...children.flatMap((child) => descendants(Number(child)))];
 }
 
 /** The engine comes from PyPI, which any network has; the base image from Docker Hub, where that can be reached. */
