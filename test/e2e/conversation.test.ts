@@ -7,7 +7,6 @@ import { createServer as createTcpServer } from "node:net";
 import { platform, tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import type OpenAI from "openai";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -75,8 +74,8 @@ describe("the real HAProxy, and servers that play llama-server", () => {
   }
 
   async function allUp(): Promise<void> {
-    const usable = () => metric("haproxy_backend_active_servers").catch(() => []);
-    while ((await usable())[0] !== replicas.length) await sleep(50);
+    const usable = async () => (await metric("haproxy_backend_active_servers").catch(() => []))[0];
+    await expect.poll(usable, { timeout: 60_000 }).toBe(replicas.length);
   }
 
   /** @returns the address of who answered */

@@ -1,6 +1,5 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type OpenAI from "openai";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { z } from "zod";
@@ -162,7 +161,7 @@ async function inServer(script: string): Promise<string> {
 }
 
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await sleep(200);
+  await expect.poll(holds, { timeout: 300_000, interval: 200 }).toBe(true);
 }
 
 /** Waits until the load balancer would get this status. */

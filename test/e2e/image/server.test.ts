@@ -352,8 +352,9 @@ test("LOCK_MEMORY=try goes on without", async () => {
   const args = ["--detach", "--user=65532:65532", "--ulimit=memlock=65536:65536", "--env=LOCK_MEMORY=try", image];
   const { stdout: id } = await execa("docker", ["run", ...args]);
   running.push({ id, url: "", port: 0, drainPort: 0 });
-  const ask = ["exec", id, "/opt/bitnet-server/ask.sh", "5", "/health"];
-  while ((await execa("docker", ask, { reject: false })).exitCode !== 0) await sleep(200);
+  const health = ["exec", id, "/opt/bitnet-server/ask.sh", "5", "/health"];
+  const exitCode = async () => (await execa("docker", health, { reject: false })).exitCode;
+  await expect.poll(exitCode, { timeout: 60_000, interval: 200 }).toBe(0);
 });
 
 describe("the image", () => {

@@ -2,9 +2,9 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { checkout } from "../../../cli/paths.ts";
+import { expect } from "vitest";
 import { dockerBuild } from "./build.ts";
 import { docker } from "./docker.ts";
 import { freePort } from "./net.ts";
@@ -44,7 +44,7 @@ export async function startRegistry({ user, label }: RegistryOptions = {}): Prom
       (response) => response.status,
       () => undefined,
     );
-  while ((await status()) !== (user === undefined ? 200 : 401)) await sleep(200);
+  await expect.poll(status, { timeout: 60_000 }).toBe(user === undefined ? 200 : 401);
   return {
     host,
     async stop() {
