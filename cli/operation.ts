@@ -1,11 +1,13 @@
 import { mkdirSync } from "node:fs";
 import { join, relative } from "node:path";
-import type { EngineEvent, PulumiFn } from "@pulumi/pulumi/automation/index.js";
-import { LocalWorkspace, Stack } from "@pulumi/pulumi/automation/index.js";
+import type { EngineEvent, PulumiFn, Stack } from "@pulumi/pulumi/automation/index.js";
 import { containerTrouble } from "./containerTrouble.ts";
 import { deploymentOf, idOf } from "./deployment.ts";
 import { EngineRun, toLog } from "./engineEvents.ts";
 import { describeFailure } from "./failure.ts";
+import { deadLocks, removeLocks } from "./lock.ts";
+import type { Opening } from "./openStack.ts";
+import { openStack } from "./openStack.ts";
 import { checkout, state } from "./paths.ts";
 import type { Output, Progress } from "./progress.ts";
 import { toFile } from "./progress.ts";
@@ -25,12 +27,6 @@ export class OperationFailed extends Error {
   }
 }
 
-/** @returns the stack, created if it is new and `create` is set */
-export async function openStack({ stack, pulumi }: Session, create: boolean, program: PulumiFn): Promise<Stack> {
-  const workspace = await LocalWorkspace.create({ workDir: checkout, pulumiCommand: pulumi, program });
-  return create ? Stack.createOrSelect(stack, workspace) : Stack.select(stack, workspace);
-}
-
 /**
  * Does something with a stack, with progress, its full output in a log file, and failures told so that they help.
  * @param work the operation; it hands the options to Pulumi
@@ -38,7 +34,7 @@ export async function openStack({ stack, pulumi }: Session, create: boolean, pro
  */
 export async function operate<T>(
   session: Session,
-  settings: { command: string; create: boolean; verbose: boolean; progress: Progress; signal: AbortSignal },
+  settings: { command: string; open: Opening; verbose: boolean; progress: Progress; signal: AbortSignal },
   work: (stack: Stack, options: OperationOptions) => Promise<T>,
 ): Promise<{ result: T; run: EngineRun }> {
   const { command, progress, signal } = settings;
@@ -66,7 +62,8 @@ export async function operate<T>(
     },
   };
   try {
-    stack = await openStack(session, settings.create, program);
+    if (settings.command !== "outputs") clearDeadLocks(session.stack, progress);
+    stack = await openStack(session, settings.open, program);
     const result = await work(stack, options);
     return { result, run };
   } catch (error) {
@@ -88,6 +85,13 @@ export async function operate<T>(
 async function troubleOf(stack: Stack | undefined, said: string): Promise<string[]> {
   const state = stack && (await deploymentOf(stack).catch(() => undefined));
   return state === undefined ? [] : containerTrouble(idOf(state), said);
+}
+
+/** A killed command cannot unlock its stack; Pulumi would keep every later one out. */
+function clearDeadLocks(stack: string, progress: Progress): void {
+  const dead = deadLocks(stack);
+  for (const { pid } of dead) progress.note(`the last command (process ${pid}) was killed: its lock is taken away`);
+  removeLocks(dead);
 }
 
 function lines(progress: Progress): Output {

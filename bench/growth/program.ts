@@ -28,7 +28,12 @@ mock.module(new URL("../../components/docker/machine.ts", import.meta.url).href,
   },
 });
 
-const settings = { modelUrl: "docker/server/self-test/model.gguf", engine: "ik_llama.cpp", replicas };
+const settings = {
+  modelUrl: "docker/server/self-test/model.gguf",
+  engine: "ik_llama.cpp",
+  replicas,
+  memlock: "unlimited",
+};
 
 let resources = 0;
 await pulumi.runtime.setMocks(

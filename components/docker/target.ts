@@ -14,6 +14,7 @@ import { tagsInRegistry, tagsOnEngine } from "./builtImages.ts";
 import { DockerFleet } from "./fleet.ts";
 import type { Machine } from "./machine.ts";
 import { hasRoomForNext } from "./machine.ts";
+import { mayRaiseMemlock } from "./memlock.ts";
 import { ExternalRegistry, LocalRegistry, localRepository } from "./registry.ts";
 import type { StackImages } from "./shared.ts";
 
@@ -73,6 +74,7 @@ export async function dockerTarget({ stackId, settings, model, machine }: Docker
     image: bitnet.digest,
     cores: machine.cores,
     pinned: machine.cpuIdsKnown,
+    memlock: settings.memlock ?? ((await mayRaiseMemlock()) ? "unlimited" : "inherit"),
     startFirst,
     server: { ...settings, modelAlias: model.alias, contextSize: model.contextSize },
     memoryBytes: model.memory.total,

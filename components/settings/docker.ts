@@ -11,8 +11,8 @@ export const dockerOnly = {
       "1 answers a single user fastest; one for each concurrent user, up to one per core, answers most.",
   ),
   memlock: setting(
-    oneOf("unlimited", "inherit").default("unlimited"),
-    "The containers' limit for locked memory. Use inherit where the Docker daemon may not raise it; IPC_LOCK then lifts it.",
+    oneOf("unlimited", "inherit").optional(),
+    "The containers' limit for locked memory. inherit leaves it as the Docker daemon has it; IPC_LOCK then lifts it. If unset, unlimited where the daemon may raise it, found out at each update.",
   ),
   port: setting(integer(1, 65_535).default(8088), "The load balancer's port on this machine."),
   bindAddress: setting(

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { ContainerInspectInfo } from "dockerode";
 import { chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { canRaiseMemlock } from "../../cli/requirements/memlock.ts";
+import { mayRaiseMemlock } from "../../components/docker/memlock.ts";
 import { Chatters, chat, client, stream } from "./support/chat.ts";
 import {
   belongingsOf,
@@ -20,7 +20,7 @@ import {
 import type { TestModel } from "./support/testModel.ts";
 import { drawModel } from "./support/testModel.ts";
 import type { Outputs } from "./support/testStack.ts";
-import { sources, TestStack } from "./support/testStack.ts";
+import { TestStack } from "./support/testStack.ts";
 
 describe("up, from nothing, on two replicas", () => {
   let folder: string;
@@ -113,7 +113,7 @@ describe("up, from nothing, on two replicas", () => {
     const cpus = replicas.flatMap(({ HostConfig }) => HostConfig.CpusetCpus?.split(",") ?? []);
     expect(cpus).not.toContain("");
     expect(new Set(cpus).size).toBe(cpus.length);
-    const raised = await canRaiseMemlock((await sources()).baseImage);
+    const raised = await mayRaiseMemlock();
     for (const { HostConfig, Config } of replicas) {
       expect(Config.Image).toBe(outputs.image);
       expect(HostConfig.CapDrop).toEqual(["ALL"]);

@@ -32,6 +32,7 @@ const machine: Machine = {
   hasAddress: true,
 };
 let inspected: Machine;
+let mayRaise = true;
 vi.mock(import("../../components/docker/machine.ts"), async (original) => ({
   ...(await original()),
   inspectMachine: () => Promise.resolve(inspected),
@@ -43,9 +44,11 @@ vi.mock(import("../../components/docker/builtImages.ts"), () => ({
   tagsOnEngine: () => Promise.resolve(onEngine),
   tagsInRegistry: () => Promise.resolve(inRegistry),
 }));
+vi.mock(import("../../components/docker/memlock.ts"), () => ({ mayRaiseMemlock: () => Promise.resolve(mayRaise) }));
 beforeEach(() => {
   inspected = machine;
   [onEngine, inRegistry] = [new Set(), new Set()];
+  mayRaise = true;
 });
 afterEach(() => {
   vi.restoreAllMocks();
@@ -111,9 +114,15 @@ test("a replica locks its memory, and may do next to nothing else", async () => 
   expect(replica).not.toHaveProperty("ports");
 });
 
-test("a daemon that may not raise the limit is not asked to", async () => {
-  const [replica] = named(await runProgram({ memlock: "inherit" }), "replica");
-  expect(replica?.ulimits).toEqual([{ name: "nproc", soft: 8192, hard: 8192 }]);
+test("a daemon that may not raise the limit is not asked to: found out, or as the setting says", async () => {
+  const limits = async (config: Record<string, string>) => {
+    const [replica] = named(await runProgram(config), "replica");
+    return (replica?.ulimits as { name: string }[]).map(({ name }) => name);
+  };
+  expect(await limits({ memlock: "inherit" })).toEqual(["nproc"]);
+  mayRaise = false;
+  expect(await limits({})).toEqual(["nproc"]);
+  expect(await limits({ memlock: "unlimited" })).toEqual(["nproc", "memlock"]);
 });
 
 test("every container has a limit of memory and of processes, no capability that it does not need, and no disk", async () => {

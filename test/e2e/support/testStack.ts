@@ -13,6 +13,9 @@ import { baseImage } from "../../../offline/baseImage.ts";
 import { engineSource } from "../../../offline/engineSource.ts";
 import { probeNetwork } from "../../../offline/network.ts";
 import { freePort } from "./net.ts";
+import { descendants } from "./processes.ts";
+import type { Terminal } from "./terminal.ts";
+import { inTerminal } from "./terminal.ts";
 
 export type StackSettings = Readonly<Record<string, string | number | boolean>>;
 
@@ -127,7 +130,7 @@ export class TestStack {
   /** The same, with the command line behind another program, such as `setpriv --clear-groups`. */
   async runAs(wrapper: string[], command: string, environment: Environment = {}): Promise<Run> {
     const [program, ...args] = [...wrapper, process.execPath, "cli/bootstrap.mjs", command, "--stack", this.name];
-    const result = await execa(program, args, {
+    const result = await execa(program, [...args, ...(command === "destroy" ? ["--yes"] : [])], {
       cwd: this.#checkout,
       env: { ...this.#environment, ...environment },
       all: true,
@@ -151,6 +154,23 @@ export class TestStack {
     });
     const { all } = await running;
     if (!signal.aborted) throw new Error(`npm run up ended by itself:\n${all}`);
+  }
+
+  /** Begins a command in a terminal, as a user does. @param words all of it, such as "destroy --stack dev" */
+  inTerminal(words: string): Terminal {
+    return inTerminal(`${process.execPath} cli/bootstrap.mjs ${words}`, checkout, this.#environment);
+  }
+
+  /** Runs any command, as a script does: without a terminal. */
+  async command(...words: string[]): Promise<Run & { stdout: string }> {
+    const result = await execa(process.execPath, ["cli/bootstrap.mjs", ...words], {
+      cwd: checkout,
+      env: this.#environment,
+      stdin: "ignore",
+      all: true,
+      reject: false,
+    });
+    return { exitCode: result.exitCode ?? 255, output: result.all, stdout: result.stdout };
   }
 
   /** `npm run pulumi -- …` that must succeed. */
@@ -190,13 +210,6 @@ export class TestStack {
 /** For the settings of target docker. */
 async function freePorts(): Promise<StackSettings> {
   return { port: await freePort(), statsPort: await freePort(), registryPort: await freePort() };
-}
-
-/** A process and all that it has started, and they. */
-function descendants(pid: number): number[] {
-  const { stdout } = execaSync("pgrep", ["--parent", String(pid)], { reject: false });
-  const children = stdout.split("\n").filter((line) => line !== "");
-  return [pid, ...children.flatMap((child) => descendants(Number(child)))];
 }
 
 /** The engine comes from PyPI, which any network has; the base image from Docker Hub, where that can be reached. */

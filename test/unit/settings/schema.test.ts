@@ -31,7 +31,6 @@ describe("defaults", () => {
       optimize: true,
       replicas: 1,
       parallel: 1,
-      memlock: "unlimited",
       port: 8088,
       bindAddress: "127.0.0.1",
       apiKeys: [],
