@@ -87,7 +87,7 @@ describe("two checkouts on one engine, each with a stack of the same name", () =
     // Years later: another folder, a newer checkout, no Node. The command is all that is left of this version.
     const bin = join(folder, "bin");
     await mkdir(bin);
-    const { stdout: client } = await execa("sh", ["-c", "command -v docker"]);
+    const { stdout: client } = await execa("bash", ["-c", "command -v docker"]);
     await symlink(client, join(bin, "docker"));
     await execa("/bin/sh", ["-ec", script], { cwd: bin, extendEnv: false, env: { ...environment, PATH: bin } });
     expect(await belongingsOf(second)).toEqual([]);
