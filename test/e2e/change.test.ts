@@ -1,8 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Chatters, chat, client } from "./support/chat.ts";
 import { containerOf, containersOf, docker, inReplica, serverProcess } from "./support/docker.ts";
 import type { TestModel } from "./support/testModel.ts";
@@ -71,27 +70,27 @@ describe(`changes while ${clients} clients chat: no request fails, no stream is 
   /** @param models whose answers may come */
   async function changeWhileChatting(settings: StackSettings, models: TestModel[]): Promise<void> {
     const chatters = new Chatters(clients, client(url), (digit) => models.map((model) => model.answer(digit)));
-    const answeredDuring = { before: 0, change: 0, after: 0 };
+    let during = 0;
     try {
-      answeredDuring.before = await answeredWhile(chatters, () => sleep(2000));
+      await untilAnswered(chatters, clients);
       stack.configure(settings);
-      answeredDuring.change = await answeredWhile(chatters, () => stack.up());
-      answeredDuring.after = await answeredWhile(chatters, () => sleep(2000));
+      const before = chatters.answered;
+      await stack.up();
+      during = chatters.answered - before;
+      await untilAnswered(chatters, clients);
     } finally {
       await chatters.stop();
     }
     expect(chatters.failures).toEqual([]);
-    // An answer takes a tenth of a second on an idle machine with two cores. A client that waited for nobody had at least
-    // one in 2 s, and several in a change, of 20 s and more, however busy the machine was.
-    expect(answeredDuring.before).toBeGreaterThanOrEqual(clients);
-    expect(answeredDuring.change).toBeGreaterThanOrEqual(5 * clients);
-    expect(answeredDuring.after).toBeGreaterThanOrEqual(clients);
+    // A tenth of a second each on an idle machine with two cores, and a change takes half a minute: this many even where
+    // much else runs, and never where the clients wait for the change to be over.
+    expect(during).toBeGreaterThanOrEqual(3 * clients);
   }
 
-  async function answeredWhile(chatters: Chatters, work: () => Promise<unknown>): Promise<number> {
-    const before = chatters.answered;
-    await work();
-    return chatters.answered - before;
+  /** So many more. */
+  async function untilAnswered(chatters: Chatters, count: number): Promise<void> {
+    const enough = chatters.answered + count;
+    await vi.waitUntil(() => chatters.answered >= enough || chatters.failures.length > 0, { timeout: 60_000 });
   }
 
   async function expectSharesOfCores(replicas: number): Promise<void> {
