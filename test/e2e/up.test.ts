@@ -193,7 +193,8 @@ describe("up, from nothing, on two replicas", () => {
     const { exitCode, output } = await stack.run("up");
     expect(exitCode).not.toBe(0);
     expect(output).toContain("expected: something else");
-    expect(output).toContain(`answered: ${model.answer(7)}`);
+    // The beginning is enough to see what is wrong.
+    expect(output).toContain(`answered: ${model.answer(7).slice(0, 100)}`);
     stack.configure(model.settings);
   });
 
