@@ -6,6 +6,9 @@ import { offlineStack } from "../offline/stack.ts";
 /** The stack where the network is open. */
 export const defaultStack = "dev";
 
+/** What the state of a stack has that was refused before anything was made: the stack, a provider, and the stack's id. */
+const resourcesOfAnId = 3;
+
 /** The stack that Pulumi has selected: the one that was last worked on. */
 export interface Selected {
   readonly name: string;
@@ -38,7 +41,8 @@ export interface Clues {
 export async function chooseStack({ named, selected, network, needed }: Clues): Promise<Choice> {
   if (named !== undefined) return named;
   const last = await selected();
-  if (last !== undefined && (last.resourceCount ?? 0) > 0) return { stack: last.name, why: "last worked on" };
+  if (last !== undefined && (last.resourceCount ?? 0) > resourcesOfAnId)
+    return { stack: last.name, why: "last worked on" };
   const found = await network();
   if (found.closed) return { stack: offlineStack, why: found.reason };
   if (found.open) return { stack: defaultStack, why: "the network is open" };
@@ -60,7 +64,7 @@ const replacements: Readonly<Record<Source, Pick<Problem, "key" | "right">>> = {
 
 const ownChoice: Problem = {
   key: "--stack",
-  wrong: "some sites answer, so this is no closed network, and the model is not exchanged for a test model unasked",
+  wrong: "some sites can be reached, so the test model is not used unasked",
   right: `--stack ${defaultStack} to try it all the same; --stack ${offlineStack} for the test model`,
 };
 

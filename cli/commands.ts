@@ -89,8 +89,10 @@ export async function refresh(invocation: Invocation): Promise<string> {
 export async function destroy(invocation: Invocation, yes: boolean): Promise<string> {
   const session = await openSession(invocation.stack, "engine", invocation.progress);
   const { stack } = session;
-  if (!yes)
-    await confirm(`remove all of stack ${stack}`, `npm run destroy -- --stack ${stack} --yes`, invocation.signal);
+  if (!yes) {
+    const command = `npm run destroy -- --stack ${session.qualifiedName} --yes`;
+    await confirm(`Remove everything that stack ${stack} created?`, command, invocation.signal);
+  }
   const began = Date.now();
   const settings = { ...invocation, command: "destroy", open: "read" as const };
   const { run } = await operate(session, settings, (opened, options) =>
@@ -98,7 +100,8 @@ export async function destroy(invocation: Invocation, yes: boolean): Promise<str
   );
   rmSync(join(checkout, buildFolder(stack)), { recursive: true, force: true });
   const removed = run.changes.size === 0 ? "there was nothing to remove" : describeChanges(run.changes);
-  const nothing = "Docker has no container, network or volume of it any more, and no image that is not in use";
+  const nothing =
+    "Docker has none of its containers, networks and volumes left, and only images that other containers use";
   return `stack ${stack} is destroyed: ${removed}, ${duration(Date.now() - began)}; ${nothing}`;
 }
 
@@ -178,9 +181,13 @@ export async function pulumi({ progress, signal }: Invocation, args: readonly st
   const pulumi = await prepareMachine("state", progress);
   const named = namedStack(stackOf(args));
   const stack = named?.stack ?? (await selectedStack(pulumi))?.name;
-  if (stack !== undefined) progress.note(`stack ${shortName(stack)}: ${named?.why ?? "last worked on"}`);
+  // These name their stack themselves.
+  const namesItself = args[0] === "stack" && args.length > 1;
+  if (stack !== undefined && !namesItself)
+    progress.note(`stack ${shortName(stack)}: ${named?.why ?? "last worked on"}`);
   // Settings come before the first `up`, so that their stack need not exist yet.
-  if (args[0] === "config" && named !== undefined) await openStack({ qualifiedName: named.stack, pulumi }, "create");
+  const sets = args[0] === "config" && /^set(-all)?$/.test(args[1] ?? "");
+  if (sets && named !== undefined) await openStack({ qualifiedName: named.stack, pulumi }, "create");
   progress.stop();
   const running = execa(pulumi.command, args, { cwd: checkout, stdio: "inherit", reject: false });
   signal.addEventListener("abort", () => running.kill("SIGINT"));
@@ -190,8 +197,9 @@ export async function pulumi({ progress, signal }: Invocation, args: readonly st
 
 /** The stack that arguments of Pulumi's CLI name. */
 export function stackOf(args: readonly string[]): string | undefined {
-  const [, stack] = /(?:^| )(?:--stack|-s)[ =](\S+)/.exec(args.join(" ")) ?? [];
-  return stack;
+  const at = args.findIndex((argument) => /^(--stack|-s)(=|$)/.test(argument));
+  const [, value] = /=(.*)/.exec(args[at] ?? "") ?? [];
+  return at < 0 ? undefined : (value ?? args[at + 1]);
 }
 
 async function areInstalled(packages: readonly string[]): Promise<boolean> {

@@ -18,7 +18,7 @@ const deployment = z.object({
 
 export type Deployment = z.output<typeof deployment>;
 
-/** Reads a stack's state; nothing in it is decrypted. */
+/** Reads a stack's state. */
 export async function deploymentOf(stack: Stack): Promise<Deployment> {
   const exported = await stack.exportStack();
   return toDeployment(exported.deployment ?? {});

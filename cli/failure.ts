@@ -49,7 +49,7 @@ function explainPulumi(stack: string, said: string, error: unknown): string | un
     ].join("\n");
   }
   if (error instanceof StackNotFoundError) {
-    return `stack: "${stack}"\n  wrong: there is no stack named so\n  right: npm run up -- --stack ${stack}`;
+    return `stack: "${stack}"\n  wrong: no stack has this name\n  right: npm run up -- --stack ${stack}`;
   }
   if (/incorrect passphrase/.test(said)) {
     const file = relative(checkout, stackFile(stack));

@@ -22,7 +22,7 @@ export async function clearInterrupted(stack: Stack, signal: AbortSignal, progre
     progress.note(adviceOnAws(stack.name, onAws));
     return;
   }
-  progress.note("the last command did not come to its end: looking what is really there");
+  progress.note("the last command did not finish; checking what exists");
   await stack.refresh({ signal, clearPendingCreates: true });
   await removeStray(stack, progress);
 }
@@ -49,7 +49,7 @@ export async function destroyWhole(stack: Stack, options: OperationOptions, prog
 
 /** Why some images are still there. */
 function keptImages(users: readonly string[]): string {
-  return `images of the stack stay, because containers that are not the stack's were made from them: ${users.join(", ")}`;
+  return `kept the stack's images that other containers use: ${users.join(", ")}`;
 }
 
 async function destroyKnown(stack: Stack, options: OperationOptions, progress: Progress): Promise<void> {
@@ -72,7 +72,7 @@ export function strayOf({ resources }: Pick<Deployment, "resources">, found: rea
 async function removeStray(stack: Stack, progress: Progress): Promise<boolean> {
   const state = await deploymentOf(stack);
   const stray = strayOf(state, await leftovers(idOf(state)));
-  if (stray.length > 0) progress.note(`removing what a killed command had left: ${describeLeftovers(stray)}`);
+  if (stray.length > 0) progress.note(`removing leftovers of a killed command: ${describeLeftovers(stray)}`);
   await removeLeftovers(stray);
   return stray.length > 0;
 }
@@ -80,7 +80,7 @@ async function removeStray(stack: Stack, progress: Progress): Promise<boolean> {
 /** What to do about resources of an AWS account that may be there or not. */
 export function adviceOnAws(stack: string, pending: Deployment["pending_operations"]): string {
   return [
-    `the last command was killed while it worked on the following, which AWS may have or not:`,
+    `the last command was killed while it worked on these resources, which may exist or not:`,
     ...pending.map(({ resource }) => `  ${resource.urn}`),
     `  npm run pulumi -- refresh --stack ${stack}   asks about each of them`,
   ].join("\n");

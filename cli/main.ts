@@ -100,7 +100,7 @@ process.exit();
 
 function cancel(): void {
   if (cancelled.signal.aborted) process.exit(130);
-  progress.note("cancelling: what is being done now is finished first …");
+  progress.note("cancelling; finishing the current step …");
   cancelled.abort();
 }
 

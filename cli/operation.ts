@@ -68,9 +68,7 @@ export async function operate<T>(
     return { result, run };
   } catch (error) {
     if (signal.aborted) {
-      throw new OperationFailed(
-        `${command} was cancelled; what was done until then is kept, and the same command goes on from there`,
-      );
+      throw new OperationFailed(`${command} was cancelled. Finished steps are kept; run the same command to continue.`);
     }
     const failure = describeFailure({ stack: session.stack, error, thrown, failures: run.failures });
     const trouble = run.failures.length === 0 ? [] : await troubleOf(stack, failure);
@@ -90,7 +88,7 @@ async function troubleOf(stack: Stack | undefined, said: string): Promise<string
 /** A killed command cannot unlock its stack; Pulumi would keep every later one out. */
 function clearDeadLocks(stack: string, progress: Progress): void {
   const dead = deadLocks(stack);
-  for (const { pid } of dead) progress.note(`the last command (process ${pid}) was killed: its lock is taken away`);
+  for (const { pid } of dead) progress.note(`removed the lock of a command that was killed (process ${pid})`);
   removeLocks(dead);
 }
 

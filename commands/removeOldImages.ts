@@ -55,11 +55,22 @@ async function cleanEngine(docker: Docker): Promise<void> {
   const used = new Set(containers.map(({ ImageID }) => ImageID));
   for (const image of images) {
     const names = namesOf(image);
-    const ours = names.filter((name) => name.startsWith(`${repository}@`) || name.startsWith(`${repository}:`));
+    const ours = names.filter(isOurName);
     if (used.has(image.Id) || ours.some((name) => kept.includes(digestOf(name)))) continue;
     // By our names and without force: a name that the user gave it keeps the image.
-    for (const name of names.length === 0 ? [image.Id] : ours) await docker.getImage(name).remove();
+    for (const name of names.length === 0 ? [image.Id] : ours) await docker.getImage(name).remove().catch(ignoreGone);
   }
+}
+
+/** Of the stack's repository; its own registry may have had another port. */
+function isOurName(name: string): boolean {
+  const portless = (text: string) => text.replace(/^127\.0\.0\.1:\d+\//, "");
+  return [":", "@"].some((separator) => portless(name).startsWith(`${portless(repository)}${separator}`));
+}
+
+/** An image's last name takes the image along, and who uses one meanwhile keeps it: the next update finds it. */
+function ignoreGone(error: Error & { statusCode?: number }): void {
+  if (error.statusCode !== 404 && error.statusCode !== 409) throw error;
 }
 
 function namesOf({ RepoTags, RepoDigests }: ImageInfo): string[] {

@@ -131,7 +131,7 @@ async function ask(): Promise<{ status: number; body: string; replica: string | 
       model: test.modelAlias,
       messages: [{ role: "user", content: test.prompt }],
       temperature: 0,
-      // Enough for a very text to be whole; a few words are enough otherwise.
+      // Enough for the exact answer to be complete; otherwise a few words will do.
       max_tokens: test.answer === undefined ? 32 : 1024,
     }),
     signal: AbortSignal.timeout(answerTimeout * 1000),

@@ -88,10 +88,10 @@ async function checkDockerEngine(
 
 async function checkAwsAccount(settings: Partial<AwsSettings>, model: Model | undefined): Promise<Checked<Account>> {
   const account = await inspectAccount(settings, model?.memory, stackTags());
-  const { parallel, apiKeys, extraArgs, threads } = settings;
+  const { parallel, apiKeys, extraArgs } = settings;
   const known = parallel !== undefined && apiKeys !== undefined && extraArgs !== undefined;
   if (account.found === undefined || model === undefined || !known) return account;
-  const server = { modelAlias: model.alias, contextSize: model.contextSize, parallel, threads, extraArgs };
+  const server = { ...settings, modelAlias: model.alias, contextSize: model.contextSize, parallel, extraArgs };
   const group = stackName(pulumi.getStack(), 255);
   const size = checkUserData({ account: account.found, group, server, apiKeys: Math.max(1, apiKeys.length) });
   return { found: account.found, problems: [...account.problems, ...size] };

@@ -14,20 +14,28 @@ export interface UserDataDemand {
   apiKeys: number;
 }
 
-/** What is wrong if the instances' user data would be larger than AWS takes: more of it than of the rest is the user's. */
+/** What is wrong if the instances' user data would be larger than AWS takes: the setting that takes most of it. */
 export function checkUserData(demand: UserDataDemand): Problem[] {
+  const { server } = demand;
   const size = sizeOf(demand);
   if (size <= userDataLimit) return [];
-  const ofArguments = size - sizeOf({ ...demand, server: { ...demand.server, extraArgs: [] } });
-  const ofKeys = size - sizeOf({ ...demand, apiKeys: 1 });
+  const { extraArgs, smokePrompt, smokeAnswer } = server;
+  const without = (changes: Partial<UserDataDemand>) => size - sizeOf({ ...demand, ...changes });
+  const [largest] = [
+    { bytes: without({ apiKeys: 1 }), setting: { key: "apiKeys" } },
+    { bytes: without({ server: { ...server, extraArgs: [] } }), setting: { key: "extraArgs", value: extraArgs } },
+    {
+      bytes: without({ server: { ...server, smokePrompt: undefined } }),
+      setting: { key: "smokePrompt", value: smokePrompt },
+    },
+    {
+      bytes: without({ server: { ...server, smokeAnswer: undefined } }),
+      setting: { key: "smokeAnswer", value: smokeAnswer },
+    },
+  ].toSorted((a, b) => b.bytes - a.bytes);
   const wrong = `with it an instance's user data has ${size} bytes, and AWS takes ${userDataLimit}`;
-  const excess = size - userDataLimit;
-  if (ofKeys > ofArguments) {
-    const right = `fewer keys: all but the first take ${ofKeys} bytes, ${excess} too many`;
-    return [{ key: "apiKeys", wrong, right }];
-  }
-  const right = `fewer or shorter arguments: quoted they take ${ofArguments} bytes, ${excess} too many`;
-  return [{ key: "extraArgs", value: demand.server.extraArgs, wrong, right }];
+  const right = `${size - userDataLimit} bytes less; it takes ${largest?.bytes ?? 0}`;
+  return largest === undefined ? [] : [{ ...largest.setting, wrong, right }];
 }
 
 function sizeOf(demand: UserDataDemand): number {

@@ -54,10 +54,9 @@ export class BitnetImage extends pulumi.ComponentResource {
 
     const [buildArgs, proxies] = [buildArguments(args), proxyArgs()];
     // A private model is a part of the context once it has been downloaded.
-    const build = pulumi
-      .output(download?.id)
-      .apply(() => ({ context: contextDigest(context), args: buildArgs, platform }));
-    const ownTag = registry.immutableTags ? uniqueTag(name, "server", build, proxies, { parent: this }) : undefined;
+    const build = () =>
+      pulumi.output(download?.id).apply(() => ({ context: contextDigest(context), args: buildArgs, platform }));
+    const ownTag = registry.immutableTags ? uniqueTag(name, "server", build(), proxies, { parent: this }) : undefined;
     const again = buildAgain(registry.tags === undefined || registry.tags.has(String(stackId.known)));
     const image = new docker.Image(
       name,

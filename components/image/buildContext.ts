@@ -47,6 +47,8 @@ export function stageBuildContext(source: string, destination: string, files: Lo
   }
   // Beside the context: whatever lies in it, even for a moment, is a part of it.
   const part = `${destination}.${process.pid}.tmp`;
+  // A process of this id that was killed may have left a link to a model there.
+  rmSync(part, { force: true });
   for (const path of ours) copy(join(source, path), join(destination, path), part);
   for (const { from, to } of given) linkOrCopy(realpathSync(from), join(destination, to), part);
 }

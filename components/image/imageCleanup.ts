@@ -1,5 +1,7 @@
 import * as command from "@pulumi/command";
 import type * as pulumi from "@pulumi/pulumi";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { StackId } from "../stackId.ts";
 
 /**
@@ -17,12 +19,8 @@ export function cleanUpImages(
     {
       // "true" does nothing, successfully: there is nothing to do before the end.
       create: "true",
-      // It is stored in the state and may run years later: the shell and Docker's client are all that it needs. By force,
-      // because an image can have several tags: its own, the registry's, and one by digest.
-      delete: [
-        'images=$(docker images --quiet --no-trunc --filter "label=bitnet-server.image-of=$STACK_ID")',
-        'for image in $images; do test -n "$(docker ps --all --quiet --filter "ancestor=$image")" || docker rmi --force "$image"; done',
-      ].join("\n"),
+      // Its text is stored in the state and may run years later, so the shell and Docker's client are all that it needs.
+      delete: readFileSync(join("commands", "removeImages.sh"), "utf8"),
       interpreter: ["/bin/sh", "-ec"],
       environment: { STACK_ID: hex, ...sameEngine },
     },

@@ -109,11 +109,13 @@ describe("with API keys", () => {
   );
 
   test.each([key, secondKey])("none is in an image or in a container's log", async (one) => {
-    const label = [`bitnet-server.stack=${stack.name}`];
-    for (const { Id } of await docker.listImages({ filters: { label } })) {
+    const images = await docker.listImages({ filters: { label: [`bitnet-server.image-of=${String(stack.id)}`] } });
+    expect(images).not.toEqual([]);
+    for (const { Id } of images) {
       const image = docker.getImage(Id);
       expect(JSON.stringify([await image.inspect(), await image.history()])).not.toContain(one);
     }
+    const label = [`bitnet-server.stack=${stack.name}`];
     for (const { Id } of await docker.listContainers({ filters: { label } })) {
       const { all } = await execa("docker", ["logs", Id], { all: true });
       expect(all).not.toContain(one);

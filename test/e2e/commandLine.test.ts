@@ -44,24 +44,25 @@ test("a stack's full name means the same stack and the same file", async () => {
 test("destroy in a script without --yes names the stack, does nothing and fails", async () => {
   const { exitCode, output } = await stack.command("destroy", "--stack", stack.name);
   expect(exitCode).toBe(1);
-  expect(output).toContain(`whether to remove all of stack ${stack.name}; nothing was done`);
+  expect(output).toContain("without a terminal there is no asking for confirmation; nothing was removed");
   expect(output).toContain(`npm run destroy -- --stack ${stack.name} --yes`);
 });
 
 test.each([
-  ["n\r", 1, "nothing was done"],
-  ["\r", 1, "nothing was done"],
-  ["\u0004", 1, "nothing was done"],
+  ["n\r", 1, "nothing was removed"],
+  ["\r", 1, "nothing was removed"],
+  ["\u0004", 1, "nothing was removed"],
+  ["\u0003", 130, "nothing was removed"],
   ["y\r", 0, "is destroyed"],
 ])("destroy on a terminal names the stack and asks; %j ends with %i: %s", async (answer, exitCode, told) => {
   await using terminal = stack.inTerminal(`destroy --stack ${stack.name}`);
-  await terminal.shows(`remove all of stack ${stack.name}? (y/N)`);
+  await terminal.shows(`Remove everything that stack ${stack.name} created? (y/N)`);
   terminal.type(answer);
   await terminal.shows(told);
   expect(await terminal.ended).toBe(exitCode);
 });
 
-const askForSecret = "pulumi config set --secret apiKey --stack";
+const askForSecret = "pulumi config set --secret apiKeys --stack";
 const prompt = /value: /;
 
 test.each(["Ctrl-C", "SIGINT"])(

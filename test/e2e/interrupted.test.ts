@@ -46,8 +46,8 @@ describe("an up that was killed in the middle of creating the replicas", () => {
     expect(await belongingsOf(stack)).not.toEqual([]);
     const { exitCode, output } = await stack.run("destroy");
     expect(exitCode, output).toBe(0);
-    expect(output).toMatch(/the last command \(process \d+\) was killed: its lock is taken away/);
-    expect(output).toMatch(/removing what a killed command had left: container \S+/);
+    expect(output).toMatch(/removed the lock of a command that was killed \(process \d+\)/);
+    expect(output).toMatch(/removing leftovers of a killed command: container \S+/);
     expect(await belongingsOf(stack)).toEqual([]);
   });
 

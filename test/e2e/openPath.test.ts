@@ -58,8 +58,9 @@ describe("as on an open network: the engine from a git server, the model from a 
     expect(output).not.toContain(token);
     const places = [stack.stateFolder, join(checkout, ".state/log"), join(checkout, ".build", stack.name)];
     expect(await filesWith(token, [...places, join(checkout, `Pulumi.${stack.name}.yaml`)])).toEqual([]);
-    const label = [`bitnet-server.stack=${stack.name}`];
-    for (const { Id } of await docker.listImages({ filters: { label } })) {
+    const images = await docker.listImages({ filters: { label: [`bitnet-server.image-of=${String(stack.id)}`] } });
+    expect(images).not.toEqual([]);
+    for (const { Id } of images) {
       const image = docker.getImage(Id);
       expect(JSON.stringify([await image.inspect(), await image.history()])).not.toContain(token);
     }

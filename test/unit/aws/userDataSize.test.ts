@@ -29,8 +29,15 @@ test.each([
 
 test("too many keys are refused", () => {
   const [problem] = checkUserData({ ...demand, apiKeys: 200 });
-  expect(problem).toMatchObject({ key: "apiKeys", right: expect.stringMatching(/too many$/) as string });
+  expect(problem).toMatchObject({ key: "apiKeys", right: expect.stringMatching(/^\d+ bytes less/) as string });
   expect(problem).not.toHaveProperty("value");
+});
+
+test("an expected answer that is too long is refused, and nothing else is blamed", () => {
+  const smokeAnswer = "word ".repeat(2000);
+  expect(checkUserData({ ...demand, server: { ...demand.server, smokeAnswer } })).toMatchObject([
+    { key: "smokeAnswer", value: smokeAnswer },
+  ]);
 });
 
 test("whatever is accepted fits once everything is known", () => {

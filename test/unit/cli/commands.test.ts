@@ -7,6 +7,7 @@ test.each([
   [["config", "set", "--secret", "apiKeys", "-s", "dev"], "dev"],
   [["config", "--stack=dev"], "dev"],
   [["config", "set", "model", "x"], undefined],
+  [["config", "set", "smokePrompt", "what does -s mean"], undefined],
   [["stack", "rm", "--stack", "dev"], "dev"],
   [[], undefined],
 ])("the arguments %j of Pulumi's CLI name the stack %s", (args, stack) => {
