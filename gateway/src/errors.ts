@@ -59,3 +59,8 @@ export function unavailable(message: string): ApiError {
 export function engineFailed(message: string): ApiError {
   return new ApiError(502, { message, type: "server_error", code: "engine_failed" }, { "retry-after": "1" });
 }
+
+/** Nobody reads this one: it is for the log. */
+export function clientLeft(): ApiError {
+  return new ApiError(499, { message: "The client left.", type: "client_left" });
+}

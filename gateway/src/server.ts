@@ -5,7 +5,7 @@ import { newAccount } from "./account.ts";
 import { Answering } from "./answering.ts";
 import type { Config } from "./config.ts";
 import { Endpoints } from "./endpoints.ts";
-import { ApiError } from "./errors.ts";
+import { ApiError, clientLeft } from "./errors.ts";
 import { Metrics } from "./metrics.ts";
 import { chatPage } from "./page.ts";
 import { Prompts } from "./prompt/prompts.ts";
@@ -130,6 +130,7 @@ function errorHandling(log: Logger): (request: FastifyRequest, error: unknown) =
 
 function asApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
+  if (error instanceof Error && error.name === "AbortError") return clientLeft();
   const { statusCode = 500, message = "" } = error as Partial<FastifyError>;
   if (statusCode === 413) {
     return new ApiError(413, { message: "The request is too large.", type: "invalid_request_error" });

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { common, ignored, only, optional, sampling } from "./fields.ts";
+import { common, emptyList, ignored, optional, sampling } from "./fields.ts";
 import { jsonSchema, responseFormat } from "./responseFormat.ts";
 
 const noTools = "No BitNet model was trained to call tools, and their templates have no place for them.";
@@ -44,11 +44,15 @@ export function chatCompletions({ slots }: { slots: number }) {
       }),
       logprobs: optional(z.boolean(), { description: "Say how likely each token was." }),
       top_logprobs: optional(z.number().int().min(0).max(20), { description: "And so many others. Needs `logprobs`." }),
-      tools: only(z.array(z.never()).max(0), `Only an empty list. ${noTools}`, "Functions that the model may call."),
-      tool_choice: only(z.enum(["none", "auto"]), `Only none or auto. ${noTools}`, "Which function it has to call."),
-      functions: only(z.array(z.never()).max(0), "Only an empty list.", "OpenAI's older name of `tools`."),
-      function_call: only(z.enum(["none", "auto"]), "Only none or auto.", "OpenAI's older name of `tool_choice`."),
-      modalities: only(z.array(z.literal("text")), "Only text.", "What the answer is made of."),
+      tools: optional(emptyList(noTools), { description: `Only an empty list. ${noTools}` }),
+      tool_choice: optional(z.enum(["none", "auto"], { error: noTools }), { description: "Only none or auto." }),
+      functions: optional(emptyList(noTools), { description: "OpenAI's older name of `tools`." }),
+      function_call: optional(z.enum(["none", "auto"], { error: noTools }), {
+        description: "OpenAI's older name of `tool_choice`.",
+      }),
+      modalities: optional(z.array(z.literal("text", { error: "the model writes text only" })).max(1), {
+        description: "Only text.",
+      }),
       ...common,
       ...sampling,
       json_schema: optional(jsonSchema, { description: "llama-server's name for a schema that the answer follows." }),

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { common, ignored, only, optional, sampling } from "./fields.ts";
+import { common, ignored, optional, sampling } from "./fields.ts";
 import { jsonSchema } from "./responseFormat.ts";
 
 const tokens = z.array(z.number().int().min(0)).min(1).max(200_000);
@@ -28,9 +28,11 @@ export function completions({ slots }: { slots: number }) {
       logprobs: optional(z.number().int().min(0).max(5), {
         description: "Say how likely each token was, and so many others.",
       }),
-      best_of: only(z.literal(1), "Only 1.", "The best of several answers."),
-      echo: only(z.literal(false), "Only false.", "Repeat the prompt."),
-      suffix: only(z.literal(""), "Only empty: no BitNet model was trained to fill gaps.", "What follows the answer."),
+      best_of: optional(z.literal(1, { error: "only 1 is possible" }), { description: "Only 1." }),
+      echo: optional(z.literal(false, { error: "the prompt cannot be repeated" }), { description: "Only false." }),
+      suffix: optional(z.literal("", { error: "no BitNet model was trained to fill gaps" }), {
+        description: "Only empty: no BitNet model was trained to fill gaps.",
+      }),
       ...common,
       ...sampling,
       json_schema: optional(jsonSchema, { description: "A schema that the answer follows." }),

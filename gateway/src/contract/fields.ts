@@ -18,9 +18,9 @@ export function ignored(description: string) {
   return z.unknown().optional().meta({ description: `${description} Accepted, without effect.` });
 }
 
-/** A field of OpenAI's that may only have the one value under which it does nothing. */
-export function only<T extends z.ZodType>(schema: T, why: string, description: string) {
-  return optional(schema, { description: `${description} ${why}` });
+/** A list with nothing in it: what it is for is not to be had. */
+export function emptyList(why: string) {
+  return z.array(z.unknown()).max(0, { error: why });
 }
 
 /**
