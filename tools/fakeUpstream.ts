@@ -52,6 +52,10 @@ export const chatTemplate =
   "{% for message in messages %}<|start|>{{ message.role }}<|mid|>{{ message.content | trim }}<|eot_id|>{% endfor %}" +
   "{% if add_generation_prompt %}<|start|>assistant<|mid|>{% endif %}";
 
+const controlTokens = ["<|begin|>", "<|start|>", "<|mid|>", "<|eot_id|>"];
+const controlToken = new RegExp(`(${controlTokens.map((token) => token.replaceAll("|", "\\|")).join("|")})`);
+const word = /[^\s\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+/gu;
+
 const vocabularySize = 100_000;
 const bos = 1;
 
@@ -110,11 +114,12 @@ class Fake {
     }
   }
 
-  /** Control tokens, words, digits and signs: cut like Llama 3's tokenizer does, as far as tests need it. */
+  /** Control tokens first, then words, digits and signs: cut like Llama 3's tokenizer does, as far as tests need it. */
   private tokens(content: unknown, addSpecial: boolean): number[] {
     const pieces = (Array.isArray(content) ? content : [content]) as string[];
-    const words = pieces.flatMap((piece) => piece.match(/<\|[a-z_]+\|>|[^\s\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+/gu) ?? []);
-    return [...(addSpecial ? [bos] : []), ...words.map((word) => this.number(word))];
+    const parts = pieces.flatMap((piece) => piece.split(controlToken));
+    const words = parts.flatMap((part) => (controlTokens.includes(part) ? [part] : (part.match(word) ?? [])));
+    return [...(addSpecial ? [bos] : []), ...words.map((found) => this.number(found))];
   }
 
   private number(word: string): number {

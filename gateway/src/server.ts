@@ -5,7 +5,7 @@ import { newAccount } from "./account.ts";
 import { Answering } from "./answering.ts";
 import type { Config } from "./config.ts";
 import { Endpoints } from "./endpoints.ts";
-import { ApiError, clientLeft } from "./errors.ts";
+import { ApiError, clientLeft, type ErrorBody } from "./errors.ts";
 import { Metrics } from "./metrics.ts";
 import { chatPage } from "./page.ts";
 import { Prompts } from "./prompt/prompts.ts";
@@ -62,7 +62,8 @@ export function createGateway(config: Config, log: Logger): Gateway {
   });
   api.setErrorHandler((error: FastifyError, request, reply) => {
     const { status, headers, body } = whenFailed(request, error);
-    return reply.code(status).headers(headers).send({ error: body });
+    const isAnthropics = request.url.startsWith("/v1/messages");
+    return reply.code(status).headers(headers).send(isAnthropics ? anthropicsForm(body) : { error: body });
   });
   addRoutes(api, table);
   api.addHook("onClose", () => client.close());
@@ -126,6 +127,11 @@ function errorHandling(log: Logger): (request: FastifyRequest, error: unknown) =
     }
     return found;
   };
+}
+
+/** Clients of /v1/messages, which is not offered, read errors in its own form. */
+function anthropicsForm({ message }: ErrorBody) {
+  return { type: "error", error: { type: "not_found_error", message } };
 }
 
 function asApiError(error: unknown): ApiError {

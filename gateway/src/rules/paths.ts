@@ -14,6 +14,7 @@ export function normalPath(url: string): string {
 const notOffered: Readonly<Record<string, string>> = {
   "/v1/embeddings": "No embeddings are offered: the model was made to write.",
   "/v1/responses": "The responses API is not offered; use /v1/chat/completions.",
+  "/v1/messages": "Anthropic's messages API is not offered; use OpenAI's, at /v1/chat/completions.",
   "/v1/images/generations": "No images are offered: the model writes text.",
   "/v1/audio/transcriptions": "No audio is offered: the model reads and writes text.",
   "/v1/moderations": "No moderation is offered.",

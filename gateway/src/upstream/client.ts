@@ -1,6 +1,6 @@
 import { Pool, type Dispatcher } from "undici";
 import { z } from "zod";
-import { ApiError, engineFailed, invalidRequest, overloaded, unavailable } from "../errors.ts";
+import { ApiError, engineFailed, invalidRequest, notFound, overloaded, unavailable } from "../errors.ts";
 
 type Body = Dispatcher.ResponseData["body"];
 
@@ -80,6 +80,7 @@ async function answerError({ statusCode, headers, body }: Dispatcher.ResponseDat
   const text = await body.text().catch(() => "");
   const retryAfter = Number(headers["retry-after"] ?? 5);
   if (statusCode === 429) return overloaded("All engines are busy and many requests wait; try again later.", retryAfter);
+  if (statusCode === 404) return notFound("The engine has nothing at this path.", "unknown_url");
   if (statusCode === 503) return unavailable("No engine is ready, or none became free in time; try again in a few seconds.");
   return engineErrorOf(text, statusCode);
 }
