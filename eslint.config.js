@@ -19,7 +19,7 @@ const zones = [
 ];
 
 export default tseslint.config(
-  { ignores: ["node_modules", ".tools", ".build", ".state", "docker/server/context"] },
+  { ignores: ["node_modules", ".tools", ".build", ".state", "docker/server/context", "docker/gateway"] },
   ...tseslint.configs.strictTypeChecked,
   {
     plugins: { "@pulumi": pulumi, "import-x": importX },

@@ -93,24 +93,26 @@ class Fake {
       if (!response.writableFinished) received.leftAt = performance.now();
     });
     const { behaviour } = this;
-    switch (request.url) {
+    if (request.url === "/completion" && behaviour.status === 200) await complete(behaviour, body, response);
+    else if (request.url === "/") response.writeHead(200, { "content-type": "text/html" }).end("<title>chat</title>");
+    else json(response, ...this.answer(request.url, body));
+  }
+
+  private answer(path: string | undefined, body: Record<string, unknown>): [value: unknown, status?: number] {
+    switch (path) {
       case "/behaviour":
         this.behaviour = { ...ordinary, ...body };
-        return json(response, this.behaviour);
+        return [this.behaviour];
       case "/props":
-        return json(response, { chat_template: chatTemplate, bos_token: "<|begin|>", eos_token: "<|eot_id|>" });
+        return [{ chat_template: chatTemplate, bos_token: "<|begin|>", eos_token: "<|eot_id|>" }];
       case "/v1/models":
-        return json(response, { data: [{ id: "fake", meta: { n_vocab: vocabularySize } }] });
+        return [{ data: [{ id: "fake", meta: { n_vocab: vocabularySize } }] }];
       case "/tokenize":
-        return json(response, { tokens: this.tokens(body.content, body.add_special === true) });
-      case "/":
-        response.writeHead(200, { "content-type": "text/html" }).end("<title>chat</title>");
-        return;
+        return [{ tokens: this.tokens(body.content, body.add_special === true) }];
       case "/completion":
-        if (behaviour.status !== 200) return json(response, { error: { message: "as told" } }, behaviour.status);
-        return complete(behaviour, body, response);
+        return [{ error: { message: "as told" } }, this.behaviour.status];
       default:
-        return json(response, { error: { code: 404, message: "File Not Found" } }, 404);
+        return [{ error: { code: 404, message: "File Not Found" } }, 404];
     }
   }
 
@@ -134,15 +136,21 @@ async function complete(behaviour: Behaviour, body: Record<string, unknown>, res
   const prompt = body.prompt as number[];
   const limit = Number(body.n_predict);
   const written = behaviour.answer.slice(0, limit);
-  if (fault === "die" && failAfter === 0) return void response.destroy();
-  if (fault === "hang" && failAfter === 0) return;
+  if (fault === "die" && failAfter === 0) response.destroy();
+  if ((fault === "die" || fault === "hang") && failAfter === 0) return;
   response.writeHead(200, { "content-type": "text/event-stream", "x-replica": "fake-1" });
   response.flushHeaders();
   await wait(behaviour.firstDelay);
   for (const [index, token] of written.entries()) {
     if (fault !== "none" && index === failAfter) return fail(fault, response);
     if (response.destroyed) return;
-    const probability = { content: token, probs: [{ tok_str: token, prob: 0.75 }, { tok_str: "?", prob: 0.25 }] };
+    const probability = {
+      content: token,
+      probs: [
+        { tok_str: token, prob: 0.75 },
+        { tok_str: "?", prob: 0.25 },
+      ],
+    };
     const probabilities = body.n_probs === undefined ? {} : { completion_probabilities: [probability] };
     await line(response, { content: token, stop: false, ...probabilities });
     await wait(behaviour.tokenDelay);

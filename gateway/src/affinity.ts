@@ -22,7 +22,9 @@ const recognisedCharacters = 1000;
 
 /** A prompt is what the one before it was, and more: its beginning stands for both. */
 export function promptHeaders(prompt: string | readonly number[]): Record<string, string> {
-  const beginning = createHash("sha256").update(JSON.stringify(prompt.slice(0, recognisedCharacters))).digest("hex");
+  const beginning = createHash("sha256")
+    .update(JSON.stringify(prompt.slice(0, recognisedCharacters)))
+    .digest("hex");
   return { "x-conversation": beginning.slice(0, 16), "x-conversation-before": beginning.slice(0, 16) };
 }
 

@@ -102,7 +102,8 @@ function count(account: Account, parts: number[], { index, value }: Indexed<Engi
   account.completionTokens += tokens - known;
   parts[index] = tokens;
   // Several choices read one prompt: what each of them found in memory is counted once.
-  if (value.type === "end") account.cachedTokens = Math.min(account.promptTokens, account.cachedTokens + value.cachedTokens);
+  if (value.type === "end")
+    account.cachedTokens = Math.min(account.promptTokens, account.cachedTokens + value.cachedTokens);
 }
 
 async function gather(events: AsyncIterable<Indexed<EngineEvent>>, choices: number): Promise<Choice[]> {

@@ -8,7 +8,10 @@ export class Metrics {
   private readonly model: string;
   private readonly requests = this.counter("requests_total", "Requests answered.", ["endpoint", "status"]);
   private readonly promptTokens = this.counter("prompt_tokens_total", "Tokens read.");
-  private readonly cachedTokens = this.counter("cached_tokens_total", "Of these, tokens that the replica had in memory.");
+  private readonly cachedTokens = this.counter(
+    "cached_tokens_total",
+    "Of these, tokens that the replica had in memory.",
+  );
   private readonly completionTokens = this.counter("completion_tokens_total", "Tokens written.");
   private readonly firstToken = this.histogram(
     "time_to_first_token_seconds",
@@ -20,7 +23,10 @@ export class Metrics {
     "For each token after the first.",
     [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5],
   );
-  private readonly waiting = this.gauge("requests_waiting", "Requests without a first token: in the queue, or being read.");
+  private readonly waiting = this.gauge(
+    "requests_waiting",
+    "Requests without a first token: in the queue, or being read.",
+  );
   private readonly running = this.gauge("requests_running", "Requests whose answer is being written.");
 
   constructor(model: string) {

@@ -63,7 +63,10 @@ export function createGateway(config: Config, log: Logger): Gateway {
   api.setErrorHandler((error: FastifyError, request, reply) => {
     const { status, headers, body } = whenFailed(request, error);
     const isAnthropics = request.url.startsWith("/v1/messages");
-    return reply.code(status).headers(headers).send(isAnthropics ? anthropicsForm(body) : { error: body });
+    return reply
+      .code(status)
+      .headers(headers)
+      .send(isAnthropics ? anthropicsForm(body) : { error: body });
   });
   addRoutes(api, table);
   api.addHook("onClose", () => client.close());

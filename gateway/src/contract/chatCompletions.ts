@@ -40,7 +40,8 @@ export function chatCompletions({ slots }: { slots: number }) {
         description: "OpenAI's newer name of `max_tokens`; if both are given, this one counts.",
       }),
       response_format: optional(responseFormat, {
-        description: "`json_object`, or a `json_schema` of bounded size: no `pattern`, up to 200 parts, nested up to 12 deep.",
+        description:
+          "`json_object`, or a `json_schema` of bounded size: no `pattern`, up to 200 parts, nested up to 12 deep.",
       }),
       logprobs: optional(z.boolean(), { description: "Say how likely each token was." }),
       top_logprobs: optional(z.number().int().min(0).max(20), { description: "And so many others. Needs `logprobs`." }),

@@ -5,9 +5,19 @@ import { jsonSchema } from "./responseFormat.ts";
 const tokens = z.array(z.number().int().min(0)).min(1).max(200_000);
 
 /** A text, or its tokens by number; or several of these. The engine itself knows how many numbers there are. */
-export const prompt = z.union([z.string(), tokens, z.array(z.union([z.string(), tokens])).min(1).max(16)], {
-  error: "expected a string, a list of token numbers, or a list of up to 16 of these",
-});
+export const prompt = z.union(
+  [
+    z.string(),
+    tokens,
+    z
+      .array(z.union([z.string(), tokens]))
+      .min(1)
+      .max(16),
+  ],
+  {
+    error: "expected a string, a list of token numbers, or a list of up to 16 of these",
+  },
+);
 
 export type Prompt = string | readonly number[];
 

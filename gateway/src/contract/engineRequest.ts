@@ -28,7 +28,9 @@ const shared = ["temperature", "top_p", "frequency_penalty", "presence_penalty"]
 export function engineRequest(request: Known, differences: Differences): EngineRequest {
   const { prompt, length, choice, probabilities, schema } = differences;
   const named = [...shared, ...(Object.keys(sampling) as (keyof typeof sampling)[])];
-  const given = named.map((name) => [name, request[name]] as const).filter(([, value]) => value != null && value !== "");
+  const given = named
+    .map((name) => [name, request[name]] as const)
+    .filter(([, value]) => value != null && value !== "");
   return {
     ...Object.fromEntries(given),
     prompt,

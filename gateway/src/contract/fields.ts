@@ -15,7 +15,10 @@ export function optional<T extends z.ZodType>(schema: T, notes: FieldNotes) {
 
 /** A field of OpenAI's that has no effect here: accepted, whatever it holds, and not forwarded. */
 export function ignored(description: string) {
-  return z.unknown().optional().meta({ description: `${description} Accepted, without effect.` });
+  return z
+    .unknown()
+    .optional()
+    .meta({ description: `${description} Accepted, without effect.` });
 }
 
 /** A list with nothing in it: what it is for is not to be had. */
@@ -55,7 +58,9 @@ export const common = {
     description: "Tokens of the answer. By default, and at the most, what the context has room for.",
   }),
   temperature: optional(z.number().min(0).max(2), { description: "0 takes the likeliest token each time." }),
-  top_p: optional(z.number().min(0).max(1), { description: "Choose among the likeliest tokens that together have it." }),
+  top_p: optional(z.number().min(0).max(1), {
+    description: "Choose among the likeliest tokens that together have it.",
+  }),
   frequency_penalty: optional(z.number().min(-2).max(2), { description: "Per time that a token has been written." }),
   presence_penalty: optional(z.number().min(-2).max(2), { description: "If a token has been written at all." }),
   seed: optional(z.number().int().min(Number.MIN_SAFE_INTEGER).max(Number.MAX_SAFE_INTEGER), {
@@ -74,7 +79,9 @@ export const common = {
 /** llama-server's sampling settings, by its names. */
 export const sampling = {
   top_k: optional(z.number().int().min(0).max(1_000_000), { description: "Choose among so many; 0 is all." }),
-  min_p: optional(z.number().min(0).max(1), { description: "Leave out tokens less likely than this share of the best." }),
+  min_p: optional(z.number().min(0).max(1), {
+    description: "Leave out tokens less likely than this share of the best.",
+  }),
   typical_p: optional(z.number().min(0).max(1), { description: "Locally typical sampling; 1 is off." }),
   tfs_z: optional(z.number().min(0).max(1), { description: "Tail free sampling; 1 is off." }),
   dynatemp_range: optional(z.number().min(0).max(2), { description: "Dynamic temperature; 0 is off." }),
@@ -87,7 +94,9 @@ export const sampling = {
   mirostat: optional(z.number().int().min(0).max(2), { description: "Mirostat's version; 0 is off." }),
   mirostat_tau: optional(z.number().min(0).max(100), { description: "Mirostat's target entropy." }),
   mirostat_eta: optional(z.number().min(0).max(1), { description: "Mirostat's learning rate." }),
-  min_keep: optional(z.number().int().min(0).max(1000), { description: "Every sampler leaves at least so many tokens." }),
+  min_keep: optional(z.number().int().min(0).max(1000), {
+    description: "Every sampler leaves at least so many tokens.",
+  }),
   xtc_probability: optional(z.number().min(0).max(1), { description: "XTC; 0 is off.", only: "ik_llama.cpp" }),
   xtc_threshold: optional(z.number().min(0).max(1), { description: "XTC's threshold.", only: "ik_llama.cpp" }),
   dry_multiplier: optional(z.number().min(0).max(10), { description: "DRY; 0 is off.", only: "ik_llama.cpp" }),

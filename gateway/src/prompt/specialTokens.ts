@@ -31,8 +31,7 @@ export class SpecialTokens {
   constructor(tokens: readonly string[], tokenize: (pieces: readonly string[]) => Promise<readonly number[]>) {
     // The longest first: one may begin with another.
     const longestFirst = [...new Set(tokens)].filter((token) => token.length > 1).sort((a, b) => b.length - a.length);
-    this.pattern =
-      longestFirst.length === 0 ? undefined : new RegExp(longestFirst.map(escaped).join("|"), "g");
+    this.pattern = longestFirst.length === 0 ? undefined : new RegExp(longestFirst.map(escaped).join("|"), "g");
     this.tokenize = tokenize;
   }
 

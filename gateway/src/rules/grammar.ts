@@ -160,7 +160,7 @@ function parts(node: Node): Node[] {
 /** The rules that need not write anything. */
 function emptyRules(rules: ReadonlyMap<string, Node>): ReadonlySet<string> {
   const empty = new Set<string>();
-  for (let before = -1; before !== empty.size; ) {
+  for (let before = -1; before !== empty.size;) {
     before = empty.size;
     for (const [name, node] of rules) if (mayBeEmpty(node, empty)) empty.add(name);
   }

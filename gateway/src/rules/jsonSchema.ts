@@ -8,7 +8,17 @@ const most = { nodes: 200, nesting: 12, optionalProperties: 32, enumeration: 256
 
 const types = new Set(["object", "array", "string", "number", "integer", "boolean", "null"]);
 const formats = new Set(["date", "time", "date-time", "uuid"]);
-const notes = new Set(["title", "description", "default", "examples", "$schema", "$id", "$comment", "deprecated", "strict"]);
+const notes = new Set([
+  "title",
+  "description",
+  "default",
+  "examples",
+  "$schema",
+  "$id",
+  "$comment",
+  "deprecated",
+  "strict",
+]);
 
 type Schema = Record<string, unknown>;
 
@@ -130,7 +140,9 @@ function checkCombination(schema: Schema, path: string): Schema {
   const properties = Object.keys(object(schema.properties ?? {}, path));
   const required = new Set(Array.isArray(schema.required) ? schema.required : []);
   if (properties.filter((name) => !required.has(name)).length > most.optionalProperties) {
-    throw new SchemaError(`${at(path)}an object may have up to ${most.optionalProperties} properties that are not required`);
+    throw new SchemaError(
+      `${at(path)}an object may have up to ${most.optionalProperties} properties that are not required`,
+    );
   }
   for (const [low, high] of [
     ["minItems", "maxItems"],

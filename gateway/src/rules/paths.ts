@@ -32,7 +32,10 @@ export function nothingAt(method: string, url: string, methods: ReadonlyMap<stri
     return new ApiError(405, { message, type: "invalid_request_error" }, { allow: allowed.join(", ") });
   }
   if (methods.has(`/v1${path}`)) {
-    return notFound(`There is no ${path}; the API is at /v1${path}. Clients want a base URL that ends in /v1.`, "unknown_url");
+    return notFound(
+      `There is no ${path}; the API is at /v1${path}. Clients want a base URL that ends in /v1.`,
+      "unknown_url",
+    );
   }
   return notFound(notOffered[path] ?? "There is no such endpoint. The API is at /v1/chat/completions.", "unknown_url");
 }

@@ -47,7 +47,11 @@ export class UpstreamClient {
   }
 
   /** A small answer in JSON. */
-  async json<T>(schema: z.ZodType<T>, path: string, options: { body?: unknown; signal?: AbortSignal } = {}): Promise<T> {
+  async json<T>(
+    schema: z.ZodType<T>,
+    path: string,
+    options: { body?: unknown; signal?: AbortSignal } = {},
+  ): Promise<T> {
     const { body } = await this.request(path, options);
     const parsed = schema.safeParse(await body.json().catch(connectionLost));
     if (!parsed.success) throw engineFailed(`The engine's answer to ${path} is not what was expected.`);
@@ -79,9 +83,11 @@ const engineError = z.object({ error: z.object({ message: z.string(), code: z.nu
 async function answerError({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<ApiError> {
   const text = await body.text().catch(() => "");
   const retryAfter = Number(headers["retry-after"] ?? 5);
-  if (statusCode === 429) return overloaded("All engines are busy and many requests wait; try again later.", retryAfter);
+  if (statusCode === 429)
+    return overloaded("All engines are busy and many requests wait; try again later.", retryAfter);
   if (statusCode === 404) return notFound("The engine has nothing at this path.", "unknown_url");
-  if (statusCode === 503) return unavailable("No engine is ready, or none became free in time; try again in a few seconds.");
+  if (statusCode === 503)
+    return unavailable("No engine is ready, or none became free in time; try again in a few seconds.");
   return engineErrorOf(text, statusCode);
 }
 

@@ -5,14 +5,19 @@ import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
 import { readConfig } from "../../../gateway/src/config.ts";
-import { key, keys, question, send, startGateway } from "./gateway.ts";
+import { send } from "../../support/http.ts";
+import { key, keys, question, startGateway } from "./gateway.ts";
 
 const path = "/v1/chat/completions";
 
 describe("with keys", () => {
   it("a request passes with one of them, in either header", async () => {
     await using gateway = await startGateway({ API_KEYS: keys });
-    for (const headers of [{ authorization: `Bearer ${key}` }, { authorization: `bearer  ${key}` }, { "x-api-key": key }]) {
+    for (const headers of [
+      { authorization: `Bearer ${key}` },
+      { authorization: `bearer  ${key}` },
+      { "x-api-key": key },
+    ]) {
       expect((await send(gateway, "POST", path, { body: question, headers })).status).toBe(200);
     }
   });
@@ -58,7 +63,9 @@ describe("with keys", () => {
   });
 
   it("one that asks too often gets 429, and is told its limits", async () => {
-    const limited = JSON.stringify((JSON.parse(keys) as object[]).map((one) => ({ ...one, limits: { requestsPerMinute: 1 } })));
+    const limited = JSON.stringify(
+      (JSON.parse(keys) as object[]).map((one) => ({ ...one, limits: { requestsPerMinute: 1 } })),
+    );
     await using gateway = await startGateway({ API_KEYS: limited });
     const headers = { "x-api-key": key };
     const first = await send(gateway, "POST", path, { body: question, headers });
@@ -149,7 +156,9 @@ describe("what is told of a request", () => {
     const metrics = await gateway.metrics();
     const alice = 'model="fake",key="alice"';
     expect(metrics).toContain(`bitnet_gateway_requests_total{${alice},endpoint="${path}",status="200"} 1`);
-    expect(metrics).toContain('bitnet_gateway_requests_total{model="fake",key="",endpoint="/v1/models",status="401"} 1');
+    expect(metrics).toContain(
+      'bitnet_gateway_requests_total{model="fake",key="",endpoint="/v1/models",status="401"} 1',
+    );
     expect(metrics).toContain(`bitnet_gateway_completion_tokens_total{${alice}} 5`);
     expect(metrics).toContain('bitnet_gateway_time_to_first_token_seconds_count{model="fake"} 1');
     expect(metrics).toContain('bitnet_gateway_time_per_token_seconds_count{model="fake"} 1');

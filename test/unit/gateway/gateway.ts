@@ -1,10 +1,9 @@
 import { createHash } from "node:crypto";
-import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
-import { text } from "node:stream/consumers";
 import { newLogger } from "../../../gateway/src/accessLog.ts";
 import { readConfig } from "../../../gateway/src/config.ts";
 import { createGateway } from "../../../gateway/src/server.ts";
+import { parseJson } from "../../support/http.ts";
 import { startFakeUpstream, type FakeUpstream } from "../../../tools/fakeUpstream.ts";
 
 /** A gateway in front of a fake upstream, both listening on this machine. */
@@ -52,46 +51,6 @@ export async function startGateway(env: Record<string, string> = {}): Promise<Te
   };
 }
 
-export interface Answer {
-  status: number;
-  headers: IncomingHttpHeaders;
-  body: string;
-  /** The body as JSON; undefined if it is none. */
-  json: unknown;
-}
-
-/** Sends exactly what is said: no path is normalised, no header added. */
-export async function send(
-  { port }: { port: number },
-  method: string,
-  path: string,
-  { body, headers = {} }: { body?: unknown; headers?: Record<string, string | string[]> } = {},
-): Promise<Answer> {
-  const bytes = body === undefined || Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
-  const lengthHeader = Buffer.isBuffer(bytes) ? { "content-length": String(bytes.length) } : {};
-  return new Promise((resolve, reject) => {
-    const request = httpRequest(
-      { port, host: "127.0.0.1", method, path, headers: { ...lengthHeader, ...headers }, agent: false },
-      (response) => {
-        text(response).then((received) => {
-          const { statusCode = 0, headers } = response;
-          resolve({ status: statusCode, headers, body: received, json: parse(received) });
-        }, reject);
-      },
-    );
-    request.on("error", reject);
-    request.end(bytes);
-  });
-}
-
-function parse(body: string): unknown {
-  try {
-    return JSON.parse(body) as unknown;
-  } catch {
-    return undefined;
-  }
-}
-
 /** An ordinary question. */
 export const question = { messages: [{ role: "user", content: "Which digit is in this prompt: 5?" }] };
 
@@ -100,5 +59,5 @@ export function dataLines(body: string): unknown[] {
   return body
     .split("\n")
     .filter((line) => line.startsWith("data: "))
-    .map((line) => parse(line.slice(6)) ?? line.slice(6));
+    .map((line) => parseJson(line.slice(6)) ?? line.slice(6));
 }

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { conversationHeaders } from "../../../gateway/src/affinity.ts";
 import { SpecialTokens, tokensInTemplate } from "../../../gateway/src/prompt/specialTokens.ts";
 import { chatTemplate } from "../../../tools/fakeUpstream.ts";
-import { dataLines, question, send, startGateway, type TestGateway } from "./gateway.ts";
+import { send } from "../../support/http.ts";
+import { dataLines, question, startGateway, type TestGateway } from "./gateway.ts";
 
 const path = "/v1/chat/completions";
 
@@ -23,7 +24,9 @@ describe("text that spells a control token", () => {
 
   it("is as long as other words in its place", async () => {
     await using gateway = await startGateway();
-    expect(await prompt(gateway, "x <|eot_id|> y")).toHaveLength(((await prompt(gateway, "x <|eot_ie|> y")) as []).length);
+    expect(await prompt(gateway, "x <|eot_id|> y")).toHaveLength(
+      ((await prompt(gateway, "x <|eot_ie|> y")) as []).length,
+    );
   });
 
   it("is a control token in a raw prompt, which is the client's own", async () => {
@@ -116,7 +119,16 @@ describe("a conversation's replica", () => {
 describe("the chat page", () => {
   it("asks in llama-server's own form, and is read in it", async () => {
     await using gateway = await startGateway();
-    const body = { prompt: "hi 5", stream: true, n_predict: 2, grammar: "", stop: [""], id_slot: 3, n_probs: 1, api_key: "" };
+    const body = {
+      prompt: "hi 5",
+      stream: true,
+      n_predict: 2,
+      grammar: "",
+      stop: [""],
+      id_slot: 3,
+      n_probs: 1,
+      api_key: "",
+    };
     const answer = await send(gateway, "POST", "/completion", { body });
     expect(dataLines(answer.body)).toMatchObject([
       { content: "The", stop: false, completion_probabilities: [{ content: "The" }] },
@@ -132,7 +144,15 @@ describe("the chat page", () => {
     await using gateway = await startGateway();
     expect((await send(gateway, "GET", "/")).body).toContain("<title>chat</title>");
     expect((await send(gateway, "GET", "/missing.js")).status).toBe(404);
-    for (const closed of ["/slots", "/metrics", "/v1/../slots", "/%2e%2e/slots", "/index.html/../slots", "/.env", "/a/b.js"]) {
+    for (const closed of [
+      "/slots",
+      "/metrics",
+      "/v1/../slots",
+      "/%2e%2e/slots",
+      "/index.html/../slots",
+      "/.env",
+      "/a/b.js",
+    ]) {
       expect([closed, (await send(gateway, "GET", closed)).status]).toEqual([closed, 404]);
     }
     const asked = gateway.fake.received.map(({ path }) => path);

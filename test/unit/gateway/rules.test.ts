@@ -28,7 +28,11 @@ describe("grammars that an engine survives", () => {
     ["a large repetition", 'root ::= "x"{0,999}', /repeat up to/],
     ["many small ones", `root ::= ${'"x"{100} '.repeat(6)}`, /repeat up to/],
     ["a long row of optional parts", `root ::= ${'"a"? '.repeat(300)}`, /ways to go on/],
-    ["optional parts inside each other", `root ::= ${"a? ".repeat(20)}\na ::= ${'"x"? '.repeat(20)}"y"`, /ways to go on/],
+    [
+      "optional parts inside each other",
+      `root ::= ${"a? ".repeat(20)}\na ::= ${'"x"? '.repeat(20)}"y"`,
+      /ways to go on/,
+    ],
     ["deep parentheses", `root ::= ${"(".repeat(20)}"a"${")".repeat(20)}`, /nested/],
     ["60,000 parentheses", `root ::= ${"(".repeat(60_000)}`, /characters/],
     ["an open parenthesis", 'root ::= ("a"', /not closed/],
@@ -52,9 +56,20 @@ describe("JSON schemas that an engine survives", () => {
   it.each([
     ["anything", {}],
     ["no property required", { type: "object", properties: { a: { type: "string" } }, required: [] }],
-    ["a list that holds lists", { ...list, $defs: { list: { type: "array", items: { anyOf: [list, { type: "null" }] } } } }],
+    [
+      "a list that holds lists",
+      { ...list, $defs: { list: { type: "array", items: { anyOf: [list, { type: "null" }] } } } },
+    ],
     ["bounds", { type: "array", items: { type: "integer", minimum: 1, maximum: 9 }, minItems: 1, maxItems: 3 }],
-    ["formats and lengths", { anyOf: [{ type: "string", format: "date" }, { type: "string", maxLength: 20 }] }],
+    [
+      "formats and lengths",
+      {
+        anyOf: [
+          { type: "string", format: "date" },
+          { type: "string", maxLength: 20 },
+        ],
+      },
+    ],
   ])("%s reaches it as it is", (_name, schema) => {
     expect(engineSchema(schema)).toEqual(schema);
   });
@@ -150,7 +165,10 @@ describe("a key's limits", () => {
   it("so many a minute, told in OpenAI's headers", () => {
     const limited = use({ requestsPerMinute: 2 });
     limited.begin();
-    expect(limited.headers()).toMatchObject({ "x-ratelimit-limit-requests": "2", "x-ratelimit-remaining-requests": "1" });
+    expect(limited.headers()).toMatchObject({
+      "x-ratelimit-limit-requests": "2",
+      "x-ratelimit-remaining-requests": "1",
+    });
     limited.begin();
     expect(() => {
       limited.begin();

@@ -52,6 +52,7 @@ describe("OpenAI's own client", () => {
 
   it("gets several choices, each with a seed of its own", async () => {
     await using gateway = await startGateway();
+    // eslint-disable-next-line @typescript-eslint/no-deprecated -- many clients send it
     const answer = await client(gateway).chat.completions.create({ model, messages, n: 3, seed: 7 });
     expect(answer.choices.map(({ index }) => index)).toEqual([0, 1, 2]);
     expect(answer.usage?.completion_tokens).toBe(15);
@@ -63,7 +64,7 @@ describe("OpenAI's own client", () => {
     const stream = await client(gateway).chat.completions.create({ model, messages, n: 2, stream: true });
     const texts = ["", ""];
     for await (const { choices } of stream) {
-      for (const { index, delta } of choices) texts[index] += delta.content ?? "";
+      for (const { index, delta } of choices) texts[index] = (texts[index] ?? "") + (delta.content ?? "");
     }
     expect(texts).toEqual(["The digit is 5.", "The digit is 5."]);
   });
@@ -84,15 +85,26 @@ describe("OpenAI's own client", () => {
       model,
       messages: [
         { role: "developer", content: "Be brief." },
-        { role: "user", content: [{ type: "text", text: "Which digit?" }, { type: "text", text: "5" }] },
+        {
+          role: "user",
+          content: [
+            { type: "text", text: "Which digit?" },
+            { type: "text", text: "5" },
+          ],
+        },
       ],
       stop: "\n",
       logit_bias: { 5: -100 },
       response_format: { type: "json_schema", json_schema: { name: "digit", strict: true, schema } },
-      user: "somebody",
+      safety_identifier: "somebody",
       metadata: { a: "b" },
     });
-    expect(gateway.asked()[0]).toMatchObject({ stop: ["\n"], logit_bias: [[5, -100]], json_schema: schema, stream: true });
+    expect(gateway.asked()[0]).toMatchObject({
+      stop: ["\n"],
+      logit_bias: [[5, -100]],
+      json_schema: schema,
+      stream: true,
+    });
   });
 
   it("reads completions of a list of prompts, whole and as a stream", async () => {

@@ -1,6 +1,7 @@
 import { request } from "node:http";
 import { describe, expect, it, vi } from "vitest";
-import { dataLines, question, send, startGateway, type TestGateway } from "./gateway.ts";
+import { send } from "../../support/http.ts";
+import { dataLines, question, startGateway, type TestGateway } from "./gateway.ts";
 
 const path = "/v1/chat/completions";
 const streaming = { ...question, stream: true };
@@ -90,7 +91,9 @@ describe("a stream that waits", () => {
     await using gateway = await startGateway({ STALL_TIMEOUT: "0.2" });
     gateway.fake.behave({ tokenDelay: 60_000 });
     const answer = await send(gateway, "POST", path, { body: streaming });
-    expect(dataLines(answer.body).at(-1)).toMatchObject({ error: { message: expect.stringContaining("stopped") as string } });
+    expect(dataLines(answer.body).at(-1)).toMatchObject({
+      error: { message: expect.stringContaining("stopped") as string },
+    });
     expect((await send(gateway, "POST", path, { body: question })).status).toBe(502);
   });
 
