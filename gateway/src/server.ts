@@ -31,7 +31,7 @@ export interface Gateway {
 
 /** The gateway, not yet listening: what it is made of, and in which order a request meets it. */
 export function createGateway(config: Config, log: Logger): Gateway {
-  const client = new UpstreamClient(config.upstreamUrl, config.firstTokenTimeout);
+  const client = new UpstreamClient(config.upstreamUrl);
   const metrics = new Metrics(config.model);
   const whenFailed = errorHandling(log);
   const engine = new Engine(client, config);
@@ -142,7 +142,9 @@ function asApiError(error: unknown): ApiError {
   if (error instanceof Error && error.name === "AbortError") return clientLeft();
   const { statusCode = 500, message = "" } = error as Partial<FastifyError>;
   if (statusCode === 413) {
-    return new ApiError(413, { message: "The request is too large.", type: "invalid_request_error" });
+    // The connection stays: a client that is cut off while it sends never reads why.
+    const headers = { connection: "keep-alive" };
+    return new ApiError(413, { message: "The request is too large.", type: "invalid_request_error" }, headers);
   }
   if (statusCode < 500) return new ApiError(statusCode, { message, type: "invalid_request_error" });
   return new ApiError(500, { message: "The gateway failed to handle the request.", type: "server_error" });

@@ -66,14 +66,15 @@ export class SpecialTokens {
    * as long as it would be with any other word in the token's place.
    */
   private async findPlaceToCut(token: string): Promise<number | undefined> {
-    const whole = await this.tokenize([token]);
-    if (whole.length > 1) return undefined;
-    const characters = Array.from({ length: token.length - 1 }, (_, index) => index + 1);
-    const places = characters.filter((place) => !/[\udc00-\udfff]/.test(token.charAt(place)));
-    const lengths = await Promise.all(
-      places.map(async (place) => (await this.tokenize([token.slice(0, place), token.slice(place)])).length),
-    );
-    return places[lengths.indexOf(Math.min(...lengths))];
+    if ((await this.tokenize([token])).length > 1) return undefined;
+    let best: { place: number; length: number } | undefined;
+    for (let place = 1; place < token.length; place++) {
+      const pieces = [token.slice(0, place), token.slice(place)];
+      if (!pieces.every((piece) => piece.isWellFormed())) continue;
+      const { length } = await this.tokenize(pieces);
+      if (best === undefined || length < best.length) best = { place, length };
+    }
+    return best?.place;
   }
 }
 

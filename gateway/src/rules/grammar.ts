@@ -138,7 +138,7 @@ function check(rules: ReadonlyMap<string, Node>): void {
   for (const node of nodes) {
     if (node.kind === "rule" && !rules.has(node.name)) throw new GrammarError(`there is no rule ${node.name}`);
   }
-  const repetitions = nodes.flatMap((node) => (node.kind === "repeat" ? [node.min, node.max] : []));
+  const repetitions = nodes.flatMap((node) => (node.kind === "repeat" && node.max > 1 ? [node.min, node.max] : []));
   if (sum(repetitions.filter(Number.isFinite)) > most.repetitions) {
     throw new GrammarError(`a grammar may repeat up to ${most.repetitions} times in all`);
   }

@@ -4,19 +4,30 @@ import { ApiError, engineFailed, invalidRequest, notFound, overloaded, unavailab
 
 type Body = Dispatcher.ResponseData["body"];
 
+/** Seconds for what an engine does at once, between two steps of an answer: /tokenize, /props, … */
+const quick = 20;
+
 export interface UpstreamAnswer {
   headers: Dispatcher.ResponseData["headers"];
   body: Body;
+}
+
+export interface RequestOptions {
+  /** In JSON; without one it is a GET. */
+  body?: unknown;
+  headers?: Readonly<Record<string, string>>;
+  signal?: AbortSignal;
+  /** Seconds until the answer has begun. */
+  patience?: number;
 }
 
 /** The HTTP connection to the engines. Its paths are the gateway's own: no client's path gets there. */
 export class UpstreamClient {
   private readonly pool: Pool;
 
-  constructor(url: string, firstTokenTimeout: number) {
+  constructor(url: string) {
     this.pool = new Pool(url, {
       connect: { timeout: 5_000 },
-      headersTimeout: firstTokenTimeout * 1000,
       // How long a stream may be silent is decided where its events are read.
       bodyTimeout: 0,
       // llama-server closes idle connections after 5 s, which a request on its way would meet as an error.
@@ -29,12 +40,13 @@ export class UpstreamClient {
    * @returns an answer of 200; its body has to be read or destroyed
    * @throws ApiError for every other
    */
-  async request(path: string, options: { body?: unknown; headers?: Record<string, string>; signal?: AbortSignal }) {
-    const { body, headers, signal } = options;
+  async request(path: string, options: RequestOptions) {
+    const { body, headers, signal, patience = quick } = options;
     const response = await this.pool
       .request({
         path,
         method: body === undefined ? "GET" : "POST",
+        headersTimeout: patience * 1000,
         headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
         body: body === undefined ? null : JSON.stringify(body),
         ...(signal === undefined ? {} : { signal }),
@@ -47,11 +59,7 @@ export class UpstreamClient {
   }
 
   /** A small answer in JSON. */
-  async json<T>(
-    schema: z.ZodType<T>,
-    path: string,
-    options: { body?: unknown; signal?: AbortSignal } = {},
-  ): Promise<T> {
+  async json<T>(schema: z.ZodType<T>, path: string, options: RequestOptions = {}): Promise<T> {
     const { body } = await this.request(path, options);
     const parsed = schema.safeParse(await body.json().catch(connectionLost));
     if (!parsed.success) throw engineFailed(`The engine's answer to ${path} is not what was expected.`);

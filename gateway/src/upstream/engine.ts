@@ -82,15 +82,17 @@ export class Engine {
   async *complete(request: EngineRequest, ask: Ask): AsyncGenerator<EngineEvent, void> {
     const headers = { ...ask.headers, "x-name-replica": "1" };
     const { signal } = ask;
-    const answer = await this.client.request("/completion", { body: { ...request, stream: true }, headers, signal });
+    const { firstTokenTimeout, stallTimeout } = this.patience;
+    const body = { ...request, stream: true };
+    const answer = await this.client.request("/completion", { body, headers, signal, patience: firstTokenTimeout });
     ask.answeredBy(String(answer.headers["x-replica"] ?? ""));
     const events = serverEvents(answer.body);
     try {
-      let patience = this.patience.firstTokenTimeout;
+      let patience = firstTokenTimeout;
       for (;;) {
         const received = await within(patience, events.next());
         if (received.done === true) throw new Error("the stream has no end");
-        patience = this.patience.stallTimeout;
+        patience = stallTimeout;
         for (const found of engineEvents(received.value)) {
           yield found;
           if (found.type === "end") return;

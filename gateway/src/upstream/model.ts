@@ -50,11 +50,10 @@ export class Model {
   }
 
   private async ask(): Promise<ModelFacts> {
-    const [known, list, start] = await Promise.all([
-      this.client.json(props, "/props"),
-      this.client.json(models, "/v1/models"),
-      this.tokenize("", true),
-    ]);
+    // One after the other: llama-server has few threads for HTTP, and each connection keeps one for 5 s.
+    const known = await this.client.json(props, "/props");
+    const list = await this.client.json(models, "/v1/models");
+    const start = await this.tokenize("", true);
     // bitnet.cpp does not say how its BOS token is written.
     const bosText =
       known.bos_token ??
