@@ -14,6 +14,7 @@ const zones = [
     target: "./components/model",
     from: ["docker", "aws", "image", "serving"].map((folder) => `./components/${folder}`),
   },
+  { target: "./gateway", from: ["./components", "./cli", "./offline", "./commands", "./tools", "./test", "./bench"] },
   { target: "./tools", from: ["./components", "./cli", "./offline", "./test", "./bench"] },
   { target: ["./cli", "./offline", "./commands"], from: ["./test", "./bench/growth"] },
 ];

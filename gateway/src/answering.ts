@@ -8,7 +8,7 @@ import { firstThen } from "./streaming/firstThen.ts";
 import { withHeartbeats } from "./streaming/heartbeat.ts";
 import { merge, type Indexed } from "./streaming/merge.ts";
 import { sseText } from "./streaming/sse.ts";
-import type { End, Engine, EngineEvent, EngineRequest, TokenProbabilities } from "./upstream/engine.ts";
+import type { End, Engine, EngineEvent, EngineRequest, Text } from "./upstream/engine.ts";
 
 /** A question to the engine, once for each choice of the answer, and how the answer is written. */
 export interface Question {
@@ -41,7 +41,7 @@ export class Answering {
   async answer(request: FastifyRequest, reply: FastifyReply, question: Question): Promise<unknown> {
     const events = this.ask(request, reply, question);
     if (!question.stream) {
-      const choices = await gather(events, question.requests.length);
+      const choices = await gather(events);
       nameReplica(request, reply);
       return question.form.whole(choices);
     }
@@ -106,16 +106,16 @@ function count(account: Account, parts: number[], { index, value }: Indexed<Engi
     account.cachedTokens = Math.min(account.promptTokens, account.cachedTokens + value.cachedTokens);
 }
 
-async function gather(events: AsyncIterable<Indexed<EngineEvent>>, choices: number): Promise<Choice[]> {
-  const texts = Array.from({ length: choices }, () => "");
-  const tokens = Array.from({ length: choices }, (): TokenProbabilities[] => []);
+async function gather(events: AsyncIterable<Indexed<EngineEvent>>): Promise<Choice[]> {
+  const texts: Text[][] = [];
   const ends: End[] = [];
   for await (const { index, value } of events) {
     if (value.type === "end") ends[index] = value;
-    else {
-      texts[index] += value.text;
-      tokens[index]?.push(...value.probabilities);
-    }
+    else (texts[index] ??= []).push(value);
   }
-  return ends.map((end, index) => ({ text: texts[index] ?? "", probabilities: tokens[index] ?? [], end }));
+  return ends.map((end, index) => {
+    const parts = texts[index] ?? [];
+    const probabilities = parts.flatMap((part) => part.probabilities);
+    return { text: parts.map(({ text }) => text).join(""), probabilities, end };
+  });
 }

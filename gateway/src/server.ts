@@ -1,6 +1,6 @@
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
-import { logRequest } from "./accessLog.ts";
+import { logRequest, type Ending } from "./accessLog.ts";
 import { newAccount } from "./account.ts";
 import { Answering } from "./answering.ts";
 import type { Config } from "./config.ts";
@@ -51,14 +51,9 @@ export function createGateway(config: Config, log: Logger): Gateway {
   ];
 
   const api = newServer(config);
-  api.addHook("onRequest", async (request, reply) => {
-    reply.raw.once("close", () => {
-      const status = reply.raw.writableFinished ? reply.statusCode : 499;
-      const ending = { method: request.method, endpoint: request.routeOptions.url ?? "none", status };
-      metrics.record(request.account, ending);
-      if (ending.endpoint !== "/health") logRequest(log, request.account, ending);
-    });
-    for (const rule of rules) if (rule(request, reply) === "answered") return reply;
+  addRules(api, rules, (request, ending) => {
+    metrics.record(request.account, ending);
+    if (ending.endpoint !== "/health") logRequest(log, request.account, ending);
   });
   api.setErrorHandler((error: FastifyError, request, reply) => {
     const { status, headers, body } = whenFailed(request, error);
@@ -101,6 +96,21 @@ function newServer({ bodyLimit }: Config): FastifyInstance {
     }
   });
   return api;
+}
+
+/** @param whenOver is told how each request ended, also if its client left */
+function addRules(
+  api: FastifyInstance,
+  rules: readonly Rule[],
+  whenOver: (request: FastifyRequest, ending: Ending) => void,
+): void {
+  api.addHook("onRequest", async (request, reply) => {
+    reply.raw.once("close", () => {
+      const status = reply.raw.writableFinished ? reply.statusCode : 499;
+      whenOver(request, { method: request.method, endpoint: request.routeOptions.url ?? "none", status });
+    });
+    for (const rule of rules) if (rule(request, reply) === "answered") return reply;
+  });
 }
 
 function addRoutes(api: FastifyInstance, table: readonly Route[]): void {

@@ -87,10 +87,10 @@ export function expand(value: unknown): unknown {
     case "@concat":
       return (argument as unknown[]).map(expand).join("");
     case "@nest":
-      return nested(argument as [string, string, number]);
+      return nested(argument as Nest["@nest"]);
     default: {
       const entries = Object.entries(value);
-      const deep = entries.find(([, item]) => typeof item === "object" && item !== null && "@nest" in item);
+      const deep = entries.find((entry): entry is [string, Nest] => isNest(entry[1]));
       return deep === undefined
         ? Object.fromEntries(entries.map(([field, item]) => [field, expand(item)]))
         : withNested(value, deep);
@@ -98,12 +98,20 @@ export function expand(value: unknown): unknown {
   }
 }
 
-function nested([open, close, times]: [string, string, number]): Buffer {
+interface Nest {
+  "@nest": [open: string, close: string, times: number];
+}
+
+function isNest(value: unknown): value is Nest {
+  return typeof value === "object" && value !== null && "@nest" in value;
+}
+
+function nested([open, close, times]: Nest["@nest"]): Buffer {
   return Buffer.from(`${open.repeat(times)}${open.endsWith(":") ? "1" : ""}${close.repeat(times)}`);
 }
 
 /** JSON.stringify would end with a stack that is too deep. */
-function withNested(value: object, [field, item]: [string, { "@nest": [string, string, number] }]): Buffer {
+function withNested(value: object, [field, item]: [string, Nest]): Buffer {
   const rest = JSON.stringify({ ...value, [field]: undefined });
   return Buffer.from(`${rest.slice(0, -1)},${JSON.stringify(field)}:${nested(item["@nest"]).toString()}}`);
 }

@@ -26,6 +26,16 @@ const message = z.discriminatedUnion(
 
 export type Message = z.infer<typeof message>;
 
+/** OpenAI's fields for tools, which may only say that there are none. */
+const toolFields = {
+  tools: optional(emptyList(noTools), { description: `Only an empty list. ${noTools}` }),
+  tool_choice: optional(z.enum(["none", "auto"], { error: noTools }), { description: "Only none or auto." }),
+  functions: optional(emptyList(noTools), { description: "OpenAI's older name of `tools`." }),
+  function_call: optional(z.enum(["none", "auto"], { error: noTools }), {
+    description: "OpenAI's older name of `tool_choice`.",
+  }),
+};
+
 /** POST /v1/chat/completions. `slots`: the most choices that one request may ask for. */
 export function chatCompletions({ slots }: { slots: number }) {
   return z
@@ -45,12 +55,7 @@ export function chatCompletions({ slots }: { slots: number }) {
       }),
       logprobs: optional(z.boolean(), { description: "Say how likely each token was." }),
       top_logprobs: optional(z.number().int().min(0).max(20), { description: "And so many others. Needs `logprobs`." }),
-      tools: optional(emptyList(noTools), { description: `Only an empty list. ${noTools}` }),
-      tool_choice: optional(z.enum(["none", "auto"], { error: noTools }), { description: "Only none or auto." }),
-      functions: optional(emptyList(noTools), { description: "OpenAI's older name of `tools`." }),
-      function_call: optional(z.enum(["none", "auto"], { error: noTools }), {
-        description: "OpenAI's older name of `tool_choice`.",
-      }),
+      ...toolFields,
       modalities: optional(z.array(z.literal("text", { error: "the model writes text only" })).max(1), {
         description: "Only text.",
       }),

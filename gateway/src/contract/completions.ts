@@ -24,7 +24,7 @@ export type Prompt = string | readonly number[];
 /** Whether one prompt or several, as a list. */
 export function promptList(value: z.infer<typeof prompt>): Prompt[] {
   if (typeof value === "string") return [value];
-  return value.every((item) => typeof item === "number") ? [value] : (value as Prompt[]);
+  return value.every((item) => typeof item === "number") ? [value] : value;
 }
 
 /** POST /v1/completions. `slots`: the most choices for each prompt. */

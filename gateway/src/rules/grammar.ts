@@ -44,23 +44,25 @@ class Parser {
 
   constructor(text: string) {
     token.lastIndex = 0;
-    for (let match = token.exec(text); ; match = token.exec(text)) {
-      const found = Object.entries(match?.groups ?? {}).find(([, part]) => part !== undefined);
-      if (found === undefined) throw new GrammarError("not a grammar in llama.cpp's GBNF");
-      this.tokens.push({ kind: found[0], text: found[1] ?? "" });
-      if (found[0] === "end") break;
+    while (this.tokens.at(-1)?.kind !== "end") {
+      const groups: Record<string, string | undefined> = token.exec(text)?.groups ?? {};
+      const [kind, found] = Object.entries(groups).find(([, part]) => part !== undefined) ?? [];
+      if (kind === undefined) throw new GrammarError("not a grammar in llama.cpp's GBNF");
+      this.tokens.push({ kind, text: found ?? "" });
     }
   }
 
   rules(): Map<string, Node> {
     const rules = new Map<string, Node>();
-    for (this.skipNewlines(); this.kind() !== "end"; this.skipNewlines()) {
+    this.skipNewlines();
+    while (this.kind() !== "end") {
       const name = this.expect("name");
       this.expect("define");
       this.skipNewlines();
       if (rules.has(name)) throw new GrammarError(`the rule ${name} is defined twice`);
       rules.set(name, this.choice(0));
       if (this.kind() !== "end") this.expect("newline");
+      this.skipNewlines();
     }
     return rules;
   }
