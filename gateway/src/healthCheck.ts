@@ -1,13 +1,8 @@
-/** Docker's HEALTHCHECK: ends with 0 if the gateway answers. */
-async function answers(): Promise<boolean> {
-  const url = `http://127.0.0.1:${process.env.PORT ?? "8080"}/health`;
-  try {
-    return (await fetch(url, { signal: AbortSignal.timeout(2_000) })).ok;
-  } catch {
-    return false;
-  }
-}
+import { get } from "node:http";
 
-void answers().then((healthy) => {
-  process.exitCode = healthy ? 0 : 1;
+// Docker's HEALTHCHECK: ends with 0 if the gateway answers. Not by fetch, which takes twice the memory.
+const request = get(`http://127.0.0.1:${process.env.PORT ?? "8080"}/health`, { timeout: 2_000 }, (response) => {
+  process.exit(response.statusCode === 200 ? 0 : 1);
 });
+request.on("timeout", () => process.exit(1));
+request.on("error", () => process.exit(1));
