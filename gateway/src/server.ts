@@ -143,8 +143,8 @@ function errorHandling(log: Logger): (request: FastifyRequest, error: unknown) =
 }
 
 /** Clients of /v1/messages, which is not offered, read errors in its own form. */
-function anthropicsForm({ message }: ErrorBody) {
-  return { type: "error", error: { type: "not_found_error", message } };
+function anthropicsForm({ message, type }: ErrorBody) {
+  return { type: "error", error: { type: type === "invalid_request_error" ? "not_found_error" : type, message } };
 }
 
 function asApiError(error: unknown): ApiError {

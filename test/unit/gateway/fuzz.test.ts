@@ -31,28 +31,35 @@ const body = fc.tuple(
   ),
 );
 
+/** A night has time for more: FUZZ_RUNS=10000. */
+const numRuns = Number(process.env.FUZZ_RUNS ?? 400);
+
 let gateway: TestGateway;
 beforeAll(async () => {
   gateway = await startGateway();
 });
 afterAll(() => gateway[Symbol.asyncDispose]());
 
-it("no body is answered with 5xx, and nothing but known fields goes to the engine", async () => {
-  const path = fc.constantFrom(...Object.keys(schemas), "/completion");
-  let answered = 0;
-  await fc.assert(
-    fc.asyncProperty(path, body, async (path, [right, wrong]) => {
-      const answer = await send(gateway, "POST", path, { body: { ...right, ...wrong } });
-      expect([200, 400]).toContain(answer.status);
-      if (answer.status === 200) answered++;
-    }),
-    { numRuns: 400 },
-  );
-  expect(answered).toBeGreaterThan(50);
-  for (const asked of gateway.asked()) {
-    expect(Object.keys(asked).filter((field) => !forwarded.has(field))).toEqual([]);
-  }
-});
+it(
+  "no body is answered with 5xx, and nothing but known fields goes to the engine",
+  async () => {
+    const path = fc.constantFrom(...Object.keys(schemas), "/completion");
+    let answered = 0;
+    await fc.assert(
+      fc.asyncProperty(path, body, async (path, [right, wrong]) => {
+        const answer = await send(gateway, "POST", path, { body: { ...right, ...wrong } });
+        expect([200, 400]).toContain(answer.status);
+        if (answer.status === 200) answered++;
+      }),
+      { numRuns },
+    );
+    expect(answered).toBeGreaterThan(numRuns / 8);
+    for (const asked of gateway.asked()) {
+      expect(Object.keys(asked).filter((field) => !forwarded.has(field))).toEqual([]);
+    }
+  },
+  numRuns * 150,
+);
 
 it("no bytes are answered with 5xx", async () => {
   await fc.assert(
