@@ -11,6 +11,8 @@ import { text } from "node:stream/consumers";
  *     curl 127.0.0.1:9000/behaviour -d '{"tokenDelay": 500}'
  */
 export interface Behaviour {
+  /** bitnet.cpp's server tells less of its model. */
+  engine: "ik_llama.cpp" | "bitnet.cpp";
   /** The answer, token by token. */
   answer: string[];
   /** Milliseconds until the first token, and between two. */
@@ -24,6 +26,7 @@ export interface Behaviour {
 }
 
 const ordinary: Behaviour = {
+  engine: "ik_llama.cpp",
   answer: ["The", " digit", " is", " 5", "."],
   firstDelay: 0,
   tokenDelay: 0,
@@ -52,6 +55,7 @@ export const chatTemplate =
   "{% for message in messages %}<|start|>{{ message.role }}<|mid|>{{ message.content | trim }}<|eot_id|>{% endfor %}" +
   "{% if add_generation_prompt %}<|start|>assistant<|mid|>{% endif %}";
 
+const tokenNames = { bos_token: "<|begin|>", eos_token: "<|eot_id|>" };
 const controlTokens = ["<|begin|>", "<|start|>", "<|mid|>", "<|eot_id|>"];
 const controlToken = new RegExp(`(${controlTokens.map((token) => token.replaceAll("|", "\\|")).join("|")})`);
 const word = /[^\s\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+/gu;
@@ -104,7 +108,9 @@ class Fake {
         this.behaviour = { ...ordinary, ...body };
         return [this.behaviour];
       case "/props":
-        return [{ chat_template: chatTemplate, bos_token: "<|begin|>", eos_token: "<|eot_id|>" }];
+        return [{ chat_template: chatTemplate, ...(this.behaviour.engine === "ik_llama.cpp" ? tokenNames : {}) }];
+      case "/detokenize":
+        return [{ content: JSON.stringify(body.tokens) === `[${bos}]` ? tokenNames.bos_token : "" }];
       case "/v1/models":
         return [{ data: [{ id: "fake", meta: { n_vocab: vocabularySize } }] }];
       case "/tokenize":

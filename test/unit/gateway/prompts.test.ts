@@ -94,6 +94,13 @@ it("a template that writes the BOS token itself does not double it", async () =>
   expect(await prompt(gateway, "hi")).toHaveLength(2);
 });
 
+it("bitnet.cpp, which does not say how its BOS token is written, is asked by number", async () => {
+  await using gateway = await startGateway({ CHAT_TEMPLATE: "{{ bos_token }}{{ messages[0].content }}" });
+  gateway.fake.behave({ engine: "bitnet.cpp" });
+  expect(await prompt(gateway, "hi")).toHaveLength(2);
+  expect(gateway.fake.received.map(({ path }) => path)).toContain("/detokenize");
+});
+
 describe("a conversation's replica", () => {
   const first = [{ role: "user" as const, content: "a" }];
   const second = [...first, { role: "assistant" as const, content: "b" }, { role: "user" as const, content: "c" }];
