@@ -5,14 +5,19 @@ import tseslint from "typescript-eslint";
 /** Imports go one way: no file of `target` imports from `from`. docs/architecture.md draws the direction. */
 const zones = [
   { target: "./components", from: ["./cli", "./offline", "./commands", "./test", "./bench"] },
-  { target: "./components/settings", from: ["./components/docker", "./components/aws", "./components/serving"] },
+  {
+    target: "./components/settings",
+    from: ["docker", "aws", "image", "serving"].map((folder) => `./components/${folder}`),
+  },
+  // What brings everything together imports everything, and is imported by the program alone.
+  { target: "./components/*/**", from: "./components/preflight.ts" },
   { target: "./components/image", from: ["./components/docker", "./components/aws", "./components/serving"] },
   { target: "./components/serving", from: ["./components/docker", "./components/aws"] },
   { target: "./components/docker", from: "./components/aws" },
   { target: "./components/aws", from: "./components/docker" },
   {
     target: "./components/model",
-    from: ["docker", "aws", "image", "serving"].map((folder) => `./components/${folder}`),
+    from: ["docker", "aws", "image", "serving", "settings"].map((folder) => `./components/${folder}`),
   },
   { target: "./gateway", from: ["./components", "./cli", "./offline", "./commands", "./tools", "./test", "./bench"] },
   { target: "./tools", from: ["./components", "./cli", "./offline", "./test", "./bench"] },
@@ -27,6 +32,11 @@ export default tseslint.config(
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
       "import-x/no-restricted-paths": ["error", { zones }],
+      // The program and `npm run …` import what is installed without devDependencies too.
+      "import-x/no-extraneous-dependencies": [
+        "error",
+        { devDependencies: ["offline/**", "test/**", "bench/**", "*.config.*"] },
+      ],
       // An Output in a template string prints "Calling [toString] on an Output<T>": the bug this plugin exists for.
       "@pulumi/no-output-in-template-literal": "error",
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],

@@ -1,16 +1,13 @@
 import { awsTarget } from "./components/aws/target.ts";
 import { dockerTarget } from "./components/docker/target.ts";
-import { requireEngineSource } from "./components/image/engineSource.ts";
-import { resolveModel } from "./components/model/model.ts";
-import { readSettings } from "./components/settings/schema.ts";
+import { preflight } from "./components/preflight.ts";
+import { readConfiguration } from "./components/settings/schema.ts";
+import { drawStackId } from "./components/stackId.ts";
 
-// Whatever can be wrong is found out first, before anything is built or changed: the settings, the model, and, in the
-// target, the machine or the AWS account.
-const settings = readSettings();
-requireEngineSource(settings.engineRepo);
-const resolved = await resolveModel(settings);
+// Whatever can be wrong is found out first, before anything is built or changed. It takes the stack's id to tell its own
+// containers from others'.
+const stackId = await drawStackId();
+const plan = await preflight(readConfiguration(), stackId.known);
 
 /** The stack's outputs: DockerOutputs or AwsOutputs say what each is. */
-export default settings.target === "docker"
-  ? await dockerTarget(settings, resolved)
-  : await awsTarget(settings, resolved);
+export default plan.target === "docker" ? await dockerTarget({ ...plan, stackId }) : awsTarget({ ...plan, stackId });

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import { FileTimes } from "./test/support/fileTimes.ts";
 import { SkipIsFailure } from "./test/support/skipIsFailure.ts";
 
 const minute = 60_000;
@@ -7,7 +8,7 @@ const minute = 60_000;
 export default defineConfig({
   test: {
     // .ci/run counts from the file.
-    reporters: ["default", "json", ...(process.env.CI === "true" ? [new SkipIsFailure()] : [])],
+    reporters: ["default", "json", new FileTimes(), ...(process.env.CI === "true" ? [new SkipIsFailure()] : [])],
     // By default one core is left idle; some tests wait, for a retry or for another process.
     maxWorkers: availableParallelism() + 1,
     outputFile: { json: ".state/test-results.json" },

@@ -89,7 +89,7 @@ export class Workshop implements AsyncDisposable {
   /** This machine's cores, as the docker target shares them out. */
   async cores(): Promise<readonly Core[]> {
     const anyPort = { port: 0, statsPort: 0, registryPort: 0 };
-    return (await inspectMachine("bench", "127.0.0.1", anyPort)).cores;
+    return (await inspectMachine({ id: undefined, stack: "bench" }, "127.0.0.1", anyPort)).cores;
   }
 
   /** @throws Impossible if there are not two of them */

@@ -4,6 +4,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { proxyVariables } from "./proxy.mjs";
 
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const node = join(checkout, "node_modules", ".bin", "node");
@@ -13,7 +14,8 @@ const modified = (file) => (existsSync(file) ? statSync(file).mtimeMs : -1);
 
 if (!existsSync(node) || modified(installed) < modified(join(checkout, "package-lock.json"))) {
   console.error("installing the project's packages (npm ci) …");
-  const npm = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+  // With NODE_ENV=production npm would leave out what offline/ and the tests need.
+  const npm = spawnSync("npm", ["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"], {
     cwd: checkout,
     stdio: ["ignore", 2, 2],
   });
@@ -25,10 +27,11 @@ if (!existsSync(node) || modified(installed) < modified(join(checkout, "package-
 
 // A process group of its own, and signals handed on once: a terminal's Ctrl-C goes to npm, to this process and to all
 // their children, some of it twice, and Pulumi takes a second one as "stop at once, leave things half done".
+// The channel closes if this process is killed, and the child then ends, too.
 const child = spawn(node, [join(checkout, "cli", "main.ts"), ...process.argv.slice(2)], {
-  stdio: "inherit",
+  stdio: ["inherit", "inherit", "inherit", "ipc"],
   detached: true,
-  env: { ...process.env, NODE_USE_ENV_PROXY: process.env.NODE_USE_ENV_PROXY ?? "1" },
+  env: { ...process.env, ...proxyVariables(process.env) },
 });
 let last = 0;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
@@ -42,5 +45,20 @@ child.on("error", (error) => {
   process.exit(1);
 });
 child.on("exit", (code, signal) => {
-  process.exit(signal ? 130 : (code ?? 1));
+  endGroup(child.pid);
+  if (!signal) process.exit(code ?? 1);
+  // It was killed, and nobody waits for what Pulumi is doing. A second signal stops that at once.
+  setTimeout(() => {
+    endGroup(child.pid);
+    process.exit(130);
+  }, 1000);
 });
+
+/** What a command that was killed has left running, a Pulumi CLI for one: it would hold the terminal and the lock. */
+function endGroup(leader) {
+  try {
+    process.kill(-leader, "SIGTERM");
+  } catch {
+    // As it should be: nobody is left.
+  }
+}

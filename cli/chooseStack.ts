@@ -1,4 +1,6 @@
-import type { Network } from "../offline/network.ts";
+import type { Problem } from "../components/errors.ts";
+import { UserError } from "../components/errors.ts";
+import type { Network, Source } from "../offline/network.ts";
 import { offlineStack } from "../offline/stack.ts";
 
 /** The stack where the network is open. */
@@ -11,23 +13,58 @@ export interface Selected {
 }
 
 export interface Choice {
+  /** As the user named it: perhaps with its organisation and project. */
   readonly stack: string;
-  /** For people; undefined where the choice is none of the network's. */
-  readonly why?: string;
+  /** For people. */
+  readonly why: string;
+}
+
+/** What a choice is made from; each is asked only if those before it do not decide. */
+export interface Clues {
+  /** The stack that the user named, and where. */
+  readonly named: Choice | undefined;
+  readonly selected: () => Promise<Selected | undefined>;
+  readonly network: () => Promise<Network>;
+  /** The sites that the command on the stack `dev` takes something from. */
+  readonly needed: () => Promise<readonly Source[]>;
 }
 
 /**
  * Chooses the stack of a command: the one that the user named; else the selected one, as for plain `pulumi`, if there is
- * anything of it, because the network may have changed since its `up`; else the network decides.
+ * anything of it, because the network may have changed since its `up`; else the network decides. `offline`, whose model
+ * is a toy, is only for a network where nothing answers.
+ * @throws UserError if some sites answer, but not all that are needed: then only the user can decide
  */
-export async function chooseStack(
-  requested: string | undefined,
-  selected: () => Promise<Selected | undefined>,
-  network: () => Promise<Pick<Network, "open" | "reason">>,
-): Promise<Choice> {
-  if (requested !== undefined) return { stack: requested };
+export async function chooseStack({ named, selected, network, needed }: Clues): Promise<Choice> {
+  if (named !== undefined) return named;
   const last = await selected();
-  if (last !== undefined && (last.resourceCount ?? 0) > 0) return { stack: last.name };
-  const { open, reason } = await network();
-  return open ? { stack: defaultStack, why: "the network is open" } : { stack: offlineStack, why: reason };
+  if (last !== undefined && (last.resourceCount ?? 0) > 0) return { stack: last.name, why: "last worked on" };
+  const found = await network();
+  if (found.closed) return { stack: offlineStack, why: found.reason };
+  if (found.open) return { stack: defaultStack, why: "the network is open" };
+  const missing = (await needed()).filter((source) => !found.canReach(source));
+  if (missing.length === 0) return { stack: defaultStack, why: "the network has all that it needs" };
+  throw new UserError(...missing.map((source) => replace(source, found)), ownChoice);
+}
+
+/** What takes the place of a site. */
+const replacements: Readonly<Record<Source, Pick<Problem, "key" | "right">>> = {
+  "Docker Hub": { key: "baseImage", right: "a Debian 13 image of another registry, or of this machine" },
+  "Hugging Face": { key: "modelUrl", right: "the path of a GGUF file on this machine, or a URL that answers" },
+  GitHub: { key: "engineRepo", right: "the path of a source tarball on this machine, or a git URL that answers" },
+  Pulumi: {
+    key: "Pulumi CLI",
+    right: "Pulumi on PATH, and its plugins command, docker and random (www.pulumi.com/docs/install)",
+  },
+};
+
+const ownChoice: Problem = {
+  key: "--stack",
+  wrong: "some sites answer, so this is no closed network, and the model is not exchanged for a test model unasked",
+  right: `--stack ${defaultStack} to try it all the same; --stack ${offlineStack} for the test model`,
+};
+
+/** Says which site does not answer, and which setting replaces it. */
+export function replace(source: Source, network: Network): Problem {
+  return { ...replacements[source], wrong: `${source} cannot be reached (${network.whyNot(source) ?? ""})` };
 }

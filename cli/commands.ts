@@ -3,16 +3,20 @@ import { join } from "node:path";
 import type { OutputMap } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import type { BenchOptions } from "../bench/workshop.ts";
+import { buildFolder } from "../components/image/buildFolder.ts";
+import { generatedModel } from "../offline/model.ts";
+import { confirm } from "./confirm.ts";
 import { duration } from "./duration.ts";
 import { describeChanges } from "./engineEvents.ts";
 import { stateVariables } from "./failure.ts";
 import { clearInterrupted, destroyWhole } from "./interrupted.ts";
-import { describeLeftovers, leftovers, removeLeftovers } from "./leftovers.ts";
+import { openStack } from "./openStack.ts";
 import { OperationFailed, operate } from "./operation.ts";
-import { checkout } from "./paths.ts";
+import { checkout, shortName } from "./paths.ts";
 import type { Progress } from "./progress.ts";
 import { canInstallDebianPackages, installDebianPackages } from "./requirements/debian.ts";
-import { openSession, prepareMachine } from "./session.ts";
+import { namedStack, openSession, prepareMachine, selectedStack } from "./session.ts";
+import { readStack } from "./stackSettings.ts";
 import { show, showOutputs, summarize } from "./summary.ts";
 
 /** What every command is given. */
@@ -26,7 +30,8 @@ export interface Invocation {
 }
 
 /** Packages that the end-to-end tests run: a browser, a virtual machine made from Debian packages, an emulator. */
-const testPackages = [
+export const testPackages = [
+  "binutils",
   "chromium",
   "qemu-system-x86",
   "qemu-user",
@@ -49,13 +54,14 @@ const testPackages = [
 export async function up(invocation: Invocation): Promise<string> {
   const began = Date.now();
   const session = await openSession(invocation.stack, "build", invocation.progress);
-  const settings = { ...invocation, command: "up", create: true };
+  const settings = { ...invocation, command: "up", open: "select" as const };
   const { result, run } = await operate(session, settings, async (stack, options) => {
     await clearInterrupted(stack, options.signal, invocation.progress);
     return stack.up(options);
   });
   const took = duration(Date.now() - began);
-  const summary = summarize(session.stack, result.outputs, describeChanges(run.changes), took);
+  const isTestModel = readStack(session.stack).get("modelUrl") === generatedModel.modelUrl;
+  const summary = summarize(session.stack, result.outputs, describeChanges(run.changes), took, isTestModel);
   const variables = stateVariables();
   return variables === "" ? summary : `${summary}\n\nfor plain \`pulumi\` to see this stack: export ${variables}`;
 }
@@ -63,7 +69,7 @@ export async function up(invocation: Invocation): Promise<string> {
 /** Says what `up` would do. */
 export async function preview(invocation: Invocation): Promise<string> {
   const session = await openSession(invocation.stack, "program", invocation.progress);
-  const settings = { ...invocation, command: "preview", create: true };
+  const settings = { ...invocation, command: "preview", open: "create" as const };
   const { run } = await operate(session, settings, (stack, options) => stack.preview(options));
   return [...run.planned, `stack ${session.stack}: ${describeChanges(run.changes, "future")}`].join("\n");
 }
@@ -71,30 +77,29 @@ export async function preview(invocation: Invocation): Promise<string> {
 /** Takes over into the state what was changed behind Pulumi's back. */
 export async function refresh(invocation: Invocation): Promise<string> {
   const session = await openSession(invocation.stack, "engine", invocation.progress);
-  const settings = { ...invocation, command: "refresh", create: false };
+  const settings = { ...invocation, command: "refresh", open: "read" as const };
   const { run } = await operate(session, settings, (stack, options) => stack.refresh(options));
   return `stack ${session.stack} refreshed: ${describeChanges(run.changes)}`;
 }
 
-/** Removes all that a stack made, and looks whether it is gone. */
-export async function destroy(invocation: Invocation): Promise<string> {
-  const began = Date.now();
+/**
+ * Removes all that a stack made, and looks whether it is gone.
+ * @param yes whether the user need not be asked
+ */
+export async function destroy(invocation: Invocation, yes: boolean): Promise<string> {
   const session = await openSession(invocation.stack, "engine", invocation.progress);
-  const settings = { ...invocation, command: "destroy", create: false };
-  const { run } = await operate(session, settings, (stack, options) =>
-    destroyWhole(stack, options, invocation.progress),
+  const { stack } = session;
+  if (!yes)
+    await confirm(`remove all of stack ${stack}`, `npm run destroy -- --stack ${stack} --yes`, invocation.signal);
+  const began = Date.now();
+  const settings = { ...invocation, command: "destroy", open: "read" as const };
+  const { run } = await operate(session, settings, (opened, options) =>
+    destroyWhole(opened, options, invocation.progress),
   );
-  rmSync(join(checkout, ".build", session.stack), { recursive: true, force: true });
-  const forgotten = await leftovers(session.stack);
-  await removeLeftovers(forgotten);
-  const left = await leftovers(session.stack);
-  if (left.length > 0) {
-    throw new OperationFailed(`stack ${session.stack} is destroyed, but Docker still has: ${describeLeftovers(left)}`);
-  }
-  if (forgotten.length > 0) invocation.progress.note(`removed, too: ${describeLeftovers(forgotten)}`);
+  rmSync(join(checkout, buildFolder(stack)), { recursive: true, force: true });
   const removed = run.changes.size === 0 ? "there was nothing to remove" : describeChanges(run.changes);
-  const nothing = "Docker has no container, network, volume or image of it any more";
-  return `stack ${session.stack} is destroyed: ${removed}, ${duration(Date.now() - began)}; ${nothing}`;
+  const nothing = "Docker has no container, network or volume of it any more, and no image that is not in use";
+  return `stack ${stack} is destroyed: ${removed}, ${duration(Date.now() - began)}; ${nothing}`;
 }
 
 /** How to measure, and the folder that the results go to. */
@@ -113,7 +118,7 @@ export interface OutputsOptions {
 /** A stack's outputs. */
 export async function outputs(invocation: Invocation, { name, json, showSecrets }: OutputsOptions): Promise<string> {
   const session = await openSession(invocation.stack, "state", invocation.progress);
-  const settings = { ...invocation, command: "outputs", create: false };
+  const settings = { ...invocation, command: "outputs", open: "read" as const };
   const { result } = await operate(session, settings, (stack) => stack.outputs());
   const available = Object.keys(result);
   if (available.length === 0) throw new OperationFailed(`stack ${session.stack} is not up: npm run up`);
@@ -166,21 +171,25 @@ export async function bench(invocation: Invocation, parts: readonly string[], op
 }
 
 /**
- * Pulumi's own CLI, with the project's tools and state: `npm run pulumi -- config set --secret apiKey --stack dev`.
+ * Pulumi's own CLI, with the project's tools and state: `npm run pulumi -- config set --secret apiKeys --stack dev`.
  * @returns its exit code
  */
-export async function pulumi(invocation: Invocation, args: readonly string[]): Promise<number> {
-  const { pulumi } = await prepareMachine("state", invocation.progress);
-  invocation.progress.stop();
-  const stack = stackToConfigure(args);
-  if (stack !== undefined) await execa(pulumi.command, ["stack", "select", "--create", stack], { cwd: checkout });
-  const { exitCode } = await execa(pulumi.command, args, { cwd: checkout, stdio: "inherit", reject: false });
-  return exitCode ?? 1;
+export async function pulumi({ progress, signal }: Invocation, args: readonly string[]): Promise<number> {
+  const pulumi = await prepareMachine("state", progress);
+  const named = namedStack(stackOf(args));
+  const stack = named?.stack ?? (await selectedStack(pulumi))?.name;
+  if (stack !== undefined) progress.note(`stack ${shortName(stack)}: ${named?.why ?? "last worked on"}`);
+  // Settings come before the first `up`, so that their stack need not exist yet.
+  if (args[0] === "config" && named !== undefined) await openStack({ qualifiedName: named.stack, pulumi }, "create");
+  progress.stop();
+  const running = execa(pulumi.command, args, { cwd: checkout, stdio: "inherit", reject: false });
+  signal.addEventListener("abort", () => running.kill("SIGINT"));
+  const { exitCode } = await running;
+  return exitCode ?? 130;
 }
 
-/** The stack of a `config` command, which need not exist yet: settings come before the first `up`. */
-export function stackToConfigure([command, ...args]: readonly string[]): string | undefined {
-  if (command !== "config") return undefined;
+/** The stack that arguments of Pulumi's CLI name. */
+export function stackOf(args: readonly string[]): string | undefined {
   const [, stack] = /(?:^| )(?:--stack|-s)[ =](\S+)/.exec(args.join(" ")) ?? [];
   return stack;
 }

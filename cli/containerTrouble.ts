@@ -1,42 +1,31 @@
 import Docker from "dockerode";
-
-/** How many of a container's last lines are shown. */
-const lines = 6;
+import { textOf, whyItEnded } from "../components/docker/containerLog.ts";
 
 /**
- * What containers of a stack that do not run well said last. Pulumi only knows that one did not become healthy.
+ * What containers of a stack that do not run well said about it. Pulumi only knows that something does not answer.
+ * @param id the stack's; undefined: it has none, and so no containers
+ * @param said what is told of the failure already: a container that it names is left out
  * @returns a paragraph for each of them; none if Docker does not answer, which is then what the failure itself is about
  */
-export async function containerTrouble(stack: string, docker = new Docker()): Promise<string[]> {
+export async function containerTrouble(id: string | undefined, said: string, docker = new Docker()): Promise<string[]> {
+  if (id === undefined) return [];
   try {
-    return await lastWords(stack, docker);
+    return await lastWords(id, said, docker);
   } catch {
     return [];
   }
 }
 
-async function lastWords(stack: string, docker: Docker): Promise<string[]> {
-  const filters = { label: [`bitnet-server.stack=${stack}`] };
+async function lastWords(id: string, said: string, docker: Docker): Promise<string[]> {
+  const filters = { label: [`bitnet-server.id=${id}`] };
   const containers = await docker.listContainers({ all: true, filters });
-  const troubled = containers.filter(({ State, Status }) => State !== "running" || Status.includes("unhealthy"));
+  const troubled = containers
+    .filter(({ State, Status }) => State !== "running" || Status.includes("unhealthy"))
+    .filter(({ Names }) => !Names.some((name) => said.includes(name.slice(1))));
   return Promise.all(
     troubled.map(async ({ Id, Names, Status }) => {
-      const log = await docker.getContainer(Id).logs({ stdout: true, stderr: true, tail: lines });
-      return `${Names[0]?.slice(1) ?? Id} (${Status}) said:\n${textOf(log)}`;
+      const log = await docker.getContainer(Id).logs({ stdout: true, stderr: true, tail: 2000 });
+      return `${Names[0]?.slice(1) ?? Id} (${Status}) said:\n${whyItEnded(textOf(log)).replaceAll(/^/gm, "    ")}`;
     }),
   );
-}
-
-/**
- * A container's log without a terminal is in frames: 8 bytes of head, the last four of them the length, then the text
- * (docs.docker.com/reference/api/engine, "attach to a container", stream format).
- */
-function textOf(log: Buffer): string {
-  const parts: string[] = [];
-  for (let at = 0; at + 8 <= log.length;) {
-    const end = at + 8 + log.readUInt32BE(at + 4);
-    parts.push(log.toString("utf8", at + 8, end));
-    at = end;
-  }
-  return parts.join("").trimEnd().replaceAll(/^/gm, "    ");
 }

@@ -1,4 +1,5 @@
 import Docker from "dockerode";
+import type { ContainerInfo, ImageInfo } from "dockerode";
 
 /** A thing that Docker has of a stack. */
 export interface Leftover {
@@ -7,21 +8,46 @@ export interface Leftover {
   readonly name: string;
 }
 
-/** What Docker still has of a stack, in the order in which it can be removed. */
-export async function leftovers(stack: string, docker = new Docker()): Promise<Leftover[]> {
-  const filters = { label: [`bitnet-server.stack=${stack}`] };
+/**
+ * What Docker still has of a stack, in the order in which it can be removed. An image that somebody else's container was
+ * made from is left out: it is in use.
+ * @param id the stack's; undefined: it has none, and so nothing
+ */
+export async function leftovers(id: string | undefined, docker = new Docker()): Promise<Leftover[]> {
+  if (id === undefined) return [];
+  const filters = { label: [`bitnet-server.id=${id}`] };
   const [containers, networks, { Volumes: volumes }, images] = await Promise.all([
     docker.listContainers({ all: true, filters }),
     docker.listNetworks({ filters }),
     docker.listVolumes({ filters }),
-    docker.listImages({ filters }),
+    imagesOf(id, docker),
   ]);
+  const inUse = new Set((await usersOf(id, docker)).map(({ ImageID }) => ImageID));
   return [
     ...containers.map(({ Id, Names }) => ({ kind: "container", id: Id, name: Names[0]?.slice(1) ?? Id }) as const),
     ...networks.map(({ Id, Name }) => ({ kind: "network", id: Id, name: Name }) as const),
     ...volumes.map(({ Name }) => ({ kind: "volume", id: Name, name: Name }) as const),
-    ...images.map(({ Id, RepoTags }) => ({ kind: "image", id: Id, name: RepoTags?.[0] ?? Id }) as const),
+    ...images
+      .filter(({ Id }) => !inUse.has(Id))
+      .map(({ Id, RepoTags }) => ({ kind: "image", id: Id, name: RepoTags?.[0] ?? Id }) as const),
   ];
+}
+
+/** Containers that are not the stack's but were made from its images, by name: they keep these images. */
+export async function foreignContainers(id: string | undefined, docker = new Docker()): Promise<string[]> {
+  if (id === undefined) return [];
+  return (await usersOf(id, docker)).map(({ Id, Names }) => Names[0]?.slice(1) ?? Id);
+}
+
+/** Their label is another one, because a container inherits those of its image. */
+async function imagesOf(id: string, docker: Docker): Promise<ImageInfo[]> {
+  return docker.listImages({ filters: { label: [`bitnet-server.image-of=${id}`] } });
+}
+
+async function usersOf(id: string, docker: Docker): Promise<ContainerInfo[]> {
+  const [images, containers] = await Promise.all([imagesOf(id, docker), docker.listContainers({ all: true })]);
+  const ours = new Set(images.map(({ Id }) => Id));
+  return containers.filter(({ ImageID, Labels }) => ours.has(ImageID) && Labels["bitnet-server.id"] !== id);
 }
 
 /** Removes them, one after another, as far as it can: what is left then is found by looking again. */

@@ -15,27 +15,33 @@ type BenchCommandOptions = Omit<BenchSettings, "size" | "compileOthers"> & {
 interface Options {
   stack?: string;
   verbose?: boolean;
+  yes?: boolean;
   json?: boolean;
   showSecrets?: boolean;
 }
 
+/** How long, in ms, what is being done may take to end by itself when nobody is left who waits for it. */
+const grace = 5000;
+
 const progress = new Progress(process.stderr);
 const cancelled = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(signal, () => {
-    if (cancelled.signal.aborted) process.exit(130);
-    progress.note("cancelling: what is being done now is finished first …");
-    cancelled.abort();
-  });
-}
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, cancel);
+// The channel to bootstrap.mjs has closed: that was killed, and with it went whoever waits, and could press Ctrl-C.
+process.on("disconnect", () => {
+  cancel();
+  setTimeout(cancel, grace);
+});
 
 const stackHelp =
-  "default: the stack last worked on if it is up, else dev where the network is open, offline where it is closed";
+  "default: the stack last worked on if it is up, else dev where the network is open, offline where nothing answers";
 const cli = new Command("npm run").description("A BitNet model as an OpenAI-compatible API, on Pulumi");
 command("up", "build, push and run; again: change what is to be changed", up);
 command("preview", "say what `up` would change", preview);
 command("refresh", "take over into the state what was changed by other means", refresh);
-command("destroy", "remove all that the stack made", destroy);
+command("destroy", "remove all that the stack made", (settings, { yes = false }) => destroy(settings, yes)).option(
+  "--yes",
+  "without asking, as a script must",
+);
 cli
   .command("outputs [name]")
   .description("the stack's outputs, or one of them alone")
@@ -73,7 +79,7 @@ cli
 
 cli
   .command("pulumi [args...]")
-  .description("Pulumi's own CLI, on the same state: pulumi config set --secret apiKey --stack dev")
+  .description("Pulumi's own CLI, on the same state: pulumi config set --secret apiKeys --stack dev")
   .helpOption(false)
   .allowUnknownOption()
   .action(async (args: string[]) => {
@@ -92,14 +98,22 @@ try {
 // Libraries keep sockets to Docker and to the engine open.
 process.exit();
 
-function command(name: string, description: string, run: (invocation: Invocation) => Promise<string>): void {
-  cli
+function cancel(): void {
+  if (cancelled.signal.aborted) process.exit(130);
+  progress.note("cancelling: what is being done now is finished first …");
+  cancelled.abort();
+}
+
+type Action = (invocation: Invocation, options: Options) => Promise<string>;
+
+function command(name: string, description: string, run: Action): Command {
+  return cli
     .command(name)
     .description(description)
     .option("--stack <name>", stackHelp)
     .option("--verbose", "Pulumi's and the build's own output, instead of into a log file")
     .action(async (options: Options) => {
-      console.log(await run(invocation(options)));
+      console.log(await run(invocation(options), options));
     });
 }
 

@@ -1,10 +1,13 @@
 import { mkdirSync } from "node:fs";
 import { join, relative } from "node:path";
-import type { EngineEvent, PulumiFn } from "@pulumi/pulumi/automation/index.js";
-import { LocalWorkspace, Stack } from "@pulumi/pulumi/automation/index.js";
+import type { EngineEvent, PulumiFn, Stack } from "@pulumi/pulumi/automation/index.js";
 import { containerTrouble } from "./containerTrouble.ts";
+import { deploymentOf, idOf } from "./deployment.ts";
 import { EngineRun, toLog } from "./engineEvents.ts";
 import { describeFailure } from "./failure.ts";
+import { deadLocks, removeLocks } from "./lock.ts";
+import type { Opening } from "./openStack.ts";
+import { openStack } from "./openStack.ts";
 import { checkout, state } from "./paths.ts";
 import type { Output, Progress } from "./progress.ts";
 import { toFile } from "./progress.ts";
@@ -24,12 +27,6 @@ export class OperationFailed extends Error {
   }
 }
 
-/** @returns the stack, created if it is new and `create` is set */
-export async function openStack({ stack, pulumi }: Session, create: boolean, program: PulumiFn): Promise<Stack> {
-  const workspace = await LocalWorkspace.create({ workDir: checkout, pulumiCommand: pulumi, program });
-  return create ? Stack.createOrSelect(stack, workspace) : Stack.select(stack, workspace);
-}
-
 /**
  * Does something with a stack, with progress, its full output in a log file, and failures told so that they help.
  * @param work the operation; it hands the options to Pulumi
@@ -37,7 +34,7 @@ export async function openStack({ stack, pulumi }: Session, create: boolean, pro
  */
 export async function operate<T>(
   session: Session,
-  settings: { command: string; create: boolean; verbose: boolean; progress: Progress; signal: AbortSignal },
+  settings: { command: string; open: Opening; verbose: boolean; progress: Progress; signal: AbortSignal },
   work: (stack: Stack, options: OperationOptions) => Promise<T>,
 ): Promise<{ result: T; run: EngineRun }> {
   const { command, progress, signal } = settings;
@@ -54,6 +51,7 @@ export async function operate<T>(
     }
   };
 
+  let stack: Stack | undefined;
   process.on("unhandledRejection", collect);
   const output = settings.verbose ? lines(progress) : log(`${command}-${session.stack}`, progress);
   const options = {
@@ -64,7 +62,9 @@ export async function operate<T>(
     },
   };
   try {
-    const result = await work(await openStack(session, settings.create, program), options);
+    if (settings.command !== "outputs") clearDeadLocks(session.stack, progress);
+    stack = await openStack(session, settings.open, program);
+    const result = await work(stack, options);
     return { result, run };
   } catch (error) {
     if (signal.aborted) {
@@ -73,12 +73,25 @@ export async function operate<T>(
       );
     }
     const failure = describeFailure({ stack: session.stack, error, thrown, failures: run.failures });
-    const trouble = run.failures.length === 0 ? [] : await containerTrouble(session.stack);
+    const trouble = run.failures.length === 0 ? [] : await troubleOf(stack, failure);
     throw new OperationFailed([failure, ...trouble].join("\n\n"), { cause: error });
   } finally {
     process.off("unhandledRejection", collect);
     progress.stop();
   }
+}
+
+/** None where the state cannot be read: the failure itself is then about that. */
+async function troubleOf(stack: Stack | undefined, said: string): Promise<string[]> {
+  const state = stack && (await deploymentOf(stack).catch(() => undefined));
+  return state === undefined ? [] : containerTrouble(idOf(state), said);
+}
+
+/** A killed command cannot unlock its stack; Pulumi would keep every later one out. */
+function clearDeadLocks(stack: string, progress: Progress): void {
+  const dead = deadLocks(stack);
+  for (const { pid } of dead) progress.note(`the last command (process ${pid}) was killed: its lock is taken away`);
+  removeLocks(dead);
 }
 
 function lines(progress: Progress): Output {

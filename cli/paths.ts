@@ -9,7 +9,12 @@ export const tools = join(checkout, ".tools");
 /** Stack state, its passphrase, logs. Not safe to delete while a stack is up. */
 export const state = join(checkout, ".state");
 
-/** The settings file of a stack; of a fully qualified name (`organisation/project/stack`) the last part counts. */
+/** A stack's own name: `dev` of `dev` and of `organization/bitnet-server/dev`. Files, labels and messages have this one. */
+export function shortName(stack: string): string {
+  return stack.split("/").at(-1) ?? stack;
+}
+
+/** The settings file of a stack. */
 export function stackFile(stack: string): string {
-  return join(checkout, `Pulumi.${stack.split("/").at(-1) ?? stack}.yaml`);
+  return join(checkout, `Pulumi.${shortName(stack)}.yaml`);
 }

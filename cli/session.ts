@@ -2,18 +2,19 @@ import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { LocalWorkspace } from "@pulumi/pulumi/automation/index.js";
-import type { Network } from "../offline/network.ts";
+import type { Network, Source } from "../offline/network.ts";
 import { probeNetwork } from "../offline/network.ts";
 import { prepareSources } from "../offline/prepare.ts";
 import { offlineStack, offlineStackFile } from "../offline/stack.ts";
+import type { Choice, Selected } from "./chooseStack.ts";
 import { chooseStack, defaultStack } from "./chooseStack.ts";
-import { checkout, stackFile, tools } from "./paths.ts";
+import { buildSources } from "./neededSources.ts";
+import { checkout, shortName, stackFile, tools } from "./paths.ts";
 import type { Progress } from "./progress.ts";
 import { ensureDockerClient, followDockerContext } from "./requirements/dockerClient.ts";
 import { ensureDockerEngine } from "./requirements/dockerEngine.ts";
-import { ensureImage } from "./requirements/image.ts";
-import { canRaiseMemlock } from "./requirements/memlock.ts";
-import { pluginFolder } from "./requirements/plugins.ts";
+import { ensureImage, hasImage } from "./requirements/image.ts";
+import { hasPlugins, pluginFolder } from "./requirements/plugins.ts";
 import { ensurePulumiCli } from "./requirements/pulumiCli.ts";
 import { readStack, writeStack } from "./stackSettings.ts";
 import { prepareState } from "./state.ts";
@@ -26,41 +27,76 @@ export type Need = "state" | "engine" | "program" | "build";
 
 /** A stack, and a Pulumi CLI that can work on it. */
 export interface Session {
+  /** Its own name, for files, labels and people. */
   readonly stack: string;
+  /** Its name as Pulumi is told it: perhaps with an organisation and a project. */
+  readonly qualifiedName: string;
   readonly pulumi: PulumiCommand;
 }
 
 /**
- * Makes this machine ready for a command on a stack.
- * @param requested the stack that the user named; else the one that is up, else the network decides
+ * Chooses the stack of a command and says so, before anything else; then makes this machine ready for it.
+ * @param requested the stack that the user named with --stack
  * @throws UserError that names what is missing and the command that installs it
  */
 export async function openSession(requested: string | undefined, need: Need, progress: Progress): Promise<Session> {
-  const { pulumi, network } = await prepareMachine(need, progress);
-  const selected = async () => (await LocalWorkspace.create({ workDir: checkout, pulumiCommand: pulumi })).stack();
-  const { stack, why } = await chooseStack(requested, selected, network);
-  if (why !== undefined) progress.note(`stack ${stack}: ${why}`);
+  useProjectTools();
+  const named = namedStack(requested);
+  const network = probeOnce();
+  let found: Promise<PulumiCommand> | undefined;
+  const cli = () => (found ??= ensurePulumiCli(network, named !== undefined, progress));
+  const { stack: qualifiedName, why } = await chooseStack({
+    named,
+    selected: async () => selectedStack(await cli()),
+    network,
+    needed: () => neededSources(need),
+  });
+  const stack = shortName(qualifiedName);
+  progress.note(`stack ${stack}: ${why}`);
+  const [pulumi] = await Promise.all([cli(), need === "state" ? undefined : prepareDocker(network, progress)]);
   if (stack === offlineStack && need !== "state") writeOfflineStack();
   if (need === "program" || need === "build") await prepareProgram(stack, need, progress);
-  return { stack, pulumi };
+  return { stack, qualifiedName, pulumi };
 }
 
 /**
- * Makes this machine ready: what is missing is installed where that is safe.
+ * Makes this machine ready for what works on no stack of the user's: what is missing is installed where that is safe.
  * @throws UserError that names what is missing and the command that installs it
  */
-export async function prepareMachine(need: Need, progress: Progress) {
+export async function prepareMachine(need: "state" | "engine", progress: Progress): Promise<PulumiCommand> {
   useProjectTools();
-  let probe: Promise<Network> | undefined;
-  const network = () => (probe ??= probeNetwork());
-
-  const [pulumi, plugins] = await Promise.all([
-    ensurePulumiCli(network, progress),
-    need === "state" ? undefined : pluginFolder(network),
-    need === "state" ? undefined : ensureDocker(progress),
+  const network = probeOnce();
+  const [pulumi] = await Promise.all([
+    ensurePulumiCli(network, true, progress),
+    need === "state" ? undefined : prepareDocker(network, progress),
   ]);
-  if (plugins !== undefined) appendPath(plugins);
-  return { pulumi, network };
+  return pulumi;
+}
+
+/** The stack that the user named, if any: for this command, or as for plain `pulumi`. */
+export function namedStack(requested: string | undefined, env: NodeJS.ProcessEnv = process.env): Choice | undefined {
+  if (requested !== undefined) return { stack: requested, why: "named by --stack" };
+  const { PULUMI_STACK: stack = "" } = env;
+  return stack === "" ? undefined : { stack, why: "named by PULUMI_STACK" };
+}
+
+/** The stack that Pulumi has selected. */
+export async function selectedStack(pulumi: PulumiCommand): Promise<Selected | undefined> {
+  return (await LocalWorkspace.create({ workDir: checkout, pulumiCommand: pulumi })).stack();
+}
+
+/** Only who runs the program needs what it is made from. */
+async function neededSources(need: Need): Promise<Source[]> {
+  if (need === "state" || need === "engine") return [];
+  const { values } = readStack(defaultStack).resolve();
+  const hasBase = await hasImage(values.baseImage ?? "");
+  const ofImage = buildSources(values).filter((source) => !(source === "Docker Hub" && hasBase));
+  return [...ofImage, ...((await hasPlugins()) ? [] : (["Pulumi"] as const))];
+}
+
+function probeOnce(): () => Promise<Network> {
+  let probe: Promise<Network> | undefined;
+  return () => (probe ??= probeNetwork());
 }
 
 /** Puts our own tools first on PATH, and tells Pulumi where its state is. */
@@ -85,6 +121,11 @@ function writeOfflineStack(): void {
   writeStack(offlineStack, offlineStackFile(existing, readFileSync(stackFile(defaultStack), "utf8")));
 }
 
+async function prepareDocker(network: () => Promise<Network>, progress: Progress): Promise<void> {
+  const [plugins] = await Promise.all([pluginFolder(network, progress), ensureDocker(progress)]);
+  if (plugins !== undefined) appendPath(plugins);
+}
+
 async function ensureDocker(progress: Progress): Promise<void> {
   await ensureDockerEngine(progress, await followDockerContext());
   await ensureDockerClient(progress);
@@ -93,15 +134,9 @@ async function ensureDocker(progress: Progress): Promise<void> {
 /** Prepares what the program takes from this machine, and what it builds from; nothing if the settings are wrong. */
 async function prepareProgram(stack: string, need: "program" | "build", progress: Progress): Promise<void> {
   const settings = readStack(stack);
-  const { values, isRight } = settings.resolve(readFileSync(join(checkout, "Pulumi.yaml"), "utf8"));
+  const { values, isRight } = settings.resolve();
   if (!isRight) return;
   await prepareSources(settings, progress);
   const { target, baseImage } = values;
-  if (need !== "build" || target !== "docker" || baseImage === undefined) return;
-  await ensureImage(baseImage, progress);
-  if (!settings.has("memlock") && !(await canRaiseMemlock(baseImage))) {
-    settings.set("memlock", "inherit");
-    writeStack(stack, settings.toString());
-    progress.note(`memlock: inherit, now in ${stackFile(stack)}: this Docker daemon may not raise the limit itself`);
-  }
+  if (need === "build" && target === "docker" && baseImage !== undefined) await ensureImage(baseImage, progress);
 }

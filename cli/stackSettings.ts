@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import type { Document } from "yaml";
-import { parse, parseDocument } from "yaml";
-import type { Problem } from "../components/errors.ts";
+import { parseDocument } from "yaml";
 import { UserError } from "../components/errors.ts";
-import { parseSettings } from "../components/settings/schema.ts";
+import type { SoundSettings } from "../components/settings/schema.ts";
+import { checkSettings } from "../components/settings/schema.ts";
 import { stackFile } from "./paths.ts";
 
 /** A plain value in Pulumi.<stack>.yaml; a secret is a map with the key `secure` and cannot be read here. */
@@ -11,8 +11,8 @@ export type Setting = string | number | boolean;
 
 /** What a stack's program will be given. */
 export interface Given {
-  /** By key, without secrets. */
-  readonly values: Readonly<Record<string, string>>;
+  /** Those that are right, defaults included, without secrets. */
+  readonly values: SoundSettings;
   /** Whether there is no mistake in it. What is wrong is the program's to tell: it knows the secrets, too. */
   readonly isRight: boolean;
 }
@@ -55,17 +55,15 @@ export class StackText {
 
   /**
    * What the program will be given, as far as it can be read here: without secrets.
-   * @param pulumiYaml the text of Pulumi.yaml, whose defaults are for what the stack does not set
    */
-  resolve(pulumiYaml: string): Given {
-    const { config: declared } = parse(pulumiYaml) as { config: Record<string, { default: unknown }> };
+  resolve(): Given {
     const { config = {} } = (this.#document.toJS() ?? {}) as { config?: Record<string, unknown> };
     const own = Object.entries(config).filter(([key]) => key.startsWith(project));
-    const all = new Map<string, unknown>(Object.entries(declared).map(([key, value]) => [key, value.default]));
-    for (const [key, value] of own) all.set(key.slice(project.length), value);
+    const all = new Map(own.map(([key, value]) => [key.slice(project.length), value]));
     const readable = [...all].filter(([, value]) => !isSecret(value));
     const values = Object.fromEntries(readable.map(([key, value]) => [key, asText(value)]));
-    return { values, isRight: problemsOf(values).every(({ key }) => isSecret(all.get(key))) };
+    const { sound, problems } = checkSettings({ values, isSecret: (key) => isSecret(all.get(key)) });
+    return { values: sound, isRight: problems.every(({ key }) => isSecret(all.get(key))) };
   }
 
   toString(): string {
@@ -91,16 +89,6 @@ function isSecret(value: unknown): boolean {
 function asText(value: unknown): string {
   if (value === null || value === undefined) return "";
   return isPlain(value) ? String(value) : JSON.stringify(value);
-}
-
-function problemsOf(values: Readonly<Record<string, string>>): readonly Problem[] {
-  try {
-    parseSettings(values);
-    return [];
-  } catch (error) {
-    if (error instanceof UserError) return error.problems;
-    throw error;
-  }
 }
 
 /** @returns what Pulumi.<stack>.yaml says; nothing if there is no such file */

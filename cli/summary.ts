@@ -3,13 +3,27 @@ import type { OutputMap } from "@pulumi/pulumi/automation/index.js";
 /** What a curl line asks: its one digit is what a generated model answers with. */
 const question = "Name 3 good uses of a small language model.";
 
+/** What tools/syntheticModel.ts makes. */
+const testModelNote = `  ${" ".repeat(9)} a test model, generated and not trained: it repeats the one digit of a question, then random words`;
+
 /**
  * What a user wants to know after `up`.
  * @param changes "3 created" or "no change"
  * @param took how long it took, such as "2m10s"
+ * @param isTestModel whether the model was generated on this machine: what it can answer is then said, too
  */
-export function summarize(stack: string, outputs: OutputMap, changes: string, took: string): string {
-  const lines = ["url", "model", "replicas", "image"].map((name) => `  ${name.padEnd(9)} ${show(outputs, name)}`);
+export function summarize(
+  stack: string,
+  outputs: OutputMap,
+  changes: string,
+  took: string,
+  isTestModel = false,
+): string {
+  const names = ["url", "model", "replicas", "image"];
+  const lines = names.flatMap((name) => [
+    `  ${name.padEnd(9)} ${show(outputs, name)}`,
+    ...(name === "model" && isTestModel ? [testModelNote] : []),
+  ]);
   return [`stack ${stack} is up: ${changes}, ${took}`, ...lines, "", curl(stack, outputs)].join("\n");
 }
 

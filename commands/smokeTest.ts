@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
 import { z } from "zod";
+import { answerTimeout, settleTimeout } from "../components/serving/timeouts.ts";
 
 const test = z
   .object({
@@ -17,11 +18,6 @@ const test = z
     answer: z.string().optional(),
   })
   .parse(JSON.parse(process.env.SMOKE_TEST ?? "{}"));
-
-/** Seconds to wait for the replicas, and for the balancer: the update waited for most of that already. */
-const replicaTimeout = 120;
-/** Seconds until every replica must have answered: a large model on two cores takes some for a short question. */
-const answerTimeout = 300;
 
 /** What the OpenAI API says a chat completion has to have: platform.openai.com/docs/api-reference/chat/object. */
 const completion = z.object({
@@ -85,13 +81,13 @@ function explain(error: unknown): never {
 }
 
 async function waitFor<T>(what: string, attempt: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + replicaTimeout * 1000;
+  const deadline = Date.now() + settleTimeout * 1000;
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
       if (Date.now() > deadline) {
-        throw new Error(`waited ${replicaTimeout} s for ${what}: ${(error as Error).message}`, { cause: error });
+        throw new Error(`waited ${settleTimeout} s for ${what}: ${(error as Error).message}`, { cause: error });
       }
     }
     await sleep(250);

@@ -24,6 +24,23 @@ export class UserError extends RunError {
   }
 }
 
+/** The result of a check that reports problems instead of throwing them, so that the other checks can run as well. */
+export interface Checked<T> {
+  /** Undefined if it could not be found out. */
+  readonly found: T | undefined;
+  readonly problems: readonly Problem[];
+}
+
+/** Runs a check that throws a UserError, and reports its problems instead. Any other error is a bug and goes on. */
+export async function attempt<T>(check: () => T | Promise<T>): Promise<Checked<T>> {
+  try {
+    return { found: await check(), problems: [] };
+  } catch (error) {
+    if (error instanceof UserError) return { found: undefined, problems: error.problems };
+    throw error;
+  }
+}
+
 function describe({ key, value, wrong, right }: Problem): string {
   const shown = value === undefined ? key : `${key}: ${JSON.stringify(value)}`;
   return `${shown}\n  wrong: ${wrong}\n  right: ${right}`;

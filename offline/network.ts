@@ -14,8 +14,12 @@ export type Source = keyof typeof sources;
 /** What was found out about this machine's network. */
 export interface Network {
   canReach(source: Source): boolean;
+  /** Why a source cannot be reached; undefined if it can. */
+  whyNot(source: Source): string | undefined;
   /** Whether every source can be reached. */
   readonly open: boolean;
+  /** Whether none can. */
+  readonly closed: boolean;
   /** For people: which sources could not be reached and why; empty if all could. */
   readonly reason: string;
 }
@@ -33,7 +37,9 @@ export async function probeNetwork(get: typeof fetch = fetch): Promise<Network> 
   const reasons = [...new Set(missing.map((name) => found.get(name)))];
   return {
     canReach: (source) => found.get(source) === undefined,
+    whyNot: (source) => found.get(source),
     open: missing.length === 0,
+    closed: missing.length === names.length,
     reason: missing.length === 0 ? "" : `cannot reach ${missing.join(", ")} (${reasons.join("; ")})`,
   };
 }

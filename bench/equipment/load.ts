@@ -1,4 +1,5 @@
 import type OpenAI from "openai";
+import { patience } from "../../components/serving/timeouts.ts";
 import { client } from "../../test/e2e/support/chat.ts";
 import type { Figure } from "../figures.ts";
 import { quantile, seededRandom } from "../statistics.ts";
@@ -68,12 +69,10 @@ export interface LoadResult {
   eachToken: { p50: number; p95: number };
 }
 
-/** As long as the load balancer waits, in ms: on a slow machine the last of 16 clients waits for minutes. */
-const patience = 600_000;
-
 /** Clients that ask without a pause, each so many times. */
 export async function runClients(url: string, clients: number, requestsEach: number): Promise<LoadResult> {
-  const openai = client(`${url}/v1`).withOptions({ timeout: patience });
+  // As long as the load balancer waits: on a slow machine the last of 16 clients waits for minutes.
+  const openai = client(`${url}/v1`).withOptions({ timeout: patience * 1000 });
   const began = performance.now();
   const samples = await Promise.all(
     Array.from({ length: clients }, async (_, index) => {

@@ -5,9 +5,8 @@
  *     node --experimental-test-module-mocks bench/growth/program.ts 64
  */
 import * as pulumi from "@pulumi/pulumi";
-import { readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { mock } from "node:test";
-import { parse } from "yaml";
 import * as machine from "../../components/docker/machine.ts";
 
 const replicas = Number(process.argv[2]);
@@ -29,12 +28,12 @@ mock.module(new URL("../../components/docker/machine.ts", import.meta.url).href,
   },
 });
 
-const { config } = parse(readFileSync("Pulumi.yaml", "utf8")) as { config: Record<string, { default: unknown }> };
 const settings = {
-  ...Object.fromEntries(Object.entries(config).map(([key, { default: value }]) => [key, value])),
-  ...{ modelUrl: "docker/server/self-test/model.gguf", engine: "ik_llama.cpp", replicas },
+  modelUrl: "docker/server/self-test/model.gguf",
+  engine: "ik_llama.cpp",
+  replicas,
+  memlock: "unlimited",
 };
-const text = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
 
 let resources = 0;
 await pulumi.runtime.setMocks(
@@ -49,7 +48,7 @@ await pulumi.runtime.setMocks(
   stack,
 );
 pulumi.runtime.setAllConfig(
-  Object.fromEntries(Object.entries(settings).map(([key, value]) => [`${project}:${key}`, text(value)])),
+  Object.fromEntries(Object.entries(settings).map(([key, value]) => [`${project}:${key}`, String(value)])),
 );
 try {
   const before = process.cpuUsage();

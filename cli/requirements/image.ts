@@ -8,8 +8,7 @@ import type { Progress } from "../progress.ts";
  * @throws UserError in the registry's own words
  */
 export async function ensureImage(image: string, progress: Progress): Promise<void> {
-  const { exitCode } = await execa("docker", ["image", "inspect", image], { reject: false });
-  if (exitCode === 0) return;
+  if (await hasImage(image)) return;
   await progress.run(`base image: pulling ${image}`, async () => {
     const pull = await execa("docker", ["pull", "--quiet", image], { reject: false });
     if (pull.exitCode !== 0) {
@@ -21,4 +20,10 @@ export async function ensureImage(image: string, progress: Progress): Promise<vo
       });
     }
   });
+}
+
+/** Whether Docker has an image, so that no registry is asked for it; false, too, where there is no Docker to ask. */
+export async function hasImage(image: string): Promise<boolean> {
+  const { exitCode } = await execa("docker", ["image", "inspect", image], { reject: false });
+  return exitCode === 0;
 }

@@ -1,6 +1,8 @@
 import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
+import { UserError } from "../../components/errors.ts";
 import type { Network } from "../../offline/network.ts";
 import { buildPulumiCli } from "../../offline/pulumiCli.ts";
+import { replace } from "../chooseStack.ts";
 import { tools } from "../paths.ts";
 import type { Progress } from "../progress.ts";
 
@@ -10,13 +12,21 @@ const oldest = "3.181.0";
 /**
  * Finds a Pulumi CLI (.tools/bin is the first folder on our PATH), or installs one into .tools.
  * @param network decides between Pulumi's own installer and a build from source
+ * @param mayBuild whether to build it where other sites answer, too, and only Pulumi's does not
+ * @throws UserError if it may not
  */
-export async function ensurePulumiCli(network: () => Promise<Network>, progress: Progress): Promise<PulumiCommand> {
-  const found = await find();
-  if (found !== undefined) return found;
-  if ((await network()).canReach("Pulumi")) {
+export async function ensurePulumiCli(
+  network: () => Promise<Network>,
+  mayBuild: boolean,
+  progress: Progress,
+): Promise<PulumiCommand> {
+  const installed = await find();
+  if (installed !== undefined) return installed;
+  const found = await network();
+  if (found.canReach("Pulumi")) {
     return progress.run("Pulumi CLI: installing into .tools", () => PulumiCommand.install({ root: tools }));
   }
+  if (!found.closed && !mayBuild) throw new UserError(replace("Pulumi", found));
   await progress.run("Pulumi CLI: building from its Go module into .tools", buildPulumiCli);
   return PulumiCommand.get({ root: tools });
 }

@@ -1,10 +1,11 @@
 import * as aws from "@pulumi/aws";
-import type { Problem } from "../errors.ts";
-import { UserError } from "../errors.ts";
+import * as pulumi from "@pulumi/pulumi";
+import type { Checked, Problem } from "../errors.ts";
+import { attempt, UserError } from "../errors.ts";
 import type { Architecture } from "../image/cpuTarget.ts";
 import { familyOf } from "../image/cpuTarget.ts";
 import type { MemoryNeed } from "../model/memory.ts";
-import type { Settings } from "../settings/schema.ts";
+import type { AwsSettings } from "../settings/aws.ts";
 import type { InstanceDemand, InstanceFacts } from "./instances.ts";
 import { alternatives, checkInstance, fits } from "./instances.ts";
 
@@ -22,54 +23,69 @@ export interface Account {
   hostedZoneId: string | undefined;
 }
 
-type AwsSettings = Pick<
-  Settings,
-  | "instanceType"
-  | "spot"
-  | "zones"
-  | "vpcId"
-  | "publicSubnetIds"
-  | "privateSubnetIds"
-  | "domain"
-  | "hostedZone"
-  | "certificateArn"
-  | "cpuTarget"
-  | "threads"
->;
+/** The tags of everything that belongs to the stack. */
+export function stackTags(): Record<string, string> {
+  return { "bitnet-server:stack": pulumi.getStack(), "bitnet-server:project": pulumi.getProject() };
+}
 
 /**
  * Looks up and checks all that AWS has to say about a stack's settings. It only reads, in previews too.
+ * @param settings those that are right in themselves; what is missing is not checked
+ * @param memory what a replica needs, if the model is known
  * @param tags by which the stack's own subnets are found
- * @throws UserError with every mistake that was found, or with AWS's own words and what to do about them
  */
 export async function inspectAccount(
-  settings: AwsSettings,
-  memory: MemoryNeed,
+  settings: Partial<AwsSettings>,
+  memory: MemoryNeed | undefined,
   tags: Record<string, string>,
-): Promise<Account> {
-  const { id, partition, region } = await lookUpIdentity();
-  const [instance, offered, used, hostedZoneId] = await Promise.all([
-    lookUpInstance(settings.instanceType, region),
-    zonesWith(settings.instanceType),
-    zonesInUse(settings, tags),
-    lookUpHostedZone(settings),
+): Promise<Checked<Account>> {
+  const identity = await attempt(lookUpIdentity);
+  if (identity.found === undefined) return { found: undefined, problems: identity.problems };
+  const { id, partition, region } = identity.found;
+  const [hostedZone, instance] = await Promise.all([
+    attempt(() => lookUpHostedZone(settings)),
+    checkInstances(settings, memory, region, tags),
   ]);
+  const problems = [...instance.problems, ...hostedZone.problems, ...checkCertificate(settings.certificateArn, region)];
+  const found =
+    instance.found === undefined
+      ? undefined
+      : { id, partition, region, ...instance.found, hostedZoneId: hostedZone.found };
+  return { found, problems };
+}
+
+/** Checks the instance type, and where its instances are to be. */
+async function checkInstances(
+  settings: Partial<AwsSettings>,
+  memory: MemoryNeed | undefined,
+  region: string,
+  tags: Record<string, string>,
+): Promise<Checked<Pick<Account, "instance" | "instanceTypes" | "zones">>> {
+  const { instanceType, cpuTarget = "native", threads, spot = 0 } = settings;
+  if (instanceType === undefined) return { found: undefined, problems: [] };
+  const [{ found: instance, problems }, offered, used] = await Promise.all([
+    attempt(() => lookUpInstance(instanceType, region)),
+    zonesWith(instanceType),
+    zonesInUse(settings, tags),
+  ]);
+  if (instance === undefined) return { found: undefined, problems };
   // Subnets stay where they are (network.ts); only a new one is put where the type is.
   const zones = [...used, ...offered.filter((zone) => !used.includes(zone))];
 
-  const demand = { ...settings, memory };
+  const demand = { memory, cpuTarget, threads };
   const sizes = fits(instance, demand) ? [] : await lookUpSizes(instance);
-  const problems = [
-    ...checkInstance(instance, demand, sizes),
-    ...(settings.vpcId === undefined
-      ? checkZones(settings, offered, zones.slice(0, settings.zones), region)
-      : await checkSubnets(settings, offered)),
-    ...checkCertificate(settings.certificateArn, region),
-  ];
-  if (problems.length > 0) throw new UserError(...problems);
+  const ofInstance = checkInstance(instance, demand, sizes);
+  const ofPlace = await checkPlace({ ...settings, instanceType, region }, offered, zones);
+  const fitting = ofInstance.length > 0 ? [] : await onlyFit(alternatives(instance, spot), demand);
+  const found = { instance, instanceTypes: [instance.type, ...fitting], zones };
+  return { found, problems: [...ofInstance, ...ofPlace] };
+}
 
-  const instanceTypes = [instance.type, ...(await onlyFit(alternatives(instance, settings.spot), demand))];
-  return { id, partition, region, instance, instanceTypes, zones, hostedZoneId };
+type Place = Partial<AwsSettings> & { instanceType: string; region: string };
+
+async function checkPlace(place: Place, offered: readonly string[], zones: readonly string[]): Promise<Problem[]> {
+  if (place.vpcId !== undefined) return checkSubnets(place, offered);
+  return place.zones === undefined ? [] : checkZones(place, place.zones, zones.slice(0, place.zones), offered);
 }
 
 async function lookUpIdentity(): Promise<Pick<Account, "id" | "partition" | "region">> {
@@ -138,7 +154,7 @@ async function zonesWith(instanceType: string): Promise<string[]> {
 }
 
 /** The zones that the stack's own VPC is in, in its subnets' order; none before the first update. */
-async function zonesInUse({ vpcId }: AwsSettings, tags: Record<string, string>): Promise<string[]> {
+async function zonesInUse({ vpcId }: Partial<AwsSettings>, tags: Record<string, string>): Promise<string[]> {
   if (vpcId !== undefined) return [];
   const { ids } = await aws.ec2.getSubnets({ tags });
   const subnets = await Promise.all(ids.map((id) => aws.ec2.getSubnet({ id })));
@@ -156,27 +172,26 @@ async function onlyFit(types: readonly string[], demand: InstanceDemand): Promis
 }
 
 function checkZones(
-  settings: AwsSettings,
-  offered: readonly string[],
+  { instanceType, region }: Place,
+  zones: number,
   chosen: readonly string[],
-  region: string,
+  offered: readonly string[],
 ): Problem[] {
-  const { zones, instanceType } = settings;
-  if (offered.length >= zones) return checkPlacement(settings, chosen, offered);
+  if (offered.length >= zones) return checkPlacement(instanceType, chosen, offered);
   const wrong = `${region} offers a ${instanceType} in ${offered.length} zones (${offered.join(", ")})`;
   const right =
     offered.length < 2
       ? "an instanceType that is offered in two zones, or another region"
       : `at most ${offered.length}, another instanceType or another region`;
-  return [{ key: offered.length < 2 ? "instanceType" : "zones", value: zones, wrong, right }];
+  return [
+    offered.length < 2
+      ? { key: "instanceType", value: instanceType, wrong, right }
+      : { key: "zones", value: zones, wrong, right },
+  ];
 }
 
 /** Whether the zones that instances would be put into have the type: two, for the one that is lost. */
-function checkPlacement(
-  { instanceType }: AwsSettings,
-  zones: readonly string[],
-  offered: readonly string[],
-): Problem[] {
+function checkPlacement(instanceType: string, zones: readonly string[], offered: readonly string[]): Problem[] {
   const fit = zones.filter((zone) => offered.includes(zone));
   // Subnets in one zone are refused for that.
   if (fit.length >= 2 || zones.length < 2) return [];
@@ -185,37 +200,56 @@ function checkPlacement(
 }
 
 /** An existing VPC's subnets: of that VPC, and in two zones at least, as a load balancer wants them. */
-async function checkSubnets(settings: AwsSettings, offered: readonly string[]): Promise<Problem[]> {
-  const { vpcId, publicSubnetIds, privateSubnetIds } = settings;
-  const lookUp = (ids: readonly string[]) => Promise.all(ids.map((id) => aws.ec2.getSubnet({ id })));
-  const zonesOf = (subnets: readonly aws.ec2.GetSubnetResult[]) => [
-    ...new Set(subnets.map(({ availabilityZone }) => availabilityZone)),
-  ];
-  const check = (key: string, ids: readonly string[], subnets: readonly aws.ec2.GetSubnetResult[]): Problem[] => {
-    const foreign = subnets.filter((subnet) => subnet.vpcId !== vpcId).map(({ id }) => id);
-    const zones = zonesOf(subnets);
-    return [
-      ...(foreign.length > 0
-        ? [{ key, value: ids, wrong: `${foreign.join(", ")} is not of ${vpcId ?? ""}`, right: "subnets of that VPC" }]
-        : []),
-      ...(zones.length < 2
-        ? [
-            {
-              key,
-              value: ids,
-              wrong: `they are in one zone, ${zones.join()}`,
-              right: "subnets in two zones or more",
-            },
-          ]
-        : []),
-    ];
-  };
-  const [ofBalancer, ofInstances] = await Promise.all([lookUp(publicSubnetIds), lookUp(privateSubnetIds)]);
+async function checkSubnets(
+  { vpcId = "", publicSubnetIds, privateSubnetIds, instanceType }: Place,
+  offered: readonly string[],
+): Promise<Problem[]> {
+  const [ofBalancer, ofInstances] = await Promise.all([
+    lookUpSubnets("publicSubnetIds", publicSubnetIds),
+    lookUpSubnets("privateSubnetIds", privateSubnetIds),
+  ]);
   return [
-    ...check("publicSubnetIds", publicSubnetIds, ofBalancer),
-    ...check("privateSubnetIds", privateSubnetIds, ofInstances),
-    ...checkPlacement(settings, zonesOf(ofInstances), offered),
+    ...ofBalancer.problems,
+    ...ofInstances.problems,
+    ...checkSubnetList("publicSubnetIds", ofBalancer.found, vpcId),
+    ...checkSubnetList("privateSubnetIds", ofInstances.found, vpcId),
+    ...checkPlacement(instanceType, zonesOf(ofInstances.found), offered),
   ];
+}
+
+type Subnets = readonly aws.ec2.GetSubnetResult[];
+
+async function lookUpSubnets(key: string, ids: readonly string[] = []): Promise<Checked<Subnets>> {
+  return attempt(async () => {
+    try {
+      return await Promise.all(ids.map((id) => aws.ec2.getSubnet({ id })));
+    } catch (error) {
+      throw new UserError({ key, value: ids, wrong: wordsOf(error), right: "subnets of the VPC that `vpcId` names" });
+    }
+  });
+}
+
+const zonesOf = (subnets: Subnets = []) => [...new Set(subnets.map(({ availabilityZone }) => availabilityZone))];
+
+/** Fewer than two were refused with the settings. */
+function checkSubnetList(key: string, subnets: Subnets = [], vpcId: string): Problem[] {
+  const value = subnets.map(({ id }) => id);
+  if (value.length < 2) return [];
+  const foreign = subnets.filter((subnet) => subnet.vpcId !== vpcId).map(({ id }) => id);
+  const zones = zonesOf(subnets);
+  const problems: Problem[] = [];
+  if (foreign.length > 0) {
+    problems.push({ key, value, wrong: `${foreign.join(", ")} is not in ${vpcId}`, right: "subnets of that VPC" });
+  }
+  if (zones.length < 2) {
+    problems.push({
+      key,
+      value,
+      wrong: `they are in one zone, ${zones.join()}`,
+      right: "subnets in two zones or more",
+    });
+  }
+  return problems;
 }
 
 /** A load balancer takes certificates of its own region only. */
@@ -226,7 +260,8 @@ function checkCertificate(certificateArn: string | undefined, region: string): P
   return [{ key: "certificateArn", value: certificateArn, wrong, right: `a certificate of ACM in ${region}` }];
 }
 
-async function lookUpHostedZone({ domain, hostedZone, certificateArn }: AwsSettings): Promise<string | undefined> {
+async function lookUpHostedZone(settings: Partial<AwsSettings>): Promise<string | undefined> {
+  const { domain, hostedZone, certificateArn } = settings;
   if (domain === undefined || (certificateArn !== undefined && hostedZone === undefined)) return undefined;
   const parent = domain.slice(domain.indexOf(".") + 1);
   // The domain may be a zone itself. Nobody has one of a top-level domain.

@@ -1,10 +1,15 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { join } from "node:path";
-import { contentTag } from "../image/contentTag.ts";
+import { contextFolder, stageBuildContext } from "../image/buildContext.ts";
+import { contextDigest } from "../image/contextDigest.ts";
+import { uniqueTag } from "../image/imageTag.ts";
+import { proxyArgs, secretArgs } from "../image/proxies.ts";
+import type { StackId } from "../stackId.ts";
 import type { EcrRegistry } from "./registry.ts";
 
 export interface BalancerImageArgs {
+  stackId: StackId;
   registry: EcrRegistry;
   platform: string;
   /** A Debian 13 image: HAProxy is Debian's own. */
@@ -14,12 +19,14 @@ export interface BalancerImageArgs {
 /** HAProxy's image in the stack's repository, the same as the docker target's. @returns it by digest */
 export function balancerImage(
   name: string,
-  { registry, platform, baseImage }: BalancerImageArgs,
+  { stackId, registry, platform, baseImage }: BalancerImageArgs,
   opts: pulumi.CustomResourceOptions,
 ): pulumi.Output<string> {
-  const context = join("docker", "load-balancer");
-  const args = { BASE_IMAGE: baseImage, STACK: pulumi.getStack() };
-  const tag = contentTag(name, "balancer", context, { ...args, platform }, opts);
+  const context = contextFolder(pulumi.getStack(), "load-balancer");
+  stageBuildContext(join("docker", "load-balancer"), context);
+  const args = { BASE_IMAGE: baseImage };
+  const proxies = proxyArgs();
+  const tag = uniqueTag(name, "balancer", { context: contextDigest(context), args, platform }, proxies, opts);
   const image = new docker.Image(
     name,
     {
@@ -27,7 +34,7 @@ export function balancerImage(
       build: {
         context,
         dockerfile: join(context, "Dockerfile"),
-        args: { ...args, TAG: tag },
+        args: { ...args, STACK_ID: stackId.hex, TAG: tag, ...secretArgs(proxies) },
         platform,
         builderVersion: docker.BuilderVersion.BuilderBuildKit,
       },

@@ -2,7 +2,7 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { EcrRegistry } from "./registry.ts";
 import type { ServerOptions } from "../serving/server.ts";
-import type { Settings } from "../settings/schema.ts";
+import type { AwsSettings } from "../settings/aws.ts";
 import type { Account } from "./account.ts";
 import { ApiKeys } from "./apiKeys.ts";
 import { volumeGb } from "./instances.ts";
@@ -16,9 +16,9 @@ import { OwnNetwork } from "./network.ts";
 import { ScalingGroup } from "./scalingGroup.ts";
 import { hookName, userData } from "./userData.ts";
 
-/** The settings that are about the fleet; Pulumi.yaml describes each. */
+/** The settings that are about the fleet; components/settings/aws.ts describes each. */
 type FleetSettings = Pick<
-  Settings,
+  AwsSettings,
   | "minReplicas"
   | "maxReplicas"
   | "spot"

@@ -20,8 +20,8 @@ export interface InstanceFacts {
 
 /** What a stack wants of an instance. */
 export interface InstanceDemand {
-  /** What the replica needs; there is one on each instance. */
-  memory: MemoryNeed;
+  /** What the replica needs, if it is known; there is one on each instance. */
+  memory?: MemoryNeed | undefined;
   /** `native` or a CPU's name. */
   cpuTarget: string;
   threads?: number | undefined;
@@ -53,12 +53,13 @@ export function checkInstance(
   }
   if (demand.threads !== undefined && demand.threads > cores) {
     const wrong = `a ${type} has ${cores} physical cores`;
-    problems.push({ key: "threads", value: demand.threads, wrong, right: `at most ${cores}, or nothing` });
+    problems.push({ key: "threads", value: demand.threads, wrong, right: `at most ${cores}, or unset` });
   }
-  if (!fits(facts, demand)) {
-    const where = { available: usable(facts), where: `memory that may be locked on a ${type}` };
-    const { wrong } = memoryProblem(demand.memory, 1, where) ?? { wrong: "" };
-    problems.push({ key: "instanceType", value: type, wrong, right: smallestThatFits(facts, demand, sizes) });
+  const where = { available: usable(facts), where: `memory that may be locked on a ${type}` };
+  const shortage = demand.memory === undefined ? undefined : memoryProblem(demand.memory, 1, where);
+  if (shortage !== undefined) {
+    const right = smallestThatFits(facts, demand, sizes);
+    problems.push({ key: "instanceType", value: type, wrong: shortage.wrong, right });
   }
   return problems;
 }
@@ -79,7 +80,7 @@ export function instanceWarnings(facts: InstanceFacts, cpuTarget: string): strin
 
 /** Whether the replica and the system fit into the instance's memory. */
 export function fits(facts: InstanceFacts, { memory }: Pick<InstanceDemand, "memory">): boolean {
-  return memory.total <= usable(facts);
+  return memory === undefined || memory.total <= usable(facts);
 }
 
 /** The types that an Auto Scaling group may take instead: none on demand; with spot, whatever runs the same code. */

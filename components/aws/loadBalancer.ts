@@ -1,6 +1,7 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { drainTimeout, serverPort } from "../serving/server.ts";
+import { serverPort } from "../serving/server.ts";
+import { drainTimeout } from "../serving/timeouts.ts";
 import type { Network } from "./network.ts";
 import { idleTimeout } from "./userData.ts";
 

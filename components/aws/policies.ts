@@ -89,7 +89,7 @@ export const keptImages = 20;
 /**
  * ECR's lifecycle policy. It cannot know what runs, so it counts, by when a digest was first pushed: the same one under a
  * new tag stays as old as it was (aws/containers-roadmap#2746). So each push has a digest of its own, by a label
- * (contentTag.ts); an update pushes at most one of a kind, and what runs and what ran before are among the newest.
+ * (imageTag.ts); an update pushes at most one of a kind, and what runs and what ran before are among the newest.
  * @param prefixes of the tags, one for each kind of image
  */
 export function repositoryLifecycle(prefixes: readonly string[]): string {

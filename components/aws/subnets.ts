@@ -1,5 +1,5 @@
 import ipaddr from "ipaddr.js";
-import { maxZones } from "../settings/schema.ts";
+import { maxZones } from "../settings/aws.ts";
 
 /** A zone's two subnets. */
 export interface ZoneLayout {

@@ -1,15 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
-import { UserError } from "../errors.ts";
 import { BitnetImage } from "../image/bitnetImage.ts";
 import { cpuTargetOf, platformOf } from "../image/cpuTarget.ts";
 import { cleanUpImages } from "../image/imageCleanup.ts";
 import type { Model } from "../model/model.ts";
 import { EcrRegistry } from "./registry.ts";
-import type { ServerOptions } from "../serving/server.ts";
-import type { Settings } from "../settings/schema.ts";
+import type { AwsSettings } from "../settings/aws.ts";
 import { SmokeTest } from "../serving/smokeTest.ts";
+import type { StackId } from "../stackId.ts";
 import type { Account } from "./account.ts";
-import { inspectAccount } from "./account.ts";
+import { stackTags } from "./account.ts";
 import { balancerImage } from "./balancerImage.ts";
 import { Ec2Fleet } from "./ec2Fleet.ts";
 import { instanceWarnings, volumeGb } from "./instances.ts";
@@ -17,7 +16,6 @@ import { alarmCount, trackingAlarmCount } from "./monitoringBodies.ts";
 import { stackName } from "./names.ts";
 import { endpointServices } from "./network.ts";
 import { describeCost } from "./prices.ts";
-import { checkUserData } from "./userDataSize.ts";
 
 /** What a stack on AWS tells. */
 export interface AwsOutputs {
@@ -30,7 +28,7 @@ export interface AwsOutputs {
   image: pulumi.Output<string>;
   /** How many at least and at most. */
   replicas: string;
-  /** A secret: `pulumi stack output apiKey --show-secrets`. */
+  /** The first key, a secret: `pulumi stack output apiKey --show-secrets`. */
   apiKey: pulumi.Output<string>;
   dashboardUrl: pulumi.Output<string>;
   /** The ECR repository. */
@@ -41,23 +39,31 @@ export interface AwsOutputs {
   costPerMonth: string;
 }
 
+/** What was checked before. */
+export interface AwsTargetArgs {
+  settings: AwsSettings;
+  stackId: StackId;
+  model: Model;
+  account: Account;
+}
+
 /** The aws target: an Auto Scaling group of CPU-optimised instances behind a load balancer. */
-export async function awsTarget(settings: Settings, model: Model): Promise<AwsOutputs> {
-  const tags = { "bitnet-server:stack": pulumi.getStack(), "bitnet-server:project": pulumi.getProject() };
-  const account = await inspectAccount(settings, model.memory, tags);
+export function awsTarget({ stackId, settings, model, account }: AwsTargetArgs): AwsOutputs {
+  const tags = stackTags();
   const server = { ...settings, modelAlias: model.alias, contextSize: model.contextSize };
-  requireUserData(settings, account, server);
   for (const warning of warnings(settings, account)) void pulumi.log.warn(warning);
 
   const { architecture, type } = account.instance;
   const platform = platformOf(architecture);
   const registry = new EcrRegistry("registry", { repositoryName: stackName(pulumi.getStack(), 256), tags });
-  const imageCleanup = cleanUpImages("images");
+  const imageCleanup = cleanUpImages("images", stackId);
   const bitnet = new BitnetImage("bitnet", {
     ...settings,
+    stackId,
     cpuTarget: settings.cpuTarget === "native" ? cpuTargetOf(type, architecture).name : settings.cpuTarget,
     registry,
     model: model.source,
+    modelSha256: model.sha256,
     platform,
     dependsOn: [imageCleanup],
   });
@@ -68,7 +74,7 @@ export async function awsTarget(settings: Settings, model: Model): Promise<AwsOu
     serverImage: bitnet.digest,
     balancerImage: balancerImage(
       "balancer",
-      { registry, platform, baseImage: settings.baseImage },
+      { stackId, registry, platform, baseImage: settings.baseImage },
       { dependsOn: [imageCleanup] },
     ),
     server,
@@ -106,14 +112,7 @@ export async function awsTarget(settings: Settings, model: Model): Promise<AwsOu
   };
 }
 
-/** Before anything is built: in a preview the images' digests are unknown, and with them the user data. */
-function requireUserData({ apiKeys }: Settings, account: Account, server: ServerOptions): void {
-  const group = stackName(pulumi.getStack(), 255);
-  const problems = checkUserData({ account, group, server, apiKeys: Math.max(1, apiKeys.length) });
-  if (problems.length > 0) throw new UserError(...problems);
-}
-
-function warnings({ cpuTarget, domain, allowedCidrs }: Settings, { instance }: Account): string[] {
+function warnings({ cpuTarget, domain, allowedCidrs }: AwsSettings, { instance }: Account): string[] {
   const open = allowedCidrs.some((cidr) => cidr.endsWith("/0"));
   return [
     ...instanceWarnings(instance, cpuTarget),
@@ -125,7 +124,7 @@ function warnings({ cpuTarget, domain, allowedCidrs }: Settings, { instance }: A
   ];
 }
 
-function costPerMonth(settings: Settings, { instance }: Account, { facts }: Model): string {
+function costPerMonth(settings: AwsSettings, { instance }: Account, { facts }: Model): string {
   const { minReplicas, maxReplicas, vpcId, publicSubnetIds, egress } = settings;
   const own = vpcId === undefined;
   const zones = own ? settings.zones : publicSubnetIds.length;

@@ -1,6 +1,7 @@
 import { haproxyConfiguration } from "../serving/haproxy.ts";
 import type { ServerOptions } from "../serving/server.ts";
-import { drainDelay, drainTimeout, serverEnvironment, serverPort } from "../serving/server.ts";
+import { serverEnvironment, serverPort } from "../serving/server.ts";
+import { drainTimeout, replicaGrace } from "../serving/timeouts.ts";
 
 /** All that an instance has to know. No secret is among it: user data can be read by whoever may look at the account. */
 export interface InstanceDescription {
@@ -310,9 +311,6 @@ function prepareUnit(): Unit {
   );
 }
 
-/** Seconds until a container that is told to stop is killed: it lets running requests finish. */
-const stopTimeout = drainDelay + drainTimeout + 10;
-
 function containerUnit(name: string, description: string, after: string, output: string): Unit {
   return unit(
     name,
@@ -320,8 +318,8 @@ function containerUnit(name: string, description: string, after: string, output:
     `Requires=bitnet-prepare.service\nAfter=${after}\nStartLimitIntervalSec=0`,
     `ExecStartPre=-/usr/bin/docker rm --force bitnet-${name}
 ExecStart=${folder}/${name}
-ExecStop=/usr/bin/docker stop --time ${stopTimeout} bitnet-${name}
-TimeoutStopSec=${stopTimeout + 10}
+ExecStop=/usr/bin/docker stop --time ${replicaGrace} bitnet-${name}
+TimeoutStopSec=${replicaGrace + 10}
 Restart=always
 RestartSec=2
 StandardOutput=${output}

@@ -1,11 +1,14 @@
+import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { haproxyConfiguration } from "../serving/haproxy.ts";
 import type { ServerOptions } from "../serving/server.ts";
-import { drainDelay, drainTimeout, serverEnvironment, serverPort } from "../serving/server.ts";
+import { serverEnvironment, serverPort } from "../serving/server.ts";
+import { balancerGrace, readyTimeout, replicaGrace } from "../serving/timeouts.ts";
 import type { Core } from "./cpus.ts";
 import { cpuSet, shareCores } from "./cpus.ts";
-import { buildLocally, labels, logRotation } from "./shared.ts";
+import type { StackImages } from "./shared.ts";
+import { buildLocally, containment, labels, logRotation, memoryLimit, processLimit } from "./shared.ts";
 
 export interface DockerFleetArgs {
   /** The server's image, by digest. */
@@ -35,14 +38,12 @@ export interface DockerFleetArgs {
   /** The loopback port of the statistics page and the Prometheus metrics. */
   statsPort: number;
   /**
-   * A secret, which the balancer asks for; the replicas, on a network of their own, do not know it, so that another key
-   * replaces only the balancer. Undefined: everybody who reaches the port may ask.
+   * Secrets, of which the balancer asks for one; the replicas, on a network of their own, do not know them, so that other
+   * keys replace only the balancer. None: everybody who reaches the port may ask.
    */
-  apiKey: pulumi.Output<string> | undefined;
-  /** A Debian 13 image: the load balancer is Debian's own HAProxy. */
-  baseImage: string;
-  /** Removes the stack's images at the very end. */
-  imageCleanup: pulumi.Resource;
+  apiKeys: readonly pulumi.Output<string>[];
+  /** The load balancer is Debian's own HAProxy, in an image of its own. */
+  images: StackImages;
 }
 
 /** The name that every replica answers to on the fleet's network. */
@@ -51,79 +52,126 @@ const replicaName = "llama";
 /** Docker's own DNS server, the same in every container on a network of the user's. */
 const dockerDns = "127.0.0.11:53";
 
+/** A replica, and the command that waits until it has answered its first question. */
+interface Replica {
+  container: docker.Container;
+  ready: command.local.Command;
+}
+
 /**
  * Replicas of the server on this machine's Docker Engine, each on cores of its own, and HAProxy in front of them.
  * Replicas are replaced without a failed request, one after another if there are several; a single one, only where
- * `startFirst` is.
+ * `startFirst` is. One that does not start fails the update at once; those that there were go on serving.
  */
 export class DockerFleet extends pulumi.ComponentResource {
-  /** The replicas' container ids, in order. */
+  /** The ids of the replicas' containers, in order, once all of them are ready. */
   readonly replicaIds: pulumi.Output<string[]>;
   readonly loadBalancerId: pulumi.Output<string>;
 
   constructor(name: string, args: DockerFleetArgs, opts?: pulumi.ComponentResourceOptions) {
     super("bitnet-server:docker:DockerFleet", name, {}, opts);
 
-    const network = this.createNetwork(name);
-    const balancer = this.createLoadBalancer(name, args, network);
-    const replicas = this.createReplicas(name, args, network);
+    const inside = this.createInside(name, args);
+    const balancer = this.createLoadBalancer(name, args, [inside, this.createOutside(name, args)]);
+    const replicas = this.createReplicas(name, args, inside, balancer);
 
-    this.replicaIds = pulumi.all(replicas.map(({ id }) => id));
+    this.replicaIds = pulumi.all(replicas.map(idOnceReady));
     this.loadBalancerId = balancer.id;
     this.registerOutputs({ replicaIds: this.replicaIds, loadBalancerId: this.loadBalancerId });
   }
 
-  private createNetwork(name: string): docker.Network {
-    return new docker.Network(name, { driver: "bridge", labels: labels("network") }, { parent: this });
+  /**
+   * Where replicas and balancer meet. Nothing leads out of it: not to the internet, and without an address of the host's
+   * on its bridge not to the host either.
+   */
+  private createInside(name: string, { images }: DockerFleetArgs): docker.Network {
+    const options = { "com.docker.network.bridge.inhibit_ipv4": "true" };
+    return new docker.Network(
+      name,
+      { driver: "bridge", internal: true, options, labels: labels(images.stackId, "network") },
+      { parent: this },
+    );
   }
 
-  private createReplicas(name: string, args: DockerFleetArgs, network: docker.Network): docker.Container[] {
+  /** Where the balancer's ports are published; an internal network has none. */
+  private createOutside(name: string, { images }: DockerFleetArgs): docker.Network {
+    const ours = labels(images.stackId, "network");
+    return new docker.Network(`${name}-outside`, { driver: "bridge", labels: ours }, { parent: this });
+  }
+
+  private createReplicas(
+    name: string,
+    args: DockerFleetArgs,
+    network: docker.Network,
+    balancer: docker.Container,
+  ): Replica[] {
     const shares = shareCores(args.cores, args.replicas);
-    const replicas: docker.Container[] = [];
+    const replicas: Replica[] = [];
     // The last one first: one that a larger fleet adds is there before those that there were are replaced.
     for (const [index, cores] of [...shares.entries()].reverse()) {
-      replicas.unshift(
-        new docker.Container(
-          `${name}-replica-${index}`,
-          {
-            image: args.image,
-            // Another share of the cores is another number of threads, and so another replica: more threads than cores
-            // would wait for each other.
-            envs: serverEnvironment({ ...args.server, threads: args.server.threads ?? cores.length }),
-            networksAdvanced: [{ name: network.name, aliases: [replicaName] }],
-            ...(args.pinned ? { cpuSet: cpuSet(cores) } : {}),
-            ...memoryLimit(args.memoryBytes),
-            ...memoryLocking(args.memlock),
-            // The entrypoint becomes uid 65532 with IPC_LOCK alone; the other three are what that takes.
-            capabilities: { drops: ["ALL"], adds: ["CAP_IPC_LOCK", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID"] },
-            securityOpts: ["no-new-privileges"],
-            readOnly: true,
-            restart: "unless-stopped",
-            wait: true,
-            waitTimeout: startTimeout,
-            destroyGraceSeconds: drainDelay + drainTimeout,
-            labels: labels("replica"),
-            ...logRotation,
-          },
-          // One at a time: each waits until the one before it answers.
-          { parent: this, dependsOn: replicas.slice(0, 1), deleteBeforeReplace: args.replicas > 1 || !args.startFirst },
-        ),
-      );
+      // One at a time: each waits until the one before it is ready. All wait for the balancer: one that is being replaced
+      // must be there again before a replica can fail the update.
+      const dependsOn = [balancer, ...replicas.slice(0, 1).map(({ ready }) => ready)];
+      const container = this.createReplica(`${name}-replica-${index}`, args, cores, network, dependsOn);
+      replicas.unshift({ container, ready: this.awaitReplica(`${name}-replica-${index}`, container) });
     }
     return replicas;
   }
 
-  private createLoadBalancer(name: string, args: DockerFleetArgs, network: docker.Network): docker.Container {
-    const image = buildLocally(`${name}-load-balancer-image`, {
-      folder: "load-balancer",
-      baseImage: args.baseImage,
-      imageCleanup: args.imageCleanup,
-      parent: this,
-    });
+  private createReplica(
+    name: string,
+    args: DockerFleetArgs,
+    cores: readonly Core[],
+    network: docker.Network,
+    dependsOn: pulumi.Resource[],
+  ): docker.Container {
+    return new docker.Container(
+      name,
+      {
+        image: args.image,
+        // Another share of the cores is another number of threads, and so another replica: more threads than cores
+        // would wait for each other.
+        envs: serverEnvironment({ ...args.server, threads: args.server.threads ?? cores.length }),
+        networksAdvanced: [{ name: network.name, aliases: [replicaName] }],
+        ...(args.pinned ? { cpuSet: cpuSet(cores) } : {}),
+        ...memoryLimit(args.memoryBytes),
+        ulimits: [processLimit, ...memoryLocking(args.memlock)],
+        ...containment,
+        // The entrypoint becomes uid 65532 with IPC_LOCK alone; the other three are what that takes.
+        capabilities: { drops: ["ALL"], adds: ["CAP_IPC_LOCK", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID"] },
+        destroyGraceSeconds: replicaGrace,
+        labels: labels(args.images.stackId, "replica"),
+        ...logRotation,
+      },
+      {
+        parent: this,
+        dependsOn,
+        deleteBeforeReplace: args.replicas > 1 || !args.startFirst,
+        // One that was stopped is made anew, and so waited for and asked anew.
+        replaceOnChanges: ["mustRun"],
+      },
+    );
+  }
+
+  /** Fails the update as soon as the replica has failed, which the provider's own `wait` does not. */
+  private awaitReplica(name: string, container: docker.Container): command.local.Command {
+    return new command.local.Command(
+      `${name}-ready`,
+      {
+        create: "node commands/awaitReplica.ts",
+        environment: { AWAIT_REPLICA: pulumi.jsonStringify({ id: container.id, timeout: readyTimeout }) },
+        logging: "stderr",
+      },
+      { parent: this },
+    );
+  }
+
+  private createLoadBalancer(name: string, args: DockerFleetArgs, networks: docker.Network[]): docker.Container {
+    const image = buildLocally(`${name}-load-balancer-image`, "load-balancer", args.images, this);
     const configuration = haproxyConfiguration({
       parallel: args.server.parallel,
       replicas: { dnsName: replicaName, dnsServer: dockerDns },
-      apiKeys: args.apiKey === undefined ? 0 : 1,
+      apiKeys: args.apiKeys.length,
     });
     return new docker.Container(
       `${name}-load-balancer`,
@@ -131,39 +179,34 @@ export class DockerFleet extends pulumi.ComponentResource {
         image: image.repoDigest,
         envs: [
           `HAPROXY_CONFIG=${configuration}`,
-          ...(args.apiKey === undefined ? [] : [pulumi.interpolate`API_KEY_0=${args.apiKey}`]),
+          ...args.apiKeys.map((key, index) => pulumi.interpolate`API_KEY_${index}=${key}`),
         ],
-        networksAdvanced: [{ name: network.name }],
+        networksAdvanced: networks.map((network) => ({ name: network.name })),
         ports: [
           { internal: serverPort, external: args.port, ip: args.bindAddress },
           { internal: 8404, external: args.statsPort, ip: "127.0.0.1" },
         ],
-        capabilities: { drops: ["ALL"] },
-        securityOpts: ["no-new-privileges"],
-        readOnly: true,
+        ...memoryLimit(balancerMemory),
+        ulimits: [processLimit],
+        ...containment,
         tmpfs: { "/run": "rw,noexec,nosuid,nodev,size=1m,mode=1777" },
-        restart: "unless-stopped",
         destroyGraceSeconds: balancerGrace,
-        labels: labels("load-balancer"),
+        labels: labels(args.images.stackId, "load-balancer"),
         ...logRotation,
       },
-      { parent: this, deleteBeforeReplace: true }, // there is only one port
+      { parent: this, deleteBeforeReplace: true, replaceOnChanges: ["mustRun"] }, // there is only one port
     );
   }
 }
 
-/** Seconds until a replica must be healthy: a disk of 50 MB/s reads a model of 10 GB in 200. */
-const startTimeout = 300;
+/** Twice what 1,024 connections take with all their buffers in use: components/serving/haproxy.ts. */
+const balancerMemory = 512 * 2 ** 20;
 
-/** Seconds that running requests have to end when the balancer itself is replaced; meanwhile its port is closed. */
-const balancerGrace = 60;
-
-/** In MiB, as the provider has it. Without an equal memorySwap every later update would be a change. */
-function memoryLimit(bytes: number): { memory: number; memorySwap: number } {
-  const memory = Math.ceil(bytes / 2 ** 20);
-  return { memory, memorySwap: memory };
+/** Known once the replica is ready: whoever uses the id waits for that. */
+function idOnceReady({ container, ready }: Replica): pulumi.Output<string> {
+  return pulumi.all([container.id, ready.id]).apply(([id]) => id);
 }
 
-function memoryLocking(memlock: DockerFleetArgs["memlock"]): Pick<docker.ContainerArgs, "ulimits"> {
-  return memlock === "unlimited" ? { ulimits: [{ name: "memlock", soft: -1, hard: -1 }] } : {};
+function memoryLocking(memlock: DockerFleetArgs["memlock"]): docker.types.input.ContainerUlimit[] {
+  return memlock === "unlimited" ? [{ name: "memlock", soft: -1, hard: -1 }] : [];
 }

@@ -23,47 +23,54 @@ export interface Machine {
   hasAddress: boolean;
 }
 
-/** What a stack wants of the machine. */
+/** What a stack wants of the machine, as far as it is known: only that is checked. */
 export interface Demand {
-  replicas: number;
+  replicas?: number | undefined;
   threads?: number | undefined;
   /** What one replica needs. */
-  memory: MemoryNeed;
+  memory?: MemoryNeed | undefined;
   bindAddress: string;
   ports: Ports;
 }
 
+/** Whose containers are the stack's own. */
+export interface Owner {
+  /** Undefined: the stack is new. */
+  id: string | undefined;
+  stack: string;
+}
+
 /** Port numbers by the setting that names them. */
-export type Ports = Readonly<Record<"port" | "statsPort" | "registryPort", number>>;
+export type Ports = Readonly<Partial<Record<"port" | "statsPort" | "registryPort", number | undefined>>>;
 
 /** The part of the machine's memory that replicas may lock; the rest is for the system and for what else runs. */
 const usableMemory = 0.9;
 
 /**
  * Asks the Docker Engine and, for the ports, the operating system.
- * @param stack its own containers' ports do not count as in use
+ * @param owner its own containers' ports do not count as in use
  * @param bindAddress where `ports.port` is to be opened; the others are opened on loopback
  * @throws UserError if the engine cannot be reached, with what to do about it
  */
-export async function inspectMachine(stack: string, bindAddress: string, ports: Ports): Promise<Machine> {
+export async function inspectMachine(owner: Owner, bindAddress: string, ports: Ports): Promise<Machine> {
   const docker = new Docker();
   try {
     const { NCPU, MemTotal } = (await docker.info()) as { NCPU: number; MemTotal: number };
-    const containers = await docker.listContainers({ filters: { label: [`bitnet-server.stack=${stack}`] } });
+    const labelled = await docker.listContainers({ filters: { label: ["bitnet-server.stack"] } });
+    const containers = labelled.filter(({ Labels }) => isOwn(Labels, owner));
     const replicas = containers.filter(({ Labels }) => Labels["bitnet-server.role"] === "replica");
     const limits = await Promise.all(replicas.map(async ({ Id }) => memoryLimit(docker, Id)));
     const own = new Set(containers.flatMap(({ Ports }) => Ports.map(({ PublicPort }) => PublicPort)));
-    const others = Object.entries(ports).filter(([, port]) => !own.has(port));
-    const used = await Promise.all(
-      others.map(async ([key, port]) =>
-        (await listenError(key === "port" ? bindAddress : "127.0.0.1", port)) === "EADDRINUSE" ? [port] : [],
-      ),
-    );
+    const used: number[] = [];
+    // One after the other: two settings with the same port would get in each other's way.
+    for (const [key, port] of portEntries(ports).filter(([, port]) => !own.has(port))) {
+      if ((await listenError(key === "port" ? bindAddress : "127.0.0.1", port)) === "EADDRINUSE") used.push(port);
+    }
     return {
       ...readCores(NCPU),
       memoryBytes: MemTotal,
       replicasBytes: limits.reduce((sum, limit) => sum + limit, 0),
-      portsInUse: used.flat(),
+      portsInUse: used,
       hasAddress: !engineIsHere() || (await listenError(bindAddress, 0)) !== "EADDRNOTAVAIL",
     };
   } catch (error) {
@@ -71,52 +78,53 @@ export async function inspectMachine(stack: string, bindAddress: string, ports: 
   }
 }
 
-/** @throws UserError if the machine has not what the stack demands */
-export function requireMachine(machine: Machine, demand: Demand): void {
-  const problems = checkMachine(machine, demand);
-  if (problems.length > 0) {
-    throw new UserError(...problems);
-  }
+/** Versions before ids labelled containers with the stack's name alone: an update replaces those. */
+function isOwn(labels: Readonly<Record<string, string>>, { id, stack }: Owner): boolean {
+  const owner = labels["bitnet-server.id"];
+  return owner === undefined ? labels["bitnet-server.stack"] === stack : owner === id;
 }
 
 /** Compares a stack's demand with the machine: all mistakes, not just the first. A pure function. */
 export function checkMachine(machine: Machine, demand: Demand): Problem[] {
   const { cores, memoryBytes, portsInUse } = machine;
+  const { replicas } = demand;
   const problems: Problem[] = [];
-  if (demand.replicas > cores.length) {
+  if (replicas !== undefined && replicas > cores.length) {
     problems.push({
       key: "replicas",
-      value: demand.replicas,
+      value: replicas,
       wrong: `each replica needs a physical core of its own, and this machine has ${cores.length}`,
       right: `at most ${cores.length}`,
     });
   }
-  const largestShare = Math.ceil(cores.length / demand.replicas);
+  const largestShare = Math.ceil(cores.length / (replicas ?? 1));
   if (demand.threads !== undefined && demand.threads > largestShare) {
     problems.push({
       key: "threads",
       value: demand.threads,
       wrong: `a replica has ${largestShare} of this machine's ${cores.length} CPU cores`,
-      right: `at most ${largestShare}, or nothing: it is found out when the replica starts`,
+      right: `at most ${largestShare}; or unset, and the replica takes one for each of its cores`,
     });
   }
-  const shortage = memoryProblem(demand.memory, demand.replicas, {
-    available: lockable(memoryBytes),
-    where: "memory that may be locked here",
-  });
-  if (shortage !== undefined) {
-    problems.push(shortage);
+  if (demand.memory !== undefined && replicas !== undefined) {
+    const here = { available: lockable(memoryBytes), where: "memory that may be locked here" };
+    const shortage = memoryProblem(demand.memory, replicas, here);
+    if (shortage !== undefined) problems.push(shortage);
   }
   if (!machine.hasAddress) {
     const right = "one of this machine's addresses, or 0.0.0.0 for all of them";
     problems.push({ key: "bindAddress", value: demand.bindAddress, wrong: "this machine has no such address", right });
   }
-  for (const [key, port] of Object.entries(demand.ports)) {
+  for (const [key, port] of portEntries(demand.ports)) {
     if (portsInUse.includes(port)) {
       problems.push({ key, value: port, wrong: "another program listens on this port", right: "a port that is free" });
     }
   }
   return problems;
+}
+
+function portEntries(ports: Ports): [key: string, port: number][] {
+  return Object.entries(ports).flatMap(([key, port]) => (port === undefined ? [] : [[key, port]]));
 }
 
 /** Whether one more replica fits beside those that run: then a new one can start before the old one stops. */

@@ -1,49 +1,63 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { Registry, RegistryCredentials } from "../image/registry.ts";
-import { buildLocally, labels, logRotation } from "./shared.ts";
+import type { StackImages } from "./shared.ts";
+import { buildLocally, containment, labels, logRotation, memoryLimit, processLimit } from "./shared.ts";
 
 export interface LocalRegistryArgs {
   /** The port on 127.0.0.1; Docker pushes to a registry on loopback without TLS. */
   port: number;
-  /** A Debian 13 image: the registry is Debian's own package. */
-  baseImage: string;
-  /** Removes the stack's images at the very end. */
-  imageCleanup: pulumi.Resource;
+  /** The registry is Debian's own package, in an image of its own. */
+  images: StackImages;
+  /** What it has already. */
+  tags: ReadonlySet<string>;
 }
 
 /** A registry in a container, on loopback, with its blobs in a volume of its own: about the image's compressed size. */
 export class LocalRegistry extends pulumi.ComponentResource implements Registry {
   readonly repository: pulumi.Output<string>;
   readonly credentials = undefined;
+  readonly tags: ReadonlySet<string>;
+  /** The container's id. */
+  readonly containerId: pulumi.Output<string>;
 
   constructor(name: string, args: LocalRegistryArgs, opts?: pulumi.ComponentResourceOptions) {
     super("bitnet-server:registry:LocalRegistry", name, {}, opts);
     const parent = { parent: this };
 
-    const image = buildLocally(`${name}-image`, { folder: "registry", ...args, ...parent });
-    const blobs = new docker.Volume(`${name}-blobs`, { labels: labels("registry-blobs") }, parent);
+    const { stackId } = args.images;
+    const image = buildLocally(`${name}-image`, "registry", args.images, this);
+    const blobs = new docker.Volume(`${name}-blobs`, { labels: labels(stackId, "registry-blobs") }, parent);
     const container = new docker.Container(
       name,
       {
         image: image.repoDigest,
         ports: [{ internal: 5000, external: args.port, ip: "127.0.0.1" }],
         volumes: [{ volumeName: blobs.name, containerPath: "/var/lib/registry" }],
-        capabilities: { drops: ["ALL"] },
-        securityOpts: ["no-new-privileges"],
-        readOnly: true,
-        restart: "unless-stopped",
+        ...memoryLimit(registryMemory),
+        ulimits: [processLimit],
+        ...containment,
         wait: true,
-        labels: labels("registry"),
+        labels: labels(stackId, "registry"),
         ...logRotation,
       },
-      { ...parent, deleteBeforeReplace: true }, // there is only one port
+      { ...parent, deleteBeforeReplace: true, replaceOnChanges: ["mustRun"] }, // there is only one port
     );
 
+    this.tags = args.tags;
+    this.containerId = container.id;
     // The name is known before the container runs; whoever pushes has to wait for it.
-    this.repository = pulumi.all([container.id]).apply(() => `127.0.0.1:${args.port}/bitnet-server`);
+    this.repository = pulumi.all([container.id]).apply(() => localRepository(args.port));
     this.registerOutputs({ repository: this.repository });
   }
+}
+
+/** It streams what it is sent to its disk. */
+const registryMemory = 512 * 2 ** 20;
+
+/** Where a local registry on this port has the server's images. */
+export function localRepository(port: number): string {
+  return `127.0.0.1:${port}/bitnet-server`;
 }
 
 export interface ExternalRegistryArgs {

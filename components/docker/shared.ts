@@ -1,15 +1,23 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { join } from "node:path";
+import { buildAgain } from "../image/buildAgain.ts";
+import { contextFolder, stageBuildContext } from "../image/buildContext.ts";
 import { dockerPlatform } from "../image/platform.ts";
+import { proxyArgs, secretArgs } from "../image/proxies.ts";
+import type { StackId } from "../stackId.ts";
 
 /** What a container, network or volume is for. */
 export type Role = "network" | "replica" | "load-balancer" | "registry" | "registry-blobs";
 
-/** Says whose everything is that a stack makes on the Docker Engine, and what for: `docker ps --filter label=…`. */
-export function labels(role: Role): { label: string; value: string }[] {
+/**
+ * Says whose everything is that a stack makes on the Docker Engine: by the id, which alone every filter uses. For people,
+ * the stack's name, as it was when the stack was made, and what it is for: `docker ps --filter label=…`.
+ */
+export function labels({ hex, firstName }: StackId, role: Role): { label: string; value: pulumi.Input<string> }[] {
   return [
-    { label: "bitnet-server.stack", value: pulumi.getStack() },
+    { label: "bitnet-server.id", value: hex },
+    { label: "bitnet-server.stack", value: firstName },
     { label: "bitnet-server.role", value: role },
   ];
 }
@@ -17,31 +25,61 @@ export function labels(role: Role): { label: string; value: string }[] {
 /** At most 5 x 10 MB of log for each container; Docker's default has no limit. */
 export const logRotation = { logDriver: "json-file", logOpts: { "max-size": "10m", "max-file": "5" } };
 
-export interface SmallImage {
-  /** The folder of docker/ that it is built from. */
-  folder: "registry" | "load-balancer";
+/** What holds for every container: no capabilities, unless it says which, nothing to write to, and started again if it ends. */
+export const containment = {
+  capabilities: { drops: ["ALL"] },
+  securityOpts: ["no-new-privileges"],
+  readOnly: true,
+  restart: "unless-stopped",
+};
+
+/**
+ * Processes and threads that a container's user may have. Linux counts a user's in all containers together, and a replica
+ * has some 70 and one for each core; the provider has no limit that counts a container's alone (Docker's --pids-limit).
+ */
+export const processLimit = { name: "nproc", soft: 8192, hard: 8192 };
+
+/** In MiB, as the provider has it. Without an equal memorySwap every later update would be a change. */
+export function memoryLimit(bytes: number): { memory: number; memorySwap: number } {
+  const memory = Math.ceil(bytes / 2 ** 20);
+  return { memory, memorySwap: memory };
+}
+
+/** What the images of a stack have in common. */
+export interface StackImages {
+  stackId: StackId;
+  /** The tags that this machine's engine has. */
+  onEngine: ReadonlySet<string>;
+  /** Removes the stack's images at the very end: see components/image/imageCleanup.ts. */
+  cleanup: pulumi.Resource;
+  /** A Debian 13 image. */
   baseImage: string;
-  /** See components/image/imageCleanup.ts. */
-  imageCleanup: pulumi.Resource;
-  parent: pulumi.Resource;
 }
 
 /** Builds one of the small images on this machine's engine, where alone it is used: it is not pushed. */
-export function buildLocally(name: string, { folder, baseImage, imageCleanup, parent }: SmallImage): docker.Image {
-  const context = join("docker", folder);
+export function buildLocally(
+  name: string,
+  folder: "registry" | "load-balancer",
+  { stackId, onEngine, cleanup, baseImage }: StackImages,
+  parent: pulumi.Resource,
+): docker.Image {
+  const context = contextFolder(pulumi.getStack(), folder);
+  stageBuildContext(join("docker", folder), context);
+  const repository = `bitnet-server-${folder}`;
+  const again = buildAgain(onEngine.has(`${repository}:${String(stackId.known)}`));
   return new docker.Image(
     name,
     {
-      imageName: `bitnet-server-${folder}:${pulumi.getStack()}`,
+      imageName: pulumi.interpolate`${repository}:${stackId.hex}`,
       build: {
         context,
         dockerfile: join(context, "Dockerfile"),
-        args: { BASE_IMAGE: baseImage, STACK: pulumi.getStack() },
+        args: { BASE_IMAGE: baseImage, STACK_ID: stackId.hex, ...again.args, ...secretArgs(proxyArgs()) },
         platform: dockerPlatform(),
       },
       skipPush: true,
       buildOnPreview: false,
     },
-    { parent, dependsOn: imageCleanup },
+    { parent, dependsOn: cleanup, ignoreChanges: again.ignoreChanges },
   );
 }

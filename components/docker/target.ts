@@ -3,15 +3,20 @@ import * as random from "@pulumi/random";
 import { BitnetImage } from "../image/bitnetImage.ts";
 import { cleanUpImages } from "../image/imageCleanup.ts";
 import { dockerPlatform } from "../image/platform.ts";
-import type { Model } from "../model/model.ts";
-
-import { ExternalRegistry, LocalRegistry } from "./registry.ts";
+import { removeOldImages } from "../image/oldImages.ts";
 import type { Registry } from "../image/registry.ts";
-import type { Settings } from "../settings/schema.ts";
-import { isLoopback } from "../settings/schema.ts";
+import type { Model } from "../model/model.ts";
 import { SmokeTest } from "../serving/smokeTest.ts";
+import type { DockerSettings } from "../settings/docker.ts";
+import { isLoopback } from "../settings/ipRanges.ts";
+import type { StackId } from "../stackId.ts";
+import { tagsInRegistry, tagsOnEngine } from "./builtImages.ts";
 import { DockerFleet } from "./fleet.ts";
-import { hasRoomForNext, inspectMachine, requireMachine } from "./machine.ts";
+import type { Machine } from "./machine.ts";
+import { hasRoomForNext } from "./machine.ts";
+import { mayRaiseMemlock } from "./memlock.ts";
+import { ExternalRegistry, LocalRegistry, localRepository } from "./registry.ts";
+import type { StackImages } from "./shared.ts";
 
 /** What a stack on this machine's Docker Engine tells. */
 export interface DockerOutputs {
@@ -27,48 +32,59 @@ export interface DockerOutputs {
   /** The image that the replicas run, by digest. */
   image: pulumi.Output<string>;
   replicas: number;
-  /** A secret: `pulumi stack output apiKey --show-secrets`. Absent where none is asked for. */
+  /** The first key, a secret: `pulumi stack output apiKey --show-secrets`. Absent where none is asked for. */
   apiKey?: pulumi.Output<string>;
 }
 
+/** What was checked before. */
+export interface DockerTargetArgs {
+  stackId: StackId;
+  settings: DockerSettings;
+  model: Model;
+  machine: Machine;
+}
+
 /** The docker target: replicas and a load balancer on this machine's Docker Engine. */
-export async function dockerTarget(settings: Settings, model: Model): Promise<DockerOutputs> {
+export async function dockerTarget({ stackId, settings, model, machine }: DockerTargetArgs): Promise<DockerOutputs> {
   const { bindAddress, replicas } = settings;
-  const ports = { port: settings.port, statsPort: settings.statsPort, registryPort: settings.registryPort };
-  const machine = await inspectMachine(pulumi.getStack(), bindAddress, ports);
-  requireMachine(machine, { ...settings, ports, memory: model.memory });
   const startFirst = hasRoomForNext(machine, model.memory);
   if (replicas === 1 && !startFirst) {
-    await pulumi.log.warn(
-      "This machine has not memory for two replicas: if this update replaces the only one, " +
-        "nobody is answered from when it stops until the new one has loaded its model.",
+    void pulumi.log.warn(
+      "This machine does not have memory for two replicas: if this update replaces the only one, " +
+        "no request is answered from when it stops until the new one has loaded its model.",
     );
   }
 
-  const apiKey = chooseApiKey(settings);
-  const imageCleanup = cleanUpImages("images");
+  const apiKeys = chooseApiKeys(settings);
+  const [apiKey] = apiKeys;
+  const cleanup = cleanUpImages("images", stackId);
+  const images = { stackId, cleanup, onEngine: await tagsOnEngine(), baseImage: settings.baseImage };
+  const registry = await chooseRegistry(settings, images);
   const bitnet = new BitnetImage("bitnet", {
     ...settings,
-    registry: chooseRegistry(settings, imageCleanup),
+    stackId,
+    registry,
     model: model.source,
+    modelSha256: model.sha256,
     platform: dockerPlatform(),
-    dependsOn: [imageCleanup],
+    dependsOn: [cleanup],
   });
   const fleet = new DockerFleet("fleet", {
     ...settings,
     image: bitnet.digest,
     cores: machine.cores,
     pinned: machine.cpuIdsKnown,
+    memlock: settings.memlock ?? ((await mayRaiseMemlock()) ? "unlimited" : "inherit"),
     startFirst,
     server: { ...settings, modelAlias: model.alias, contextSize: model.contextSize },
     memoryBytes: model.memory.total,
-    apiKey,
-    imageCleanup,
+    apiKeys,
+    images,
   });
 
   const address = `http://${hostInUrl(bindAddress)}:${settings.port}`;
   const statsUrl = `http://127.0.0.1:${settings.statsPort}/`;
-  new SmokeTest("smoke-test", {
+  const smokeTest = new SmokeTest("smoke-test", {
     url: `${address}/v1`,
     apiKey,
     modelAlias: model.alias,
@@ -78,6 +94,11 @@ export async function dockerTarget(settings: Settings, model: Model): Promise<Do
     prompt: settings.smokePrompt,
     answer: settings.smokeAnswer,
   });
+  removeOldImages(
+    "old-images",
+    { stackId, image: bitnet.digest, registry: registry instanceof LocalRegistry ? registry.containerId : undefined },
+    { dependsOn: smokeTest },
+  );
   return {
     url: `${address}/v1`,
     healthUrl: `${address}/health`,
@@ -91,16 +112,19 @@ export async function dockerTarget(settings: Settings, model: Model): Promise<Do
   };
 }
 
-/** None on loopback, unless one is set; elsewhere there is always one. */
-function chooseApiKey({ apiKey, bindAddress }: Settings): pulumi.Output<string> | undefined {
-  if (apiKey !== undefined) return pulumi.secret(apiKey);
-  if (isLoopback(bindAddress)) return undefined;
-  return pulumi.secret(new random.RandomPassword("api-key", { length: 40, special: false }).result);
+/** None on loopback, unless some are set; elsewhere there is always one. */
+function chooseApiKeys({ apiKeys, bindAddress }: DockerSettings): pulumi.Output<string>[] {
+  if (apiKeys.length > 0) return apiKeys.map((key) => pulumi.secret(key));
+  if (isLoopback(bindAddress)) return [];
+  return [pulumi.secret(new random.RandomPassword("api-key", { length: 40, special: false }).result)];
 }
 
-function chooseRegistry(settings: Settings, imageCleanup: pulumi.Resource): Registry {
-  const { registry, registryPort, registryUsername, registryPassword, baseImage } = settings;
-  if (registry === "local") return new LocalRegistry("registry", { port: registryPort, baseImage, imageCleanup });
+async function chooseRegistry(settings: DockerSettings, images: StackImages): Promise<Registry> {
+  const { registry, registryPort: port, registryUsername, registryPassword } = settings;
+  if (registry === "local") {
+    const tags = await tagsInRegistry(localRepository(port), images.stackId.known, images.onEngine);
+    return new LocalRegistry("registry", { port, images, tags });
+  }
   const login =
     registryUsername === undefined || registryPassword === undefined
       ? undefined

@@ -1,14 +1,19 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { basename, join } from "node:path";
-import type { Registry } from "./registry.ts";
-import { stageBuildContext } from "./buildContext.ts";
-import { contentTag } from "./contentTag.ts";
+import type { StackId } from "../stackId.ts";
+import { buildAgain } from "./buildAgain.ts";
+import { contextFolder, stageBuildContext } from "./buildContext.ts";
+import { contextDigest } from "./contextDigest.ts";
 import { isGitUrl } from "./engineSource.ts";
+import { uniqueTag } from "./imageTag.ts";
 import type { PrivateModelArgs } from "./privateModel.ts";
 import { downloadPrivateModel, privateModelName } from "./privateModel.ts";
+import { proxyArgs, secretArgs } from "./proxies.ts";
+import type { Registry } from "./registry.ts";
 
 export interface BitnetImageArgs {
+  stackId: StackId;
   registry: Registry;
   /** What the image has baked in: downloaded in the build from a URL, or taken from a file of this machine. */
   model: { url: string } | { path: string };
@@ -40,30 +45,45 @@ export class BitnetImage extends pulumi.ComponentResource {
   constructor(name: string, args: BitnetImageArgs, opts?: pulumi.ComponentResourceOptions) {
     super("bitnet-server:image:BitnetImage", name, {}, opts);
 
-    const context = join(".build", pulumi.getStack());
+    const { platform, registry, stackId } = args;
+    const context = contextFolder(pulumi.getStack(), "server");
     const privateModel = privateModelOf(args, context);
-    stageBuildContext("docker/server", context, localFiles(args), privateModel && kept(privateModel.destination));
-    const buildArgs = buildArguments(args, pulumi.getStack());
-    const ownTag = args.registry.immutableTags
-      ? contentTag(name, "server", context, { ...buildArgs, platform: args.platform }, { parent: this })
-      : undefined;
+    const kept = privateModel && basename(privateModel.destination);
+    stageBuildContext(join("docker", "server"), context, localFiles(args), kept);
     const download = privateModel && downloadPrivateModel(`${name}-model`, privateModel, { parent: this });
+
+    const [buildArgs, proxies] = [buildArguments(args), proxyArgs()];
+    // A private model is a part of the context once it has been downloaded.
+    const build = pulumi
+      .output(download?.id)
+      .apply(() => ({ context: contextDigest(context), args: buildArgs, platform }));
+    const ownTag = registry.immutableTags ? uniqueTag(name, "server", build, proxies, { parent: this }) : undefined;
+    const again = buildAgain(registry.tags === undefined || registry.tags.has(String(stackId.known)));
     const image = new docker.Image(
       name,
       {
-        imageName: pulumi.interpolate`${args.registry.repository}:${ownTag ?? pulumi.getStack()}`,
+        imageName: pulumi.interpolate`${registry.repository}:${ownTag ?? stackId.hex}`,
         build: {
           context,
           dockerfile: join(context, "Dockerfile"),
-          platform: args.platform,
-          args: { ...buildArgs, ...(ownTag === undefined ? {} : { TAG: ownTag }) },
+          platform,
+          args: {
+            ...buildArgs,
+            STACK_ID: stackId.hex,
+            ...(ownTag === undefined ? again.args : { TAG: ownTag }),
+            ...secretArgs(proxies),
+          },
           builderVersion: docker.BuilderVersion.BuilderBuildKit,
         },
-        ...(args.registry.credentials === undefined ? {} : { registry: args.registry.credentials }),
+        ...(registry.credentials === undefined ? {} : { registry: registry.credentials }),
         // A preview says what would be built; it does not build.
         buildOnPreview: false,
       },
-      { parent: this, dependsOn: [...args.dependsOn, ...(download === undefined ? [] : [download])] },
+      {
+        parent: this,
+        dependsOn: [...args.dependsOn, ...(download === undefined ? [] : [download])],
+        ignoreChanges: again.ignoreChanges,
+      },
     );
 
     this.digest = image.repoDigest;
@@ -73,8 +93,7 @@ export class BitnetImage extends pulumi.ComponentResource {
 
 /** docker/server/Dockerfile's arguments. A file of this machine is named by its name in the build context. */
 export function buildArguments(
-  args: Omit<BitnetImageArgs, "registry" | "platform" | "dependsOn">,
-  stack: string,
+  args: Omit<BitnetImageArgs, "stackId" | "registry" | "platform" | "dependsOn">,
 ): Record<string, string> {
   const { engineRepo, engineRef, modelSha256 } = args;
   return {
@@ -86,7 +105,6 @@ export function buildArguments(
     OPTIMIZE: String(args.optimize),
     CPU_TARGET: args.cpuTarget,
     BASE_IMAGE: args.baseImage,
-    STACK: stack,
   };
 }
 
@@ -104,11 +122,6 @@ function privateModelOf({ model, modelToken }: BitnetImageArgs, context: string)
   }
   const destination = join(context, "context", "model", privateModelName(model.url));
   return { url: model.url, token: modelToken, destination };
-}
-
-/** A download that broke off goes on from there. */
-function kept(destination: string): string[] {
-  return [basename(destination), `${basename(destination)}.part`];
 }
 
 function localFiles({ model, engineRepo }: BitnetImageArgs) {

@@ -19,8 +19,8 @@ export function privateModelName(url: string): string {
 
 /**
  * Downloads a gated or private model on this machine, into the build context: docker.Image has no build secrets, and a
- * build argument would leave the token in the image's history. curl resumes and retries; it gets the token by standard
- * input, so that no process list shows it, and sends it to no other host that the URL redirects to.
+ * build argument would leave the token in the image's history. By the rules of every other download
+ * (docker/server/build/download.sh); curl gets the token by standard input, so that no process list shows it.
  */
 export function downloadPrivateModel(
   name: string,
@@ -33,22 +33,12 @@ export function downloadPrivateModel(
   return new command.local.Command(
     name,
     {
-      create: [
-        'mkdir -p "$(dirname "$DESTINATION")"',
-        // Every ten seconds a line: curl's own meter is one that never ends.
-        'while sleep 10 >/dev/null 2>&1; do echo "$(du -h "$DESTINATION.part" 2>/dev/null | cut -f1) so far"; done & meter=$!',
-        "trap 'kill $meter' EXIT",
-        'test -f "$DESTINATION" || curl --fail --silent --show-error --location --retry 5 --retry-all-errors \\',
-        '  --continue-at - --config - --output "$DESTINATION.part" "$URL" || failed=$?',
-        // Such a server cannot resume, or has another file by now: the next update starts over.
-        'if [ "${failed-0}" = 33 ]; then rm "$DESTINATION.part"; fi',
-        'if [ "${failed-0}" != 0 ]; then exit "$failed"; fi',
-        'test -f "$DESTINATION" || mv "$DESTINATION.part" "$DESTINATION"',
-      ].join("\n"),
-      delete: 'rm -f "$DESTINATION" "$DESTINATION.part"',
+      create: "sh commands/downloadModel.sh",
+      // Kept in the state: it has to work years later, in whatever checkout.
+      delete: 'rm -f "$DESTINATION" "$DESTINATION".part "$DESTINATION".part.*',
       triggers: [randomUUID()],
       interpreter: ["/bin/sh", "-ec"],
-      environment: { URL: url, DESTINATION: destination },
+      environment: { MODEL_URL: url, DESTINATION: destination },
       stdin: pulumi.secret(`header = "Authorization: Bearer ${token}"\n`),
     },
     { ...opts, deleteBeforeReplace: true, ignoreChanges: isThere ? ["triggers"] : [] },

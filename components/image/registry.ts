@@ -8,6 +8,8 @@ export interface Registry {
   readonly credentials: RegistryCredentials | undefined;
   /** true: the registry refuses a tag that it has had, so that every push needs a tag of its own. */
   readonly immutableTags?: boolean;
+  /** The tags that it has now, before anything is changed. Undefined: it is taken to have what was pushed. */
+  readonly tags?: ReadonlySet<string>;
 }
 
 export interface RegistryCredentials {

@@ -1,6 +1,6 @@
-import type { Settings } from "../settings/schema.ts";
-
-export type Engine = Settings["engine"];
+/** What can be compiled into llama-server. */
+export const ENGINE_NAMES = ["bitnet.cpp", "ik_llama.cpp"] as const;
+export type Engine = (typeof ENGINE_NAMES)[number];
 
 /** The types that a BitNet model's ternary weights come in; the numbers are in {@link tensorTypeName}. */
 export const TERNARY_TYPES = ["I2_S", "TL1", "TL2", "TQ1_0", "TQ2_0", "IQ1_BN", "IQ2_BN"] as const;

@@ -1,4 +1,4 @@
-import { gguf } from "@huggingface/gguf";
+import { GGUFValueType, gguf } from "@huggingface/gguf";
 import { UserError } from "../errors.ts";
 import type { ByteSource, Patience, Refuse } from "./byteSource.ts";
 import { fileSource, httpSource } from "./byteSource.ts";
@@ -41,7 +41,8 @@ export interface InspectOptions {
   value: string;
   /** An http(s) URL, or the path of a file. */
   location: string;
-  engine: Engine;
+  /** Undefined: any that there is. */
+  engine: Engine | undefined;
   /** A bearer token, for private and gated models. */
   token?: string | undefined;
   /** Default: 10 s of silence, then up to two more attempts. */
@@ -58,6 +59,7 @@ const MOST_KEYS = 100_000n;
  * file said of another one.
  */
 const ALIGNMENT = 32;
+const ALIGNED = `tensors aligned to ${ALIGNMENT} bytes, as the engines' llama-quantize writes them: convert it again`;
 
 /**
  * Reads a GGUF's header, some MB at most, and decides whether the engine runs the model rightly.
@@ -71,7 +73,7 @@ export async function inspectModel(options: InspectOptions): Promise<ModelFacts>
   checkStart(start, source.size, location, refuse);
   const header = await readHeader(source, start, refuse);
   const facts = factsOf(header, refuse);
-  checkEngine(facts, header.tokenizer, engine, refuse);
+  if (engine !== undefined) checkEngine(facts, header.tokenizer, engine, refuse);
   checkEnd(header, source.size, refuse);
   return { ...facts, fileSize: source.size ?? header.dataEnd };
 }
@@ -151,7 +153,7 @@ async function readHeader(source: ByteSource, start: Uint8Array, refuse: Refuse)
     return new Response(Buffer.from(bytes));
   };
   try {
-    const parsed = await gguf("http://model", { fetch: fetchRange });
+    const parsed = await gguf("http://model", { fetch: fetchRange, typedMetadata: true });
     if (source.size !== undefined && parsed.tensorInfoByteRange[1] > source.size) throw truncated();
     const dataStart = Number(parsed.tensorDataOffset);
     const tensors: Tensor[] = [];
@@ -162,6 +164,10 @@ async function readHeader(source: ByteSource, start: Uint8Array, refuse: Refuse)
       dataEnd = Math.max(dataEnd, dataStart + Number(offset) + tensorBytes(type, dims));
     }
     const metadata = new Map<string, unknown>(Object.entries(parsed.metadata));
+    // The engines end at any other kind.
+    const kind = parsed.typedMetadata["general.alignment"]?.type ?? GGUFValueType.UINT32;
+    if (kind !== GGUFValueType.UINT32)
+      throw refuse("its header has general.alignment of another kind than uint32", ALIGNED);
     return { metadata, tokenizer: metadata.get("tokenizer.ggml.pre"), tensors, dataEnd };
   } catch (error) {
     if (error instanceof UserError) throw error;
@@ -190,10 +196,7 @@ function factsOf({ metadata, tensors }: Header, refuse: Refuse): Omit<ModelFacts
     throw refuse(`it is one of ${parts} parts of a model`, "one file: join the parts with llama-gguf-split");
   const alignment = metadata.get("general.alignment") ?? ALIGNMENT;
   if (alignment !== ALIGNMENT) {
-    const right = `tensors aligned to ${ALIGNMENT} bytes, as the engines' llama-quantize writes them: convert it again`;
-    if (typeof alignment !== "number")
-      throw refuse("its header has general.alignment of another kind than uint32", right);
-    throw refuse(`its tensors are aligned to ${alignment} bytes`, right);
+    throw refuse(`its tensors are aligned to ${optionalCount(alignment)} bytes`, ALIGNED);
   }
   const tokens = metadata.get("tokenizer.ggml.tokens");
   const heads = required("attention.head_count");

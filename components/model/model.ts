@@ -1,19 +1,20 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { basename, resolve } from "node:path";
+import { resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
-import type { Problem } from "../errors.ts";
-import { UserError } from "../errors.ts";
-import type { Settings } from "../settings/schema.ts";
+import type { Checked, Problem } from "../errors.ts";
+import { attempt } from "../errors.ts";
 import type { Patience } from "./byteSource.ts";
 import { publishedSum } from "./byteSource.ts";
+import type { CatalogueModel } from "./catalogue.ts";
 import { DEFAULT_MODEL, findModel } from "./catalogue.ts";
 import { requireDownloader } from "./downloader.ts";
-import { ENGINES } from "./engines.ts";
+import type { Engine } from "./engines.ts";
 import type { ModelFacts } from "./inspect.ts";
 import { inspectModel, isUrl } from "./inspect.ts";
 import type { MemoryNeed } from "./memory.ts";
 import { memoryNeed } from "./memory.ts";
+import { servedName } from "./servedName.ts";
 
 /** A model that was looked at and found fit to be served. */
 export interface Model {
@@ -21,6 +22,8 @@ export interface Model {
   alias: string;
   /** Where the build gets it from. */
   source: { url: string } | { path: string };
+  /** What the file's SHA-256 has to be: the setting, or else the catalogue's; undefined where nobody says. */
+  sha256: string | undefined;
   facts: ModelFacts;
   /** Tokens per slot. */
   contextSize: number;
@@ -28,82 +31,85 @@ export interface Model {
   memory: MemoryNeed;
 }
 
-/** The settings that decide about the model. */
-export type ModelSettings = Partial<
-  Pick<Settings, "model" | "modelUrl" | "modelSha256" | "modelAlias" | "modelToken" | "contextSize">
-> &
-  Pick<Settings, "engine" | "parallel">;
+/** The settings that decide about the model. Without an engine or `parallel`, only the file is checked. */
+export interface ModelSettings {
+  model?: string | undefined;
+  modelUrl?: string | undefined;
+  modelSha256?: string | undefined;
+  modelAlias?: string | undefined;
+  modelToken?: string | undefined;
+  contextSize?: number | undefined;
+  engine?: Engine | undefined;
+  parallel?: number | undefined;
+}
 
 /** Tokens per slot unless `contextSize` says otherwise: what the 2B-4T model was trained with. */
 const DEFAULT_CONTEXT = 4096;
 
 /**
  * Finds the model that the settings name, reads its header and checks all that can be known before anything is built.
- * `modelUrl` goes before `model`, because every stack has a default `model`.
- * @throws UserError with what is wrong and what would be right
+ * `modelUrl` goes before `model`.
  */
-export async function resolveModel(settings: ModelSettings, patience?: Patience): Promise<Model> {
-  const { engine, parallel, modelSha256: sha256, modelToken: token } = settings;
-  const named = settings.modelUrl === undefined ? findModel(settings.model ?? DEFAULT_MODEL) : undefined;
-  const location = settings.modelUrl ?? named?.url ?? "";
+export async function resolveModel(settings: ModelSettings, patience?: Patience): Promise<Checked<Model>> {
+  const { engine, parallel, modelToken: token } = settings;
+  const named = await attempt(() => catalogueModel(settings));
+  if (named.problems.length > 0) return { found: undefined, problems: named.problems };
+  const location = settings.modelUrl ?? named.found?.url ?? "";
+  const sha256 = settings.modelSha256 ?? named.found?.sha256;
   const setting =
-    named === undefined
+    named.found === undefined
       ? ({ key: "modelUrl", value: location } as const)
-      : ({ key: "model", value: named.name } as const);
-  if (token !== undefined && isUrl(location)) requireDownloader();
-  const facts = await inspectModel({
-    ...setting,
-    location,
-    engine,
-    token,
-    ...(patience === undefined ? {} : { patience }),
-  });
+      : ({ key: "model", value: named.found.name } as const);
+  const [downloader, inspected] = await Promise.all([
+    attempt(() => {
+      if (token !== undefined && isUrl(location)) requireDownloader();
+    }),
+    attempt(() =>
+      inspectModel({ ...setting, location, engine, token, ...(patience === undefined ? {} : { patience }) }),
+    ),
+  ]);
+  const { found: facts } = inspected;
+  const problems = [
+    ...downloader.problems,
+    ...inspected.problems,
+    ...(facts === undefined ? [] : checkContext(settings, facts)),
+    ...(facts === undefined ? [] : await checkSum(location, sha256, token)),
+  ];
+  if (facts === undefined || engine === undefined || parallel === undefined) return { found: undefined, problems };
 
-  const problems = checkLimits(settings, facts);
-  if (problems.length > 0) throw new UserError(...problems);
-  if (sha256 !== undefined) await checkSum(location, sha256, token);
-
-  const contextSize = settings.contextSize ?? Math.min(DEFAULT_CONTEXT, facts.contextLength);
-  return {
-    alias: settings.modelAlias ?? named?.name ?? aliasOf(facts.name ?? basename(location, ".gguf")),
+  const contextSize = Math.min(settings.contextSize ?? DEFAULT_CONTEXT, facts.contextLength);
+  const found: Model = {
+    alias: settings.modelAlias ?? named.found?.name ?? servedName(location, facts.name),
     source: isUrl(location) ? { url: location } : { path: resolve(location) },
+    sha256,
     facts,
     contextSize,
     memory: memoryNeed(facts, engine, contextSize, parallel),
   };
+  return { found, problems };
 }
 
-function checkLimits({ contextSize, parallel, engine }: ModelSettings, { contextLength }: ModelFacts): Problem[] {
-  const problems: Problem[] = [];
-  const { maxParallel } = ENGINES[engine];
-  if (contextSize !== undefined && contextSize > contextLength) {
-    const wrong = `the model was trained with ${contextLength} tokens`;
-    problems.push({ key: "contextSize", value: contextSize, wrong, right: `at most ${contextLength}` });
-  }
-  if (parallel > maxParallel) {
-    const wrong = `${engine} was shown to answer rightly with ${maxParallel} at once, and no more`;
-    const right = `at most ${maxParallel}; for more requests at once, more replicas`;
-    problems.push({ key: "parallel", value: parallel, wrong, right });
-  }
-  return problems;
+function catalogueModel({ model, modelUrl }: ModelSettings): CatalogueModel | undefined {
+  return modelUrl === undefined ? findModel(model ?? DEFAULT_MODEL) : undefined;
 }
 
-/** Of a file on a server that does not state its sum, the build finds out. */
-async function checkSum(location: string, expected: string, token: string | undefined): Promise<void> {
+function checkContext({ contextSize }: ModelSettings, { contextLength }: ModelFacts): Problem[] {
+  if (contextSize === undefined || contextSize <= contextLength) return [];
+  const wrong = `the model was trained with ${contextLength} tokens`;
+  return [{ key: "contextSize", value: contextSize, wrong, right: `at most ${contextLength}` }];
+}
+
+/** If a server does not state its file's sum, the build finds out. */
+async function checkSum(location: string, expected: string | undefined, token: string | undefined): Promise<Problem[]> {
+  if (expected === undefined) return [];
   const actual = isUrl(location) ? await publishedSum(new URL(location), token) : await fileSum(location);
-  if (actual === undefined || actual === expected.toLowerCase()) return;
+  if (actual === undefined || actual === expected.toLowerCase()) return [];
   const right = "the sum that the model's publisher states; if it is this one, the file is damaged: download it again";
-  throw new UserError({ key: "modelSha256", value: expected, wrong: `the sum of ${location} is ${actual}`, right });
+  return [{ key: "modelSha256", value: expected, wrong: `the sum of the model's file is ${actual}`, right }];
 }
 
 async function fileSum(path: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(path), hash);
   return hash.digest("hex");
-}
-
-/** A name that is safe in a URL and on a command line, as the setting modelAlias must be. */
-function aliasOf(name: string): string {
-  const safe = name.replaceAll(/[^A-Za-z0-9._:/-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "");
-  return safe.slice(0, 100) || "bitnet";
 }

@@ -1,3 +1,13 @@
+import {
+  agentInterval,
+  check,
+  connectTimeout,
+  keepAlive as ownKeepAlive,
+  patience,
+  requestTimeout,
+  resolve,
+} from "./timeouts.ts";
+
 /** What the load balancer's configuration depends on. */
 export interface LoadBalancing {
   /** Requests that one replica answers at once. The balancer sends it no more; the rest wait in the balancer. */
@@ -6,18 +16,12 @@ export interface LoadBalancing {
   replicas: { dnsName: string; dnsServer: string } | { addresses: readonly string[] };
   /** How many API keys there are, as the environment variables API_KEY_0, API_KEY_1, ...; 0 = everybody may ask. */
   apiKeys: number;
-  /** Seconds that an idle connection is kept: longer than whatever stands in front keeps it. Default: 120. */
+  /** Seconds that an idle connection is kept: longer than whatever stands in front keeps it. Default: timeouts.ts. */
   keepAlive?: number;
 }
 
 /** The most replicas that the balancer finds by DNS: the upper bound of the setting `replicas`. */
 const maxReplicas = 64;
-
-/**
- * The longest wait for a free slot, and for a replica's next byte, in seconds. A slow first token must not be cut: a
- * prompt of 4,096 tokens takes a replica with two cores half a minute (DESIGN.md's table: some 140 tokens a second).
- */
-const patience = 600;
 
 /** Connections that the balancer holds. Past that nobody is let in, not even who asks for /health (HAProxy's maxconn). */
 const maxConnections = 1024;
@@ -83,7 +87,7 @@ function hasChoice({ replicas }: LoadBalancing): boolean {
   return "dnsName" in replicas || replicas.addresses.length > 1;
 }
 
-function defaults({ keepAlive = 120 }: LoadBalancing): string {
+function defaults({ keepAlive = ownKeepAlive }: LoadBalancing): string {
   return `defaults
   mode http
   log global
@@ -91,13 +95,13 @@ function defaults({ keepAlive = 120 }: LoadBalancing): string {
   option dontlognull
   # Tokens are small packets: send each at once.
   option http-no-delay
-  timeout connect 5s
+  timeout connect ${connectTimeout}s
   timeout client ${patience}s
   timeout server ${patience}s
   timeout queue ${patience}s
-  timeout http-request 60s
+  timeout http-request ${requestTimeout}s
   timeout http-keep-alive ${keepAlive}s
-  timeout check 5s
+  timeout check ${check.timeout}s
 ${jsonErrors()}
 `;
 }
@@ -125,10 +129,10 @@ function resolvers({ replicas }: LoadBalancing): string {
   nameserver docker ${replicas.dnsServer}
   # A new replica is found within a second. 64 addresses do not fit in DNS's 512 bytes.
   accepted_payload_size 8192
-  timeout resolve 1s
-  timeout retry 1s
-  hold valid 1s
-  hold obsolete 5s
+  timeout resolve ${resolve.interval}s
+  timeout retry ${resolve.interval}s
+  hold valid ${resolve.interval}s
+  hold obsolete ${resolve.obsolete}s
 `;
 }
 
@@ -186,10 +190,11 @@ function backend(balancing: LoadBalancing): string {
   option httpchk
   http-check send meth GET uri /health
   http-check expect status 200
-  # The agent is the replica's entrypoint: it says "down" until the model is loaded, and "drain" when it is to stop.
+  # The agent is the replica's entrypoint: it says "down" until the model has answered a question, and "drain" when it is to stop.
   # One connection that fails takes a replica out until a check succeeds: it is stopped, or a new one not yet listening.
   default-server observe layer4 error-limit 1 on-error mark-down
-  default-server maxconn ${parallel} check inter 1s fall 5 rise 1 agent-check agent-port 8081 agent-inter 250ms
+  # Without an answer of the agent's HAProxy would take a new replica to be ready.
+  default-server disabled maxconn ${parallel} check inter ${check.interval}s fall ${check.failures} rise 1 agent-check agent-port 8081 agent-inter ${agentInterval * 1000}ms
   ${servers}
 ${hasChoice(balancing) ? conversations() : ""}`;
 }

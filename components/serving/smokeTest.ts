@@ -19,7 +19,7 @@ export interface SmokeTestArgs {
   /** Another load balancer has to be asked as well. */
   loadBalancerId: pulumi.Input<string>;
   prompt: string;
-  /** The very text of the answer; undefined: any text will do. */
+  /** The exact answer expected; undefined: any text will do. */
   answer: string | undefined;
 }
 

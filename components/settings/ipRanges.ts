@@ -14,3 +14,8 @@ export function networkOf(cidr: string): string {
   // However it is written.
   return address.toString() === network.toString() ? cidr : `${network.toString()}/${prefix}`;
 }
+
+/** Whether an address is reached from this machine only. */
+export function isLoopback(address: string): boolean {
+  return address === "::1" || address.startsWith("127.");
+}

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { changeKind } from "./compare.ts";
+import { refuseUnknown } from "./refuseUnknown.ts";
 import type { Change, Context, Diff, Resource } from "./serve.ts";
 import { UNKNOWN, hasUnknown, isObject, textOf, type Path, type Properties, type Value } from "./values.ts";
 
@@ -24,6 +25,8 @@ export type Schema = Readonly<Record<string, Field>>;
 
 /** What every resource of a bridged provider shares; create, read, update and delete are its own. */
 export interface Bridged extends Pick<Resource, "create" | "read" | "delete"> {
+  /** As programs know it, such as docker.Container. */
+  readonly type: string;
   readonly schema: Schema;
   /** The resource gets its logical name and seven random digits for a name where the program gives none. */
   readonly autonamed?: true;
@@ -34,11 +37,13 @@ export interface Bridged extends Pick<Resource, "create" | "read" | "delete"> {
 }
 
 /** A resource that fills in defaults, names, compares and keeps its state as the Pulumi bridge for Terraform providers does. */
-export function bridged({ schema, autonamed, deleteBeforeReplace, change, ...resource }: Bridged): Resource {
+export function bridged({ type, schema, autonamed, deleteBeforeReplace, change, ...resource }: Bridged): Resource {
   return {
     ...resource,
-    check: (news, olds, context) =>
-      withDefaults(schema, news, olds, autonamed ? { name: () => autoname(context) } : undefined),
+    check: (news, olds, context) => {
+      refuseUnknown(type, schema, news);
+      return withDefaults(schema, news, olds, autonamed ? { name: () => autoname(context) } : undefined);
+    },
     diff: (state, _oldInputs, news) => ({
       ...compare(schema, state, news),
       deleteBeforeReplace: deleteBeforeReplace ?? (isExplicit(news, "name") && state["name"] === news["name"]),

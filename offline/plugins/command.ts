@@ -1,19 +1,22 @@
 import { randomBytes } from "node:crypto";
 import { execa } from "execa";
 import { changedInputs } from "./compare.ts";
+import { refuseUnknown, type Known } from "./refuseUnknown.ts";
 import { serve, type Context, type Resource } from "./serve.ts";
 import { UNKNOWN, hasUnknown, isObject, textOf, type Properties, type Value } from "./values.ts";
 
+/** The inputs that this project uses. */
+const known: Known = {
+  ...{ create: {}, update: {}, delete: {}, environment: {}, interpreter: {}, logging: {}, stdin: {}, triggers: {} },
+};
+
 /**
- * command:local:Command as pulumi-command 1.2.1 has it, without assetPaths and archivePaths. Its stdout and stderr are
- * not secret, whatever it was given: that is for the program to say (additionalSecretOutputs).
+ * command:local:Command as pulumi-command 1.2.1 has it. Its stdout and stderr are not secret, whatever it was given: that
+ * is for the program to say (additionalSecretOutputs).
  */
 const command: Resource = {
   check: (news) => {
-    for (const unsupported of ["assetPaths", "archivePaths"]) {
-      if (news[unsupported] !== undefined)
-        throw new Error(`the stand-in for command.local.Command has no ${unsupported}`);
-    }
+    refuseUnknown("command.local.Command", known, news);
     return news;
   },
 
@@ -43,13 +46,12 @@ async function run(script: Value | undefined, inputs: Properties, previous: Prop
     return { ...inputs, ...output };
   }
   if (typeof script !== "string") return { ...inputs, stdout, stderr };
-  const result = await execute(script, inputs, previousOutput(inputs, stdout, stderr), context);
+  const result = await execute(script, inputs, previousOutput(stdout, stderr), context);
   return { ...inputs, ...result };
 }
 
 /** What the last run printed, for the next one's environment; what is empty is left out. */
-function previousOutput(inputs: Properties, stdout: Value, stderr: Value): Record<string, string> {
-  if (inputs["addPreviousOutputInEnv"] === false) return {};
+function previousOutput(stdout: Value, stderr: Value): Record<string, string> {
   const variables = { PULUMI_COMMAND_STDOUT: stdout, PULUMI_COMMAND_STDERR: stderr };
   return strings(Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== "")));
 }
@@ -57,7 +59,6 @@ function previousOutput(inputs: Properties, stdout: Value, stderr: Value): Recor
 async function execute(script: string, inputs: Properties, previous: Record<string, string>, context: Context) {
   const [program = "/bin/sh", ...args] = list(inputs["interpreter"]) ?? ["/bin/sh", "-c"];
   const child = execa(program, [...args, script], {
-    cwd: typeof inputs["dir"] === "string" ? inputs["dir"] : process.cwd(),
     env: { ...strings(inputs["environment"]), ...previous },
     input: typeof inputs["stdin"] === "string" ? inputs["stdin"] : "",
     all: true,

@@ -1,23 +1,29 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { changedInputs } from "./compare.ts";
+import { refuseUnknown, type Known } from "./refuseUnknown.ts";
 import { serve, type Resource, type State } from "./serve.ts";
-import { UNKNOWN, textOf, type Properties, type Value } from "./values.ts";
-
-// RandomPassword's bcryptHash is left out: Node has no bcrypt.
-
-/** The alphabets of random.RandomString and RandomPassword; the special characters are hashicorp/random's default. */
-const ALPHABETS = {
-  special: "!@#$%&*()-_=+[]{}<>:?",
-  upper: "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-  lower: "abcdefghijklmnopqrstuvwxyz",
-  numeric: "0123456789",
-} as const;
+import { UNKNOWN, type Properties } from "./values.ts";
 
 /** A resource that is drawn once and replaced whenever an input is no longer the one it was drawn for. */
-function drawn(defaults: Properties, computed: readonly string[], draw: (inputs: Properties) => State): Resource {
+interface Drawn {
+  /** As programs know it, such as random.RandomId. */
+  readonly type: string;
+  /** What a program may set; anything else is refused. */
+  readonly known: Known;
+  /** What holds where the program says nothing. */
+  readonly defaults?: Properties;
+  /** The outputs that are not known before it was drawn. */
+  readonly computed: readonly string[];
+  readonly draw: (inputs: Properties) => State;
+}
+
+function drawn({ type, known, defaults = {}, computed, draw }: Drawn): Resource {
   return {
-    check: (news) => news,
+    check: (news) => {
+      refuseUnknown(type, known, news);
+      return news;
+    },
     diff: (state, oldInputs, news) => {
       const wanted = { ...defaults, ...news };
       const changed = Object.entries(changedInputs(oldInputs, news)).filter(
@@ -39,88 +45,49 @@ function unknowns(names: readonly string[]): Properties {
   return Object.fromEntries(names.map((name) => [name, UNKNOWN]));
 }
 
-const TEXT_DEFAULTS: Properties = {
-  ...{ special: true, upper: true, lower: true, number: true, numeric: true },
-  ...{ minSpecial: 0, minUpper: 0, minLower: 0, minNumeric: 0 },
-};
+const LETTERS_AND_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/** The official plugin's note of which version of its state this is. */
-function stateVersion(version: number): Properties {
-  return { __meta: JSON.stringify({ schema_version: String(version) }) };
-}
-
-/** A text of `length` characters with at least the demanded number of each kind, in random order. */
-function randomText(inputs: Properties): string {
-  const length = count(inputs["length"]);
-  const numeric = inputs["number"] !== false && inputs["numeric"] !== false;
-  const kinds = [
-    {
-      on: inputs["special"],
-      least: inputs["minSpecial"],
-      letters: textOf(inputs["overrideSpecial"] ?? ALPHABETS.special),
-    },
-    { on: inputs["upper"], least: inputs["minUpper"], letters: ALPHABETS.upper },
-    { on: inputs["lower"], least: inputs["minLower"], letters: ALPHABETS.lower },
-    { on: numeric, least: inputs["minNumeric"], letters: ALPHABETS.numeric },
-  ];
-  const demanded = kinds.flatMap(({ least, letters }) => pick(letters, count(least)));
-  const all = kinds.map(({ on, letters }) => (on === true ? letters : "")).join("");
-  if (demanded.length > length)
-    throw new Error(`length ${length} is less than the ${demanded.length} characters demanded`);
-  if (all === "") throw new Error("at least one of special, upper, lower and numeric must be true");
-  return shuffle([...demanded, ...pick(all, length - demanded.length)]).join("");
-}
-
-function count(value: Value | undefined): number {
-  return typeof value === "number" ? value : 0;
-}
-
-function pick(letters: string, times: number): string[] {
-  return Array.from({ length: times }, () => letters.charAt(randomInt(letters.length)));
-}
-
-function shuffle<T>(items: readonly T[]): T[] {
-  const left = [...items];
-  return items.flatMap(() => left.splice(randomInt(left.length), 1));
-}
-
-const password = drawn(TEXT_DEFAULTS, ["result"], (inputs) => ({
-  id: "none",
-  outputs: { ...stateVersion(3), result: randomText(inputs) },
-}));
-
-const text = drawn(TEXT_DEFAULTS, ["result"], (inputs) => {
-  const result = randomText(inputs);
-  return { id: result, outputs: { ...stateVersion(2), result } };
+/** Of letters and digits only, without the official plugin's bcryptHash: Node has no bcrypt. */
+const password = drawn({
+  type: "random.RandomPassword",
+  known: { length: {}, special: {} },
+  defaults: {
+    ...{ special: true, upper: true, lower: true, number: true, numeric: true },
+    ...{ minSpecial: 0, minUpper: 0, minLower: 0, minNumeric: 0 },
+  },
+  computed: ["result"],
+  draw: ({ length }) => {
+    const letters = Array.from(
+      { length: Number(length) },
+      () => LETTERS_AND_DIGITS[randomInt(LETTERS_AND_DIGITS.length)],
+    );
+    return { id: "none", outputs: { __meta: JSON.stringify({ schema_version: "3" }), result: letters.join("") } };
+  },
 });
 
-const id = drawn({}, ["b64Std", "b64Url", "dec", "hex"], (inputs) => {
-  const bytes = randomBytes(count(inputs["byteLength"]));
-  const prefix = textOf(inputs["prefix"]);
-  const b64Url = bytes.toString("base64url");
-  return {
-    id: b64Url,
-    outputs: {
-      b64Std: prefix + bytes.toString("base64"),
-      b64Url: prefix + b64Url,
-      dec: prefix + BigInt(`0x${bytes.toString("hex")}`).toString(),
-      hex: prefix + bytes.toString("hex"),
-    },
-  };
-});
-
-const bytes = drawn({}, ["base64", "hex"], (inputs) => {
-  const drawnBytes = randomBytes(count(inputs["length"]));
-  const base64 = drawnBytes.toString("base64");
-  return { id: base64, outputs: { base64, hex: drawnBytes.toString("hex") } };
+const id = drawn({
+  type: "random.RandomId",
+  known: { byteLength: {}, keepers: {} },
+  computed: ["b64Std", "b64Url", "dec", "hex"],
+  draw: ({ byteLength }) => {
+    const bytes = randomBytes(Number(byteLength));
+    const [b64Std, b64Url, hex] = [bytes.toString("base64"), bytes.toString("base64url"), bytes.toString("hex")];
+    return { id: b64Url, outputs: { b64Std, b64Url, dec: BigInt(`0x${hex}`).toString(), hex } };
+  },
 });
 
 await serve({
   version: "4.21.1",
   resources: {
-    "random:index/randomPassword:RandomPassword": { ...password, secretOutputs: ["result"] },
-    "random:index/randomString:RandomString": text,
+    "random:index/randomPassword:RandomPassword": {
+      ...password,
+      check: (news, olds, context) => {
+        if (news["special"] !== false)
+          throw new Error("the stand-in for random.RandomPassword has no special characters");
+        return password.check(news, olds, context);
+      },
+      secretOutputs: ["result"],
+    },
     "random:index/randomId:RandomId": id,
-    "random:index/randomBytes:RandomBytes": { ...bytes, secretOutputs: ["base64", "hex"] },
   },
 });

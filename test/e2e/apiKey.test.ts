@@ -17,9 +17,10 @@ import type { Outputs, Run } from "./support/testStack.ts";
 import { TestStack } from "./support/testStack.ts";
 
 const key = randomBytes(24).toString("hex");
+const secondKey = randomBytes(24).toString("hex");
 const authorization = `Bearer ${key}`;
 
-describe("with an API key", () => {
+describe("with API keys", () => {
   let folder: string;
   let model: TestModel;
   let stack: TestStack;
@@ -31,7 +32,7 @@ describe("with an API key", () => {
     folder = await mkdtemp(join(tmpdir(), "bitnet-server-key-"));
     model = await drawModel(folder);
     stack = await TestStack.create(model.settings);
-    await stack.setSecret("apiKey", key);
+    await stack.setSecret("apiKeys", JSON.stringify([key, secondKey]));
     const watch = watchProcesses();
     run = await stack.up();
     processes = await watch.stop();
@@ -43,14 +44,21 @@ describe("with an API key", () => {
     await rm(folder, { recursive: true });
   });
 
-  test("who has it is answered, plain and streaming", async () => {
-    const openai = client(outputs.url, key);
+  test.each([
+    ["the first", key],
+    ["the second", secondKey],
+  ])("who has %s is answered, plain and streaming", async (_, one) => {
+    const openai = client(outputs.url, one);
     expect((await chat(openai, 2)).text).toBe(model.answer(2));
     expect((await stream(openai, 3)).text).toBe(model.answer(3));
   });
 
-  test("who has none, or another one, is refused", async () => {
-    for (const wrong of ["none", `${key}x`, key.slice(0, -1)]) {
+  test("the first one is in the outputs", () => {
+    expect(outputs.apiKey).toBe(key);
+  });
+
+  test("who has none of them is refused", async () => {
+    for (const wrong of ["none", `${key}x`, key.slice(0, -1), `${key}${secondKey}`]) {
       await expect(chat(client(outputs.url, wrong), 2)).rejects.toThrow(OpenAI.AuthenticationError);
     }
   });
@@ -58,11 +66,11 @@ describe("with an API key", () => {
   test.each([
     ...["GET /", "GET /v1/models", "POST /v1/chat/completions", "POST /v1/completions", "POST /v1/embeddings"],
     ...["POST /completion", "POST /infill", "POST /tokenize", "GET /props", "GET /slots", "GET /metrics", "GET /x"],
-  ])("%s asks for it", async (endpoint) => {
+  ])("%s asks for one", async (endpoint) => {
     expect((await request(endpoint)).status).toBe(401);
   });
 
-  test("/health does not ask for it", async () => {
+  test("/health does not ask for one", async () => {
     expect((await fetch(outputs.healthUrl)).status).toBe(200);
   });
 
@@ -77,35 +85,38 @@ describe("with an API key", () => {
       "GET /%73lots",
       "GET //slots",
     ],
-  ])("%s is closed even to who has it", async (endpoint) => {
+  ])("%s is closed even to who has one", async (endpoint) => {
     expect((await request(endpoint, { authorization })).status).toBe(404);
   });
 
-  test("it was on no command line while the stack was brought up, and is on none now", async () => {
+  test("they were on no command line while the stack was brought up, and are on none now", async () => {
     expect(processes).toContain("cli/main.ts");
-    expect(processes).not.toContain(key);
+    for (const one of [key, secondKey]) expect(processes).not.toContain(one);
     const label = [`bitnet-server.stack=${stack.name}`];
     for (const { Id } of await docker.listContainers({ filters: { label } })) {
       const { Processes } = (await docker.getContainer(Id).top()) as { Processes: string[][] };
-      expect(Processes.flat().join(" ")).not.toContain(key);
+      for (const one of [key, secondKey]) expect(Processes.flat().join(" ")).not.toContain(one);
     }
   });
 
-  test("it is not in clear in the state, the settings, the logs, or what the user saw", async () => {
-    const places = [stack.stateFolder, join(checkout, ".state/log"), join(checkout, ".build", stack.name)];
-    expect(await filesWith(key, [...places, join(checkout, `Pulumi.${stack.name}.yaml`)])).toEqual([]);
-    expect(run.output).not.toContain(key);
-  });
+  test.each([key, secondKey])(
+    "none is in clear in the state, the settings, the logs, or what the user saw",
+    async (one) => {
+      const places = [stack.stateFolder, join(checkout, ".state/log"), join(checkout, ".build", stack.name)];
+      expect(await filesWith(one, [...places, join(checkout, `Pulumi.${stack.name}.yaml`)])).toEqual([]);
+      expect(run.output).not.toContain(one);
+    },
+  );
 
-  test("it is in no image and in no container's log", async () => {
+  test.each([key, secondKey])("none is in an image or in a container's log", async (one) => {
     const label = [`bitnet-server.stack=${stack.name}`];
     for (const { Id } of await docker.listImages({ filters: { label } })) {
       const image = docker.getImage(Id);
-      expect(JSON.stringify([await image.inspect(), await image.history()])).not.toContain(key);
+      expect(JSON.stringify([await image.inspect(), await image.history()])).not.toContain(one);
     }
     for (const { Id } of await docker.listContainers({ filters: { label } })) {
       const { all } = await execa("docker", ["logs", Id], { all: true });
-      expect(all).not.toContain(key);
+      expect(all).not.toContain(one);
     }
   });
 

@@ -7,10 +7,9 @@ import { createServer as createTcpServer } from "node:net";
 import { platform, tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import type OpenAI from "openai";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { checkout } from "../../cli/paths.ts";
 import { haproxyConfiguration } from "../../components/serving/haproxy.ts";
@@ -76,7 +75,7 @@ describe("the real HAProxy, and servers that play llama-server", () => {
 
   async function allUp(): Promise<void> {
     const usable = () => metric("haproxy_backend_active_servers").catch(() => []);
-    while ((await usable())[0] !== replicas.length) await sleep(50);
+    await vi.waitUntil(async () => (await usable())[0] === replicas.length, { timeout: 60_000 });
   }
 
   /** @returns the address of who answered */

@@ -78,6 +78,6 @@ describe("npm run up says what to do", () => {
     expect(output).toMatch(/right: .*docker system (df|prune)/);
     const destroyed = await stack.run("destroy", { DOCKER_HOST: engine.host });
     expect(destroyed.exitCode, destroyed.output).toBe(0);
-    expect(await belongingsOf(stack.name, engine.docker)).toEqual([]);
+    expect(await belongingsOf(stack, engine.docker)).toEqual([]);
   });
 });

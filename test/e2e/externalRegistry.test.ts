@@ -69,9 +69,9 @@ describe("a registry that is there already, and asks for a password", () => {
   test("destroy leaves nothing on this machine, and in the registry what is not ours to delete", async () => {
     const { exitCode, output } = await stack.run("destroy");
     expect(exitCode, output).toBe(0);
-    expect(await belongingsOf(stack.name)).toEqual([]);
+    expect(await belongingsOf(stack)).toEqual([]);
     const tags = `http://${registry.host}/v2/team/bitnet-server/tags/list`;
-    expect(await (await fetch(tags, asTeam())).json()).toMatchObject({ tags: [stack.name] });
+    expect(await (await fetch(tags, asTeam())).json()).toMatchObject({ tags: [stack.id] });
   });
 });
 

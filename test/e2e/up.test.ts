@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { ContainerInspectInfo } from "dockerode";
 import { chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { canRaiseMemlock } from "../../cli/requirements/memlock.ts";
+import { mayRaiseMemlock } from "../../components/docker/memlock.ts";
 import { Chatters, chat, client, stream } from "./support/chat.ts";
 import {
   belongingsOf,
@@ -20,7 +20,7 @@ import {
 import type { TestModel } from "./support/testModel.ts";
 import { drawModel } from "./support/testModel.ts";
 import type { Outputs } from "./support/testStack.ts";
-import { sources, TestStack } from "./support/testStack.ts";
+import { TestStack } from "./support/testStack.ts";
 
 describe("up, from nothing, on two replicas", () => {
   let folder: string;
@@ -113,12 +113,13 @@ describe("up, from nothing, on two replicas", () => {
     const cpus = replicas.flatMap(({ HostConfig }) => HostConfig.CpusetCpus?.split(",") ?? []);
     expect(cpus).not.toContain("");
     expect(new Set(cpus).size).toBe(cpus.length);
-    const raised = await canRaiseMemlock((await sources()).baseImage);
+    const raised = await mayRaiseMemlock();
     for (const { HostConfig, Config } of replicas) {
       expect(Config.Image).toBe(outputs.image);
       expect(HostConfig.CapDrop).toEqual(["ALL"]);
       expect((HostConfig.CapAdd as string[]).map((name) => name.replace(/^CAP_/, ""))).toContain("IPC_LOCK");
-      expect(HostConfig.Ulimits ?? []).toEqual(raised ? [{ Name: "memlock", Soft: -1, Hard: -1 }] : []);
+      const processes = { Name: "nproc", Soft: 8192, Hard: 8192 };
+      expect(HostConfig.Ulimits).toEqual([...(raised ? [{ Name: "memlock", Soft: -1, Hard: -1 }] : []), processes]);
       expect(HostConfig.ReadonlyRootfs).toBe(true);
       expect(HostConfig.SecurityOpt).toContain("no-new-privileges");
       expect(HostConfig.Memory).toBeGreaterThan(0);
@@ -176,9 +177,10 @@ describe("up, from nothing, on two replicas", () => {
     expect(ids).not.toContain(victim?.Id);
   });
 
+  // As does one that hangs: its entrypoint ends it (image/server.test.ts).
   test("a replica whose server is killed is restarted; four clients that ask from then on see no failure", async () => {
     const [victim] = await containersOf(stack.name, "replica");
-    await signalServer(victim?.Id ?? "", "KILL");
+    await killServer(victim?.Id ?? "");
     const chatters = new Chatters(4, client(outputs.url), (digit) => [model.answer(digit)]);
     await restarted(victim);
     await chatters.stop();
@@ -186,39 +188,33 @@ describe("up, from nothing, on two replicas", () => {
     expect(chatters.answered).toBeGreaterThan(4);
   });
 
-  test("a replica that hangs is found and restarted", async () => {
-    const [victim] = await containersOf(stack.name, "replica");
-    await signalServer(victim?.Id ?? "", "STOP");
-    await restarted(victim);
-    expect((await chat(client(outputs.url), 9)).text).toBe(model.answer(9));
-  });
-
   test("an answer that is not the expected one fails the update, and says what came instead", async () => {
     stack.configure({ smokeAnswer: "something else" });
     const { exitCode, output } = await stack.run("up");
     expect(exitCode).not.toBe(0);
     expect(output).toContain("expected: something else");
-    expect(output).toContain(`answered: ${model.answer(7)}`);
+    // The beginning is enough to see what is wrong.
+    expect(output).toContain(`answered: ${model.answer(7).slice(0, 100)}`);
     stack.configure(model.settings);
   });
 
   test("destroy leaves nothing: no container, network, volume or image, and with the registry's volume no blob", async () => {
-    const belongings = await belongingsOf(stack.name);
+    const belongings = await belongingsOf(stack);
     expect(new Set(belongings.map((thing) => thing.split(" ")[0])).size).toBe(4);
     const { exitCode, output } = await stack.run("destroy");
     expect(exitCode, output).toBe(0);
     expect(await remaining(belongings)).toEqual([]);
-    expect(await belongingsOf(stack.name)).toEqual([]);
+    expect(await belongingsOf(stack)).toEqual([]);
     await expect(fetch(outputs.healthUrl)).rejects.toThrow("fetch failed");
   });
 });
 
-async function signalServer(container: string, signal: "STOP" | "KILL"): Promise<void> {
+async function killServer(container: string): Promise<void> {
   const { pid } = await serverProcess(inReplica(container));
-  await inReplica(container)(`kill -${signal} ${pid}`);
+  await inReplica(container)(`kill -KILL ${pid}`);
 }
 
-/** Waits until a replica was started again and is healthy. The entrypoint ends a server after 3 minutes of silence. */
+/** Waits until a replica was started again and is healthy. */
 async function restarted(replica: ContainerInspectInfo | undefined): Promise<void> {
   const healthySince = async () => {
     const { State } = await docker.getContainer(replica?.Id ?? "").inspect();

@@ -693,7 +693,12 @@ test.each<[what: string, config: Record<string, string>, problem: object]>([
     { allowPlainHttp: "false" },
     { key: "domain", right: contains("allowPlainHttp") },
   ],
-  ["the docker target's key", { apiKey: "some-key-0123" }, { key: "apiKey", right: contains("apiKeys") }],
+  ["the docker target's setting", { port: "9000" }, { key: "port", wrong: contains("a setting of target docker") }],
+  [
+    "a subnet that does not exist",
+    { vpcId: "vpc-0123", publicSubnetIds: '["subnet-0a","subnet-00"]', privateSubnetIds: subnets("a", "b") },
+    { key: "publicSubnetIds", wrong: contains("InvalidSubnetID.NotFound") },
+  ],
   [
     "subnets without their VPC",
     { privateSubnetIds: subnets("a", "b") },
@@ -725,7 +730,7 @@ test("an existing VPC with one zone is refused", async () => {
   ]);
   expect(
     await problemsOf({ vpcId: "vpc-9999", publicSubnetIds: subnets("a", "b"), privateSubnetIds: subnets("a", "b") }),
-  ).toMatchObject([{ key: "publicSubnetIds", wrong: contains("not of vpc-9999") }, { key: "privateSubnetIds" }]);
+  ).toMatchObject([{ key: "publicSubnetIds", wrong: contains("not in vpc-9999") }, { key: "privateSubnetIds" }]);
 });
 
 test("an existing VPC whose private subnets' zones do not have the type is refused", async () => {
@@ -784,6 +789,20 @@ test("a type that is not offered in two zones is refused", async () => {
     { key: "instanceType", wrong: contains("1 zones (eu-central-1a)") },
   ]);
   expect(await problemsOf({ zones: "4" })).toMatchObject([{ key: "zones", right: contains("at most 3") }]);
+});
+
+test("mistakes in the settings, the engine's source, the model and the account are reported together", async () => {
+  const found = await problemsOf({
+    minReplicas: "0",
+    allowedCidrs: "everybody",
+    engineRepo: "./no-such.tar.gz",
+    modelUrl: "./no-such.gguf",
+    instanceType: "c7x.huge",
+    domain: "llm.example.org",
+  });
+  expect((found as { key: string }[]).map(({ key }) => key)).toEqual([
+    ...["minReplicas", "allowedCidrs", "engineRepo", "modelUrl", "instanceType", "domain"],
+  ]);
 });
 
 test.each([

@@ -66,11 +66,11 @@ export const awsAnswers: Answers = {
     return { names: filterValue(inputs) === "availability-zone" ? zones : [`${region}-ham-1a`, ...zones] };
   },
   "aws:ec2/getSubnets:getSubnets": () => ({ ids: [] }),
-  "aws:ec2/getSubnet:getSubnet": ({ id }) => ({
-    id,
-    vpcId: "vpc-0123",
-    availabilityZone: `${region}${(id as string).slice(-1)}`,
-  }),
+  "aws:ec2/getSubnet:getSubnet": ({ id }) => {
+    const zone = (id as string).slice(-1);
+    if (zone === "0") throw awsError(`InvalidSubnetID.NotFound: The subnet ID '${id as string}' does not exist`);
+    return { id, vpcId: "vpc-0123", availabilityZone: `${region}${zone}` };
+  },
   "aws:route53/getZone:getZone": ({ name, privateZone }) => {
     if (name !== "example.com" || privateZone !== false) throw awsError("no matching Route 53 Hosted Zone found");
     return { zoneId: "Z0123" };

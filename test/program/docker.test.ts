@@ -9,9 +9,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import * as pulumi from "@pulumi/pulumi";
 import { MockMonitor } from "@pulumi/pulumi/runtime/mocks.js";
 import type { Machine } from "../../components/docker/machine.ts";
+import type { Problem } from "../../components/errors.ts";
 import { privateModelName } from "../../components/image/privateModel.ts";
 import type { Run } from "./program.ts";
-import { defaultStack, ofType, runProgram } from "./program.ts";
+import { defaultStack, idOf, ofType, runProgram } from "./program.ts";
 
 const containers = "docker:index/container:Container";
 const digest = `registry/bitnet@sha256:${"0".repeat(64)}`;
@@ -31,12 +32,23 @@ const machine: Machine = {
   hasAddress: true,
 };
 let inspected: Machine;
+let mayRaise = true;
 vi.mock(import("../../components/docker/machine.ts"), async (original) => ({
   ...(await original()),
   inspectMachine: () => Promise.resolve(inspected),
 }));
+// Nor which images are where an earlier update left them.
+let onEngine: Set<string>;
+let inRegistry: Set<string>;
+vi.mock(import("../../components/docker/builtImages.ts"), () => ({
+  tagsOnEngine: () => Promise.resolve(onEngine),
+  tagsInRegistry: () => Promise.resolve(inRegistry),
+}));
+vi.mock(import("../../components/docker/memlock.ts"), () => ({ mayRaiseMemlock: () => Promise.resolve(mayRaise) }));
 beforeEach(() => {
   inspected = machine;
+  [onEngine, inRegistry] = [new Set(), new Set()];
+  mayRaise = true;
 });
 afterEach(() => {
   vi.restoreAllMocks();
@@ -47,6 +59,8 @@ interface Request {
   getName: () => string;
   getDeletebeforereplace: () => boolean;
   getIgnorechangesList: () => string[];
+  getType: () => string;
+  getReplaceonchangesList: () => string[];
 }
 
 function named(run: Run, part: string): Record<string, unknown>[] {
@@ -55,7 +69,7 @@ function named(run: Run, part: string): Record<string, unknown>[] {
     .map(({ inputs }) => inputs);
 }
 
-test("a stack is a registry, an image, a network, replicas, a load balancer and a smoke test", async () => {
+test("a stack is a registry, an image, networks, replicas, a load balancer and a smoke test", async () => {
   const run = await runProgram({ replicas: "2" });
   expect(
     run.resources
@@ -63,7 +77,10 @@ test("a stack is a registry, an image, a network, replicas, a load balancer and 
       .map(({ type, name }) => `${type} ${name}`)
       .toSorted(),
   ).toEqual([
+    "command:local:Command fleet-replica-0-ready",
+    "command:local:Command fleet-replica-1-ready",
     "command:local:Command images",
+    "command:local:Command old-images",
     "command:local:Command smoke-test",
     "docker:index/container:Container fleet-load-balancer",
     "docker:index/container:Container fleet-replica-0",
@@ -73,7 +90,9 @@ test("a stack is a registry, an image, a network, replicas, a load balancer and 
     "docker:index/image:Image fleet-load-balancer-image",
     "docker:index/image:Image registry-image",
     "docker:index/network:Network fleet",
+    "docker:index/network:Network fleet-outside",
     "docker:index/volume:Volume registry-blobs",
+    "random:index/randomId:RandomId stack-id",
   ]);
 });
 
@@ -82,19 +101,84 @@ test("a replica locks its memory, and may do next to nothing else", async () => 
   expect(replica).toMatchObject({
     image: digest,
     capabilities: { drops: ["ALL"], adds: ["CAP_IPC_LOCK", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID"] },
-    ulimits: [{ name: "memlock", soft: -1, hard: -1 }],
+    ulimits: [
+      { name: "nproc", soft: 8192, hard: 8192 },
+      { name: "memlock", soft: -1, hard: -1 },
+    ],
     securityOpts: ["no-new-privileges"],
     readOnly: true,
     restart: "unless-stopped",
-    wait: true,
     logOpts: { "max-size": "10m", "max-file": "5" },
   });
   expect(replica?.memory).toBe(replica?.memorySwap);
   expect(replica).not.toHaveProperty("ports");
 });
 
-test("a daemon that may not raise the limit is not asked to", async () => {
-  expect(named(await runProgram({ memlock: "inherit" }), "replica")[0]).not.toHaveProperty("ulimits");
+test("a daemon that may not raise the limit is not asked to: found out, or as the setting says", async () => {
+  const limits = async (config: Record<string, string>) => {
+    const [replica] = named(await runProgram(config), "replica");
+    return (replica?.ulimits as { name: string }[]).map(({ name }) => name);
+  };
+  expect(await limits({ memlock: "inherit" })).toEqual(["nproc"]);
+  mayRaise = false;
+  expect(await limits({})).toEqual(["nproc"]);
+  expect(await limits({ memlock: "unlimited" })).toEqual(["nproc", "memlock"]);
+});
+
+test("every container has a limit of memory and of processes, no capability that it does not need, and no disk", async () => {
+  const run = await runProgram({ replicas: "2" });
+  const all = ofType(run, containers);
+  expect(all).toHaveLength(4);
+  for (const { inputs } of all) {
+    expect(inputs).toMatchObject({
+      capabilities: { drops: ["ALL"] },
+      securityOpts: ["no-new-privileges"],
+      readOnly: true,
+      memory: expect.any(Number) as number,
+      memorySwap: inputs.memory,
+      ulimits: expect.arrayContaining([{ name: "nproc", soft: 8192, hard: 8192 }]) as unknown[],
+    });
+  }
+});
+
+test("replicas are on an internal network without an address of the host's; the balancer alone is on another as well", async () => {
+  const run = await runProgram({ replicas: "2" });
+  const networks = ofType(run, "docker:index/network:Network");
+  const inside = networks.find(({ name }) => name === "fleet")?.inputs;
+  expect(inside).toMatchObject({
+    internal: true,
+    options: { "com.docker.network.bridge.inhibit_ipv4": "true" },
+  });
+  const joined = ofType(run, containers).map(({ name, inputs }) => [
+    name,
+    ((inputs.networksAdvanced ?? []) as { name: string }[]).map((network) => network.name),
+  ]);
+  expect(Object.fromEntries(joined)).toMatchObject({
+    "fleet-replica-0": ["fleet-1234567"],
+    "fleet-replica-1": ["fleet-1234567"],
+    "fleet-load-balancer": ["fleet-1234567", "fleet-outside-1234567"],
+  });
+});
+
+test("a container that was stopped is made anew: only a new one is waited for and asked", async () => {
+  const requests = vi.spyOn(MockMonitor.prototype, "registerResource");
+  await runProgram({ replicas: "2" });
+  const ofContainers = requests.mock.calls
+    .map(([request]) => request as Request)
+    .filter((request) => request.getType() === containers);
+  expect(ofContainers.map((request) => request.getReplaceonchangesList())).toEqual(Array(4).fill(["mustRun"]));
+});
+
+test("each replica is waited for until it has answered a question, before the next one is touched", async () => {
+  const run = await runProgram({ replicas: "2", smokePrompt: "2 + 2?", smokeAnswer: "4" });
+  const ready = run.resources.filter(({ name }) => name.endsWith("-ready"));
+  expect(ready.map(({ name }) => name)).toEqual(["fleet-replica-1-ready", "fleet-replica-0-ready"]);
+  expect(ready.map(({ inputs }) => inputs.environment)).toEqual(
+    [1, 0].map((index) => ({ AWAIT_REPLICA: JSON.stringify({ id: `fleet-replica-${index}-id`, timeout: 600 }) })),
+  );
+  for (const { envs } of named(run, "replica")) {
+    expect(envs).toEqual(expect.arrayContaining(["SMOKE_PROMPT=2 + 2?", "SMOKE_ANSWER=4"]));
+  }
 });
 
 test("replicas have cores of their own, with both hardware threads", async () => {
@@ -145,13 +229,16 @@ test("opened to others, a key is generated, asked for, and secret", async () => 
 
 test("on loopback no key is asked for, unless one is set", async () => {
   expect((await runProgram()).outputs).not.toHaveProperty("apiKey");
-  const run = await runProgram({ apiKey: "the-users-own-key" });
+  const run = await runProgram({ apiKeys: '["the-users-own-key","a-second-key"]' });
+  expect(named(run, "load-balancer")[0]?.envs).toEqual(
+    expect.arrayContaining(["API_KEY_0=the-users-own-key", "API_KEY_1=a-second-key"]),
+  );
   expect(run.outputs.apiKey).toBe("the-users-own-key");
   expect(run.secretOutputs).toEqual(["apiKey"]);
 });
 
 test("a key is in the load balancer's and the smoke test's environment, nowhere else, and a secret there", async () => {
-  const run = await runProgram({ apiKey: "the-users-own-key" });
+  const run = await runProgram({ apiKeys: '["the-users-own-key","a-second-key"]' });
   const holders = run.resources.flatMap(({ name, inputs, secrets }) =>
     Object.entries(inputs)
       .filter(([, value]) => JSON.stringify(value).includes("the-users-own-key"))
@@ -220,7 +307,7 @@ describe("a private model", () => {
     expect(first).toMatchObject({ ignored: [], removedFirst: true });
     expect(second.triggers).not.toEqual(first.triggers);
 
-    const file = join(`.build/${defaultStack}/context/model`, privateModelName(modelUrl));
+    const file = join(`.build/${defaultStack}/server/context/model`, privateModelName(modelUrl));
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, "");
     expect(await download()).toMatchObject({ ignored: ["triggers"] });
@@ -231,7 +318,7 @@ test("the image is built from what the settings say, and only when an update run
   const run = await runProgram({ optimize: "false", cpuTarget: "x86-64-v3", baseImage: "base:1", engineRef: "abc123" });
   const image = ofType(run, "docker:index/image:Image").find(({ name }) => name === "bitnet");
   expect(image?.inputs).toMatchObject({
-    imageName: `127.0.0.1:5088/bitnet-server:${defaultStack}`,
+    imageName: `127.0.0.1:5088/bitnet-server:${idOf(defaultStack)}`,
     buildOnPreview: false,
     build: {
       args: {
@@ -241,10 +328,86 @@ test("the image is built from what the settings say, and only when an update run
         OPTIMIZE: "false",
         CPU_TARGET: "x86-64-v3",
         BASE_IMAGE: "base:1",
-        STACK: defaultStack,
+        STACK_ID: idOf(defaultStack),
       },
     },
   });
+});
+
+/** Names and build arguments of all images, the server's first. */
+async function images(config: Record<string, string> = {}, stack = defaultStack) {
+  const run = await runProgram(config, false, { stack });
+  return ofType(run, "docker:index/image:Image")
+    .toSorted((a, b) => a.name.localeCompare(b.name))
+    .map(({ inputs, secrets }) => ({
+      tag: String(inputs.imageName),
+      args: (inputs.build as { args: Record<string, string> }).args,
+      secret: secrets.includes("build"),
+    }));
+}
+
+test("proxies reach every build, as secrets, and change no tag", async () => {
+  const before = await images();
+  vi.stubEnv("HTTP_PROXY", "http://me:password@proxy.example.com:3128");
+  vi.stubEnv("no_proxy", ".example.com,127.0.0.1");
+  try {
+    const through = await images();
+    expect(through.map(({ tag }) => tag)).toEqual(before.map(({ tag }) => tag));
+    expect(through).toHaveLength(3);
+    for (const { args, secret } of through) {
+      expect(args).toMatchObject({
+        HTTP_PROXY: "http://me:password@proxy.example.com:3128",
+        http_proxy: "http://me:password@proxy.example.com:3128",
+        NO_PROXY: ".example.com",
+      });
+      expect(secret).toBe(true);
+    }
+  } finally {
+    vi.unstubAllEnvs();
+  }
+});
+
+test("an image that is gone from where it was is built again; one that is there is not", async () => {
+  const requests = vi.spyOn(MockMonitor.prototype, "registerResource");
+  const build = async () => {
+    const run = await runProgram();
+    const images = ofType(run, "docker:index/image:Image").toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    return images.map(({ name, inputs }) => ({
+      name,
+      argument: (inputs.build as { args: Record<string, string> }).args.BUILT_FOR,
+      ignored: requests.mock.calls
+        .map(([it]) => it as Request)
+        .findLast((it) => it.getName() === name)
+        ?.getIgnorechangesList(),
+    }));
+  };
+  const [first, second] = [await build(), await build()];
+  expect(first.map(({ ignored }) => ignored)).toEqual([[], [], []]);
+  for (const [index, { argument }] of first.entries()) expect(second[index]?.argument).not.toBe(argument);
+
+  const id = idOf(defaultStack);
+  onEngine = new Set([`bitnet-server-load-balancer:${id}`, "bitnet-server-registry:of-another-stack"]);
+  inRegistry = new Set([id]);
+  const there = ["build.args.BUILT_FOR"];
+  expect((await build()).map(({ name, ignored }) => ({ name, ignored }))).toEqual([
+    { name: "bitnet", ignored: there },
+    { name: "fleet-load-balancer-image", ignored: there },
+    { name: "registry-image", ignored: [] },
+  ]);
+});
+
+test("all that a stack has on the engine is labelled with its id; a rename changes none of the labels", async () => {
+  const requests = vi.spyOn(MockMonitor.prototype, "registerResource");
+  const run = await runProgram({ replicas: "2" });
+  const labelled = run.resources.filter(({ type }) => /container:C|network:N|volume:V/.test(type));
+  expect(labelled).toHaveLength(7);
+  for (const { inputs } of labelled) {
+    expect(inputs.labels).toContainEqual({ label: "bitnet-server.id", value: idOf(defaultStack) });
+    // The name comes from the id's keepers, which no later program changes.
+    expect(inputs.labels).toContainEqual({ label: "bitnet-server.stack", value: defaultStack });
+  }
+  const id = requests.mock.calls.map(([it]) => it as Request).find((it) => it.getName() === "stack-id");
+  expect(id?.getIgnorechangesList()).toEqual(["keepers"]);
 });
 
 test("an external registry is logged in to with a secret, and no local one is made", async () => {
@@ -255,7 +418,7 @@ test("an external registry is logged in to with a secret, and no local one is ma
   });
   const image = ofType(run, "docker:index/image:Image").find(({ name }) => name === "bitnet");
   expect(image?.inputs).toMatchObject({
-    imageName: `registry.example.com/team/bitnet:${defaultStack}`,
+    imageName: `registry.example.com/team/bitnet:${idOf(defaultStack)}`,
     registry: { server: "registry.example.com", username: "me", password: "pass word" },
   });
   expect(named(run, "registry")).toEqual([]);
@@ -286,7 +449,68 @@ test("a preview, where ids and digests are unknown, plans the same resources and
   expect(planned.outputs.image).toBeUndefined();
 });
 
-test("a bad setting makes no resource at all", async () => {
-  await expect(runProgram({ replicas: "0" })).rejects.toThrow(/replicas: "0"/);
-  await expect(runProgram({ replicas: "5" })).rejects.toThrow(/at most 4/);
+describe("before anything is made", () => {
+  /** The problems, after making sure that no resource but the stack's id was registered. */
+  async function problemsOf(config: Record<string, string>): Promise<Problem[]> {
+    const register = vi.spyOn(MockMonitor.prototype, "registerResource");
+    const error: unknown = await runProgram(config).catch((reason: unknown) => reason);
+    expect(register.mock.calls.map(([it]) => (it as Request).getName())).toEqual(["stack-id"]);
+    // Not `instanceof`: each run of the program loads its modules anew.
+    return (error as { problems?: Problem[] }).problems ?? [];
+  }
+
+  test("mistakes in the settings, the engine's source, the model and the machine are reported together", async () => {
+    inspected = { ...machine, hasAddress: false, portsInUse: [5088] };
+    const found = await problemsOf({
+      replicas: "0",
+      statsPort: "8088",
+      contxtSize: "1",
+      threads: "9",
+      bindAddress: "192.0.2.1",
+      engineRepo: "./no-such.tar.gz",
+      modelUrl: "./no-such.gguf",
+    });
+    expect(found.map(({ key, wrong }) => [key, wrong])).toEqual([
+      ["replicas", "less than 1"],
+      ["contxtSize", "there is no such setting"],
+      ["statsPort", "port is the same port, by default"],
+      ["engineRepo", "it is no git URL, and there is no such file"],
+      ["modelUrl", "there is no such file"],
+      ["threads", "a replica has 4 of this machine's 4 CPU cores"],
+      ["bindAddress", "this machine has no such address"],
+      ["registryPort", "another program listens on this port"],
+    ]);
+  });
+
+  test("a wrong target does not hide what is wrong with the model", async () => {
+    const found = await problemsOf({ target: "moon", port: "9000", modelUrl: "./no-such.gguf" });
+    expect(found.map(({ key }) => key)).toEqual(["target", "modelUrl"]);
+  });
+
+  test("a wrong modelUrl or modelToken does not send anybody to look for another model", async () => {
+    const request = vi.spyOn(globalThis, "fetch");
+    expect(await problemsOf({ modelUrl: "a\nb", modelToken: "a b" })).toMatchObject([
+      { key: "modelUrl" },
+      { key: "modelToken" },
+    ]);
+    expect(request).not.toHaveBeenCalled();
+  });
+
+  test("a contextSize above the model's, a wrong checksum and too many replicas are reported together", async () => {
+    const found = await problemsOf({ contextSize: "8192", modelSha256: "0".repeat(64), replicas: "5" });
+    expect(found.map(({ key }) => key)).toEqual(["contextSize", "modelSha256", "replicas"]);
+  });
+
+  test("a value that the stack has encrypted is not shown, whatever is wrong with it", async () => {
+    vi.spyOn(pulumi.runtime as unknown as { isConfigSecret: () => boolean }, "isConfigSecret").mockReturnValue(true);
+    const found = await problemsOf({ modelUrl: "./no-such.gguf?key=hidden", engineRepo: "./hidden", port: "hidden" });
+    expect(found.map(({ key }) => key)).toEqual(["port", "engineRepo", "modelUrl"]);
+    expect(JSON.stringify(found)).not.toContain("hidden");
+  });
+
+  test("an external registry's stack needs no port for a local one", async () => {
+    inspected = { ...machine, portsInUse: [5088] };
+    expect(await problemsOf({})).toMatchObject([{ key: "registryPort" }]);
+    await runProgram({ registry: "registry.example.com/team/bitnet" });
+  });
 });

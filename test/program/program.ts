@@ -1,7 +1,7 @@
-import { readFileSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { rmSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { vi } from "vitest";
-import { parse } from "yaml";
 import type { Answers } from "./aws.ts";
 import { awsAnswers, awsComputed } from "./aws.ts";
 
@@ -27,14 +27,10 @@ const project = "bitnet-server";
 /** Each worker's own, as a build context is staged in a folder of that name. */
 export const defaultStack = `program-test-${process.env.VITEST_POOL_ID ?? "0"}`;
 
-/** Pulumi.yaml's defaults, as the engine hands them over. */
-const defaults = namespaced(
-  Object.fromEntries(
-    Object.entries(
-      (parse(readFileSync("Pulumi.yaml", "utf8")) as { config: Record<string, { default: unknown }> }).config,
-    ).map(([key, { default: value }]) => [key, typeof value === "string" ? value : JSON.stringify(value)]),
-  ),
-);
+/** What the mocks draw for a stack. */
+export function idOf(stack: string): string {
+  return createHash("sha256").update(stack).digest("hex").slice(0, 16);
+}
 
 /** A model that is in the checkout, so that its header is really read. */
 const model = { modelUrl: "docker/server/self-test/model.gguf", engine: "ik_llama.cpp" };
@@ -56,7 +52,7 @@ export interface Surroundings {
 
 /**
  * Runs the whole program, index.ts, against Pulumi's mocks.
- * @param config settings of the stack, over the defaults and a model of the checkout
+ * @param config settings of the stack, over a model of the checkout
  * @param preview true: nothing exists yet, and what only a provider can tell is unknown
  */
 export async function runProgram(
@@ -84,7 +80,7 @@ export async function runProgram(
     stack,
     preview,
   );
-  pulumi.runtime.setAllConfig({ ...defaults, ...namespaced({ ...model, ...config }) });
+  pulumi.runtime.setAllConfig(namespaced({ ...model, ...config }));
   vi.resetModules();
   // The SDK takes a stack trace of every promise, and vitest maps its lines to the sources: half of all the time.
   const { stackTraceLimit } = Error;
@@ -143,7 +139,7 @@ function computed(type: string, name: string, inputs: Record<string, unknown>): 
     case "random:index/randomPassword:RandomPassword":
       return { result: "generated-password" };
     case "random:index/randomId:RandomId":
-      return { hex: "0123456789abcdef" };
+      return { hex: idOf((inputs.keepers as { stack?: string }).stack ?? name) };
     default:
       return { name: `${name}-1234567` };
   }
@@ -154,13 +150,19 @@ async function resolveOutputs(program: Record<string, unknown>): Promise<Pick<Ru
   const secretOutputs: string[] = [];
   for (const [key, value] of Object.entries(program)) {
     const output: pulumi.Output<unknown> = pulumi.output(value);
-    outputs[key] = await new Promise((resolve) => {
-      output.apply(resolve);
-      setTimeout(() => {
-        resolve(undefined);
-      }, 100);
-    });
+    outputs[key] = (await isKnown(output)) ? await valueOf(output) : undefined;
     if (await pulumi.isSecret(output)) secretOutputs.push(key);
   }
   return { outputs, secretOutputs };
+}
+
+/** The SDK has it on every Output, and not among its types. */
+async function isKnown(output: pulumi.Output<unknown>): Promise<boolean> {
+  return (output as unknown as { isKnown: Promise<boolean> }).isKnown;
+}
+
+async function valueOf(output: pulumi.Output<unknown>): Promise<unknown> {
+  return new Promise((resolve) => {
+    output.apply(resolve);
+  });
 }

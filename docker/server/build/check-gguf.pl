@@ -86,7 +86,8 @@ sub readMetadata {
         # The engines end at any other kind, which is a number of 32 bits without a sign.
         refuse('its header has general.alignment of another kind than uint32; convert it again')
             if $key eq 'general.alignment' && $kind != 4;
-        $metadata{$key} = value($kind, $key);
+        my $value = value($kind, $key);
+        $metadata{$key} = $value if $key ne 'general.name' || $kind == 8;
     }
     return %metadata;
 }
@@ -125,6 +126,9 @@ sub checkModel {
     my $architecture = $metadata{'general.architecture'} // refuse('its header names no architecture');
     refuse("its architecture is $architecture, which the engines do not run; they run @architectures")
         unless grep { $_ eq $architecture } @architectures;
+    for my $key (qw(context_length block_count embedding_length attention.head_count)) {
+        refuse("its header lacks $architecture.$key") unless ($metadata{"$architecture.$key"} // 0) > 0;
+    }
     my $alignment = $metadata{'general.alignment'} // 32;
     refuse("its tensors are aligned to $alignment bytes, and the engines' llama-quantize writes 32; convert it again")
         if $alignment != 32;
@@ -172,13 +176,9 @@ sub rowBytes {
     return int(($row + $block - 1) / $block) * $bytes + ($more // 0);
 }
 
-# The name is the repository's on Hugging Face, or else the model's own.
 sub printFacts {
     my $architecture = $metadata{'general.architecture'};
-    my ($repository) = $url =~ m{^https://huggingface\.co/[^/]+/([^/]+)/resolve/};
-    my $name = ($repository // $metadata{'general.name'} // '') =~ s/-gguf$//ir;
-    ($name) = $url =~ m{([^/]*?)(?:\.gguf)?$}i if $name !~ /^[\w.:+-]+$/;
-    printf "name=%s\ncontext_length=%d\nweights=%s\n", $name, $metadata{"$architecture.context_length"} // 4096, $weights;
+    printf "name=%s\ncontext_length=%d\nweights=%s\n", servedName(), $metadata{"$architecture.context_length"}, $weights;
     my %vocabulary = map { $_->{name} => vocabularyType($_) } grep { $_->{name} =~ /^(token_embd|output)\.weight$/ } @tensors;
     my $embedding = $vocabulary{'token_embd.weight'} // 'q6_K';
     printf "embedding=%s\noutput=%s\n", $embedding, $vocabulary{'output.weight'} // $embedding;
@@ -187,6 +187,19 @@ sub printFacts {
     print "chat_template=placeholder\n";
     # It leaves out, too, how text is split before it is looked up (microsoft/BitNet's pull request 508).
     print "pre_tokenizer=missing\n" if !defined $metadata{'tokenizer.ggml.pre'};
+}
+
+# The name is the repository's on Hugging Face, or else the model's own, or else the file's: of letters that are safe
+# everywhere, and without a URL's query, which may be a secret.
+sub servedName {
+    my ($repository) = $url =~ m{^https://huggingface\.co/[^/]+/([^/]+)/resolve/};
+    my $address = $url =~ m{^https?://}i ? $url =~ s/[?#].*//sr : $url;
+    for my $name ($repository, $metadata{'general.name'}, $address =~ s{^.*/}{}sr) {
+        my $safe = ($name // '') =~ s/[.-]gguf\z//ir =~ s{[^A-Za-z0-9._:/-]+}{-}gr =~ s/^[^A-Za-z0-9]+//r;
+        $safe = substr($safe, 0, 100) =~ s/-+\z//r;
+        return $safe if $safe ne '';
+    }
+    return 'bitnet';
 }
 
 # The type that an embedding or output matrix becomes: its own, if that is no larger than Q6_K, of which a row has to be

@@ -5,6 +5,7 @@
 set -euo pipefail
 if [[ ${1-} != - ]]; then exec timeout "$1" "$0" - "${@:2}"; fi
 path=$2 body=${3-}
+LC_ALL=C # lengths are bytes
 
 method=GET key=
 if [[ -n $body ]]; then method=POST; fi

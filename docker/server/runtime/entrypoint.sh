@@ -10,13 +10,15 @@
 #   EXTRA_ARGS     further arguments of llama-server, one a line
 #   PORT           of the API (8080)
 #   DRAIN_PORT     of HAProxy's agent-check (8081)
+#   SMOKE_PROMPT   the question that is answered before anybody else may ask (Hello! How are you?); empty: none is asked
+#   SMOKE_ANSWER   the exact answer expected (default: any text will do)
 #   DRAIN_DELAY    seconds to go on taking requests after SIGTERM (0)
 #   DRAIN_TIMEOUT  seconds that running requests may take after that (600)
-#   START_TIMEOUT  seconds that loading the model may take (900)
+#   START_TIMEOUT  seconds that loading the model and the first answer may take (900)
 #   HANG_TIMEOUT   seconds of silence after which the server is taken to hang, and is ended (default: 60, and what
 #                  a slow CPU takes to read 512 tokens: in all 206 with 0.8 GB of model and 2 threads)
-# Exit status: 78 if the CPU lacks instructions that the server was compiled for, 1 if a setting is wrong or memory
-# cannot be locked, otherwise the server's.
+# Exit status: 78 if the CPU lacks instructions that the server was compiled for, 1 if a setting is wrong, memory
+# cannot be locked or the model does not answer as it should, otherwise the server's.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 . "$here/engine.sh"
@@ -83,9 +85,11 @@ hide_keys() {
 read_settings() {
   local -A facts
   local key value
-  while IFS='=' read -r key value; do facts[$key]=$value; done </model/facts
+  # A line without a key is the rest of a name with a line break in it.
+  while IFS='=' read -r key value; do facts[${key:-rest}]=$value; done </model/facts
 
-  export PORT=${PORT:-8080} MODEL_ALIAS=${MODEL_ALIAS:-${facts[name]}}
+  MODEL_ALIAS=${MODEL_ALIAS:-${facts[name]}}
+  export PORT=${PORT:-8080} MODEL_ALIAS=${MODEL_ALIAS//[[:cntrl:]]/}
   local longest=${facts[context_length]}
   CONTEXT_SIZE=${CONTEXT_SIZE:-$((longest < 4096 ? longest : 4096))}
   PARALLEL=${PARALLEL:-1}
@@ -93,6 +97,7 @@ read_settings() {
   LOCK_MEMORY=${LOCK_MEMORY:-$([[ $OPTIMIZE == true ]] && echo required || echo off)}
   DRAIN_PORT=${DRAIN_PORT:-8081} DRAIN_DELAY=${DRAIN_DELAY:-0} DRAIN_TIMEOUT=${DRAIN_TIMEOUT:-600}
   START_TIMEOUT=${START_TIMEOUT:-900}
+  SMOKE_PROMPT=${SMOKE_PROMPT-Hello! How are you?} SMOKE_ANSWER=${SMOKE_ANSWER-}
   chat_template=${facts[chat_template]-} pre_tokenizer=${facts[pre_tokenizer]-}
   mapfile -t extra_arguments < <(printf '%s' "${EXTRA_ARGS-}")
 
@@ -156,7 +161,7 @@ serve() {
   watch "$server" "$state" &
   watcher=$!
   trap 'told=true; trap "stop $server &" TERM; drain $server $state &' TERM
-  trap 'told=true; stop $server &' INT
+  trap 'told=true; echo drain >"$state"; stop $server &' INT
 
   # A signal ends `wait` as well.
   while status=0 && { wait "$server" || status=$?; } && kill -0 "$server" 2>/dev/null; do :; done
@@ -182,6 +187,7 @@ drain() {
   local server=$1 state=$2 quiet=0 end=$((SECONDS + DRAIN_DELAY + DRAIN_TIMEOUT))
   # While the model loads there is nothing to finish.
   if [[ $(<"$state") == down ]] && ! "$here/ask.sh" 5 /health >/dev/null 2>&1; then
+    echo drain >"$state"
     stop "$server"
     return
   fi
@@ -205,7 +211,8 @@ is_idle() {
   ((busy == 0))
 }
 
-# Tells the balancer when the model is loaded. Ends a server that could not lock the model, or that hangs: nobody restarts a container that is merely unhealthy.
+# Tells the balancer when the model is loaded and has answered a question. Ends a server that could not lock the model,
+# answers wrongly, or hangs: nobody restarts a container that is merely unhealthy.
 watch() {
   local server=$1 state=$2 heard=$SECONDS
   until "$here/ask.sh" 5 /health >/dev/null 2>&1; do
@@ -213,11 +220,11 @@ watch() {
     sleep 0.5
   done
   if [[ $LOCK_MEMORY != off ]] && ! is_locked "$server"; then
-    lock_failed "llama-server locked only a part" || {
-      trap 'exit 1' TERM # the server's end is ours, too
-      stop "$server"
-      exit 1
-    }
+    lock_failed "llama-server locked only a part" || end_useless "$server"
+  fi
+  if ! first_answer $((START_TIMEOUT - (SECONDS - heard))); then
+    sleep 0.5 # a server that crashed has a status of its own, and serve() ends this function meanwhile
+    if [[ $(<"$state") == down ]]; then end_useless "$server"; fi
   fi
   # Unless it was told to drain meanwhile.
   if [[ $(<"$state") == down ]]; then echo up ready >"$state"; fi
@@ -227,6 +234,17 @@ watch() {
     if "$here/ask.sh" "$HANG_TIMEOUT" /metrics >/dev/null 2>&1; then heard=$SECONDS; fi
     if ((SECONDS - heard >= HANG_TIMEOUT)); then end_silent "$server" "$heard"; fi
   done
+}
+
+# Whatever else is right, a model with bad weights, or an engine that computes nonsense, shows only in an answer.
+first_answer() {
+  [[ -z $SMOKE_PROMPT ]] || perl "$here/ask-question.pl" "$(($1 > 1 ? $1 : 1))" "$SMOKE_PROMPT" "$SMOKE_ANSWER"
+}
+
+end_useless() {
+  trap 'exit 1' TERM # the server's end is ours, too
+  stop "$1"
+  exit 1
 }
 
 end_silent() {

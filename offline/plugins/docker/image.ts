@@ -3,6 +3,7 @@ import { arch } from "node:os";
 import { isAbsolute, join, relative } from "node:path";
 import { execa } from "execa";
 import { changedInputs } from "../compare.ts";
+import { refuseUnknown, type Known } from "../refuseUnknown.ts";
 import type { Context, Resource } from "../serve.ts";
 import { UNKNOWN, hasUnknown, isObject, textOf, type Properties, type Value } from "../values.ts";
 import { contextDigest } from "./contextDigest.ts";
@@ -10,9 +11,18 @@ import { client, poll, reason, unlessMissing } from "./client.ts";
 import { follow } from "./pull.ts";
 import { parseReference, storedAuth } from "./registryAuth.ts";
 
+/** The inputs that this project uses. */
+const known: Known = {
+  imageName: {},
+  build: { fields: { args: {}, builderVersion: {}, context: {}, dockerfile: {}, platform: {} } },
+  registry: { fields: { server: {}, username: {}, password: {} } },
+  ...{ skipPush: {}, buildOnPreview: {} },
+};
+
 /** docker.Image as pulumi-docker 5.0.0 has it: built on every change of its inputs or its build context, then pushed. */
 export const image: Resource = {
   check: async (news, _olds, context) => {
+    refuseUnknown("docker.Image", known, news);
     const build = await checkedBuild(news["build"], context);
     const name = news["imageName"];
     if (news["skipPush"] !== true && typeof name === "string" && name !== UNKNOWN)
@@ -155,24 +165,21 @@ async function buildImage(name: string, options: Properties, { progress }: Conte
 function hiddenArgs({ args }: Properties): Record<string, string> {
   const entries = Object.entries(isObject(args) ? args : {});
   return Object.fromEntries(
-    entries.filter(([key]) => !(key in process.env)).map(([key, value]) => [key, textOf(value)]),
+    entries
+      .map(([key, value]) => [key, textOf(value)] as const)
+      .filter(([key, value]) => (process.env[key] ?? value) === value),
   );
 }
 
 function buildOptions(name: string, options: Properties): string[] {
   const hidden = hiddenArgs(options);
-  const { args, target, addHosts, network, cacheFrom, platform } = options;
-  const images = isObject(cacheFrom) && Array.isArray(cacheFrom["images"]) ? cacheFrom["images"] : [];
+  const { args, platform } = options;
   return [
     ...["--progress=plain", `--tag=${name}`, `--file=${textOf(options["dockerfile"])}`],
     `--platform=${textOf(platform ?? hostPlatform())}`,
     ...Object.entries(isObject(args) ? args : {}).map(([key, value]) =>
       key in hidden ? `--build-arg=${key}` : `--build-arg=${key}=${textOf(value)}`,
     ),
-    ...(typeof target === "string" ? [`--target=${target}`] : []),
-    ...(typeof network === "string" ? [`--network=${network}`] : []),
-    ...(Array.isArray(addHosts) ? addHosts.map((host) => `--add-host=${textOf(host)}`) : []),
-    ...images.map((image) => `--cache-from=${textOf(image)}`),
   ];
 }
 

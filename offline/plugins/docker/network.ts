@@ -12,17 +12,14 @@ const schema: Schema = {
   driver: { computed: true },
   options: { computed: true },
   internal: { computed: true },
-  attachable: {},
-  ingress: {},
-  ipv6: {},
-  ipamDriver: { default: "default" },
-  ipamOptions: {},
-  ipamConfigs: { computed: true, set: true, fields: { subnet: {}, ipRange: {}, gateway: {}, auxAddress: {} } },
+  ipamConfigs: { output: true },
+  ipamDriver: { output: true, default: "default" },
   scope: { output: true },
 };
 
-/** docker.Network */
+/** docker.Network, with the properties that this project uses */
 export const network = bridged({
+  type: "docker.Network",
   schema,
   autonamed: true,
 
@@ -35,20 +32,7 @@ export const network = bridged({
         Driver: given.driver,
         Options: given.options,
         Internal: given.internal,
-        Attachable: given.attachable,
-        Ingress: given.ingress,
-        EnableIPv6: given.ipv6,
         CheckDuplicate: true,
-        IPAM: {
-          Driver: given.ipamDriver ?? "default",
-          ...(given.ipamOptions && { Options: given.ipamOptions }),
-          Config: (given.ipamConfigs ?? []).map((config) => ({
-            ...(config.subnet && { Subnet: config.subnet }),
-            ...(config.ipRange && { IPRange: config.ipRange }),
-            ...(config.gateway && { Gateway: config.gateway }),
-            ...(config.auxAddress && { AuxiliaryAddresses: config.auxAddress }),
-          })),
-        },
       })
       .catch((error: unknown) => {
         throw new Error(`Unable to create network: ${reason(error)}`);
@@ -89,11 +73,7 @@ async function inspect(id: string): Promise<Properties | undefined> {
       driver: found.Driver,
       options: found.Options ?? {},
       internal: found.Internal,
-      attachable: found.Attachable,
-      ingress: found.Ingress,
-      ipv6: found.EnableIPv6,
       ipamDriver: found.IPAM?.Driver ?? "",
-      ipamOptions: found.IPAM?.Options ?? null,
       ipamConfigs: (found.IPAM?.Config ?? []).map(ipamConfig),
       scope: found.Scope,
     }

@@ -2,21 +2,21 @@ import { client, reason, unlessMissing } from "./client.ts";
 import { parseReference, storedAuth } from "./registryAuth.ts";
 
 /** Pulls an image unless it is there already. */
-export async function ensureImage(image: string, platform?: string): Promise<void> {
+export async function ensureImage(image: string): Promise<void> {
   if (await unlessMissing(client().getImage(image).inspect())) return;
   try {
-    await pull(image, platform);
+    await pull(image);
   } catch (error) {
     throw new Error(`unable to find or pull image ${image}: ${reason(error)}`);
   }
 }
 
-async function pull(image: string, platform?: string): Promise<void> {
+async function pull(image: string): Promise<void> {
   const { registry, repository, tag } = parseReference(image);
   const auth = registry && (await storedAuth(registry));
   // Without a tag Docker would pull every one there is.
   const exact = image.includes("@") || tag ? image : `${repository}:latest`;
-  const stream = await client().pull(exact, { ...(auth && { authconfig: auth }), ...(platform && { platform }) });
+  const stream = await client().pull(exact, { ...(auth && { authconfig: auth }) });
   await follow(stream);
 }
 

@@ -8,25 +8,20 @@ import { fromLabels, labelField, toLabels } from "./labels.ts";
 const schema: Schema = {
   name: { computed: true },
   labels: labelField,
-  driver: { computed: true },
-  driverOpts: {},
+  driver: { output: true },
   mountpoint: { output: true },
 };
 
-/** docker.Volume, without cluster volumes */
+/** docker.Volume, with the properties that this project uses */
 export const volume = bridged({
+  type: "docker.Volume",
   schema,
   autonamed: true,
 
   create: async (inputs) => {
     const given = inputs as unknown as Unwrap<VolumeArgs> & { name: string };
     await client()
-      .createVolume({
-        Name: given.name,
-        Labels: toLabels(given.labels),
-        Driver: given.driver,
-        DriverOpts: given.driverOpts,
-      })
+      .createVolume({ Name: given.name, Labels: toLabels(given.labels) })
       .catch((error: unknown) => {
         throw new Error(`Unable to create volume: ${reason(error)}`);
       });
@@ -63,7 +58,6 @@ async function inspect(name: string): Promise<Properties | undefined> {
       name: found.Name,
       labels: fromLabels(found.Labels),
       driver: found.Driver,
-      driverOpts: found.Options,
       mountpoint: found.Mountpoint,
     }
   );

@@ -55,7 +55,7 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     planned = /: (\d+) to create$/m.exec(output)?.[1];
     expect(Number(planned)).toBeGreaterThan(50);
     expect(cloud.account.resources).toEqual([]);
-    expect(await belongingsOf(stack.name)).toEqual([]);
+    expect(await belongingsOf(stack)).toEqual([]);
   });
 
   test("up makes what was planned, and its question is answered by the engine, to the letter", async () => {
@@ -172,7 +172,7 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     expect(exitCode, output).toBe(0);
     expect(cloud.account.resources).toEqual([]);
     expect(await cloud.account.belongings()).toEqual([]);
-    expect(await belongingsOf(stack.name)).toEqual([]);
+    expect(await belongingsOf(stack)).toEqual([]);
     expect(await state()).toEqual([]);
     await expect(fetch(outputs.healthUrl)).rejects.toThrow("fetch failed");
   });

@@ -1,8 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type OpenAI from "openai";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { tools } from "../../../cli/paths.ts";
 import { chat, client, stream } from "../support/chat.ts";
@@ -15,6 +14,8 @@ import { startInstance } from "./instance.ts";
 
 const reason = noVirtualMachineBecause();
 const apiKey = "key-of-the-test-0123456789";
+/** The machine is emulated: its server takes minutes to start. */
+const patience = { timeout: 9 * 60_000, interval: 200 };
 
 let folder: string;
 let model: TestModel;
@@ -162,7 +163,7 @@ async function inServer(script: string): Promise<string> {
 }
 
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await sleep(200);
+  await vi.waitUntil(holds, patience);
 }
 
 /** Waits until the load balancer would get this status. */

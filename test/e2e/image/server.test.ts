@@ -6,10 +6,10 @@ import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
 import { execa } from "execa";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { tools } from "../../../cli/paths.ts";
 import { chat, client, stream } from "../support/chat.ts";
-import { docker, replicaRights } from "../support/docker.ts";
+import { docker, inReplica, lockedBytes, replicaRights, serverProcess } from "../support/docker.ts";
 import { freePort, isHealthy } from "../support/net.ts";
 import type { TestModel } from "../support/testModel.ts";
 import { drawModel } from "../support/testModel.ts";
@@ -20,6 +20,7 @@ const changedImage = "bitnet-server-test-changed";
 let folder: string;
 let model: TestModel;
 const running: Server[] = [];
+const mayNotLock = ["--user=65532:65532", "--ulimit=memlock=65536:65536"];
 /** For what comes within a second or two, unless the machine has much else to do. */
 const patience = { timeout: 60_000 };
 
@@ -44,25 +45,22 @@ interface Server {
   drainPort: number;
 }
 
-async function start(environment: Readonly<Record<string, string>> = {}, flags: string[] = []): Promise<Server> {
+async function start(
+  environment: Readonly<Record<string, string>> = {},
+  flags: string[] = [],
+  rights = replicaRights,
+): Promise<Server> {
   const [port, drainPort] = [await freePort(), await freePort()];
   const ports = [`--publish=127.0.0.1:${port}:8080`, `--publish=127.0.0.1:${drainPort}:8081`];
   const variables = Object.entries(environment).map(([name, value]) => `--env=${name}=${value}`);
-  const { stdout: id } = await execa("docker", [
-    "run",
-    "--detach",
-    ...replicaRights,
-    ...flags,
-    ...ports,
-    ...variables,
-    image,
-  ]);
+  const { stdout: id } = await execa("docker", ["run", "--detach", ...rights, ...flags, ...ports, ...variables, image]);
   const server = { id, port, drainPort, url: `http://127.0.0.1:${port}/v1` };
   running.push(server);
-  while (!(await isHealthy(`http://127.0.0.1:${port}`))) {
-    if ((await docker.getContainer(id).inspect()).State.Running) await sleep(100);
-    else throw new Error((await execa("docker", ["logs", id], { all: true })).all);
-  }
+  await vi.waitUntil(async () => {
+    if (await isHealthy(`http://127.0.0.1:${port}`)) return true;
+    if ((await docker.getContainer(id).inspect()).State.Running) return false;
+    throw new Error((await execa("docker", ["logs", id], { all: true })).all);
+  }, patience);
   return server;
 }
 
@@ -262,8 +260,29 @@ describe("a server that is told to stop", () => {
   });
 });
 
+test("a first answer that is not the one expected ends the server before anybody else is let in", async () => {
+  const question = "Which digit is in this prompt: 7?";
+  const wrong = [`--env=SMOKE_PROMPT=${question}`, "--env=SMOKE_ANSWER=eight", "--env=API_KEY=the-first-key"];
+  const { exitCode, output } = await runToEnd(...replicaRights, ...wrong, image);
+  expect(exitCode).toBe(1);
+  expect(output).toContain(`asked: ${question}\n  expected: eight\n  answered: ${model.answer(7)}`);
+
+  const right = { SMOKE_PROMPT: question, SMOKE_ANSWER: model.answer(7), API_KEY: "the-first-key" };
+  const server = await start(right, ["--health-interval=1s"]);
+  const health = async () => (await docker.getContainer(server.id).inspect()).State.Health?.Status;
+  await expect.poll(health, patience).toBe("healthy");
+  expect(await agentState(server)).toBe("up ready\n");
+});
+
+test("a name with line breaks in it is served without them", async () => {
+  const server = await start({ MODEL_ALIAS: "two\nlines\n" });
+  const { data } = await client(server.url).models.list();
+  expect(data.map(({ id }) => id)).toEqual(["twolines"]);
+});
+
 test("a server that hangs is ended, so that the restart policy starts it anew", async () => {
-  const server = await start({ START_TIMEOUT: "2", HANG_TIMEOUT: "2" });
+  const server = await start({ HANG_TIMEOUT: "2" });
+  await expect.poll(() => agentState(server), patience).toBe("up ready\n");
   await inside(server, "kill -STOP $server");
   expect(await exitCode(server)).not.toBe(0);
   const { all } = await execa("docker", ["logs", server.id], { all: true });
@@ -278,7 +297,7 @@ test("the exit status of a server that crashes is the container's", async () => 
 
 describe("a container that cannot serve says why in one line", () => {
   test("memory cannot be locked: what to add", async () => {
-    const { exitCode, output } = await runToEnd("--user=65532:65532", "--ulimit=memlock=65536:65536", image);
+    const { exitCode, output } = await runToEnd(...mayNotLock, image);
     expect(output).toContain("add --cap-add IPC_LOCK --ulimit memlock=-1:-1");
     expect(output.split("\n")).toHaveLength(1);
     expect(exitCode).toBe(1);
@@ -348,12 +367,13 @@ describe("an image that its builder could not run", () => {
   });
 });
 
-test("LOCK_MEMORY=try goes on without", async () => {
-  const args = ["--detach", "--user=65532:65532", "--ulimit=memlock=65536:65536", "--env=LOCK_MEMORY=try", image];
-  const { stdout: id } = await execa("docker", ["run", ...args]);
-  running.push({ id, url: "", port: 0, drainPort: 0 });
-  const ask = ["exec", id, "/opt/bitnet-server/ask.sh", "5", "/health"];
-  while ((await execa("docker", ask, { reject: false })).exitCode !== 0) await sleep(200);
+test("LOCK_MEMORY=try: where memory cannot be locked it says so, and serves with a part of it", async () => {
+  const server = await start({ LOCK_MEMORY: "try" }, [], mayNotLock);
+  expect((await chat(client(server.url), 3)).text).toBe(model.answer(3));
+  const process = await serverProcess(inReplica(server.id));
+  expect(lockedBytes(process)).toBeLessThan(process.modelBytes);
+  const { all } = await execa("docker", ["logs", server.id], { all: true });
+  expect(all).toContain("the model cannot be locked in memory (at most 64 kB may be locked)");
 });
 
 describe("the image", () => {

@@ -1,6 +1,7 @@
 import { Container, Network, Volume, type ContainerArgs } from "@pulumi/docker";
 import { interpolate, secret } from "@pulumi/pulumi";
 import Docker from "dockerode";
+import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sources } from "../support/testStack.ts";
 import { PluginStack } from "./pluginStack.ts";
@@ -11,9 +12,15 @@ let image: string;
 
 beforeAll(async () => {
   stack = await PluginStack.create();
-  image = (await sources()).baseImage;
+  image = `plugin-test:${stack.name}`;
+  const { baseImage } = await sources();
+  const check = 'HEALTHCHECK --interval=1s --retries=3 CMD test "$HEALTHY" = yes';
+  await execa("docker", ["build", "--tag", image, "-"], { input: `FROM ${baseImage}\n${check}\n` });
 });
-afterAll(() => stack.dispose());
+afterAll(async () => {
+  await stack.dispose();
+  await docker.getImage(image).remove();
+});
 
 /** A network, a volume, and a container that uses both and waits until it is healthy. */
 const program = (args: Partial<ContainerArgs> = {}) => {
@@ -22,7 +29,7 @@ const program = (args: Partial<ContainerArgs> = {}) => {
   const container = new Container("container", {
     image,
     command: ["sleep", "infinity"],
-    envs: ["Z=1", interpolate`KEY=${secret("confidential")}`],
+    envs: ["HEALTHY=yes", interpolate`KEY=${secret("confidential")}`],
     labels: [{ label: "test", value: stack.name }],
     capabilities: { adds: ["CAP_IPC_LOCK"], drops: ["ALL"] },
     ulimits: [{ name: "nofile", soft: 1024, hard: 2048 }],
@@ -30,8 +37,6 @@ const program = (args: Partial<ContainerArgs> = {}) => {
     ports: [{ internal: 80, ip: "127.0.0.1" }],
     volumes: [{ volumeName: volume.name, containerPath: "/data" }],
     tmpfs: { "/scratch": "size=1m" },
-    uploads: [{ file: "/etc/greeting", content: "hello\n", permissions: "0600" }],
-    healthcheck: { tests: ["CMD", "test", "-f", "/etc/greeting"], interval: "1s", retries: 3 },
     securityOpts: ["no-new-privileges:true"],
     logOpts: { "max-size": "1m" },
     restart: "unless-stopped",
@@ -115,9 +120,14 @@ describe("docker.Container, docker.Network and docker.Volume", () => {
   });
 
   test("a container that does not get healthy in time fails the update", async () => {
-    const healthcheck = { tests: ["CMD", "false"], interval: "1s" };
-    const message = await stack.failingUp(() => program({ healthcheck, command: ["sleep", "60"], waitTimeout: 3 }));
+    const message = await stack.failingUp(() => program({ envs: ["HEALTHY=no"], waitTimeout: 3 }));
     expect(message).toContain("container failed to be in healthy state");
+  });
+
+  test("what the stand-in does not know is refused in a preview, with one line", async () => {
+    const message = await stack.preview(() => program({ gpus: "all" })).then(String, String);
+    expect(message).toContain("the stand-in for docker.Container has no gpus");
+    expect(message).not.toMatch(/^ *at /m);
   });
 
   test("what Docker refuses is said in its words", async () => {

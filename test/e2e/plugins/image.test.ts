@@ -91,6 +91,17 @@ describe("docker.Image", () => {
     expect(outputs.repoDigest).not.toBe(before);
   });
 
+  test("a proxy that it is built through is no part of it, nor of the state", async () => {
+    const before = (await up()).outputs.repoDigest;
+    const proxy = secret("http://me:confidential@127.0.0.1:9");
+    const args = { WORD: "abracadabra", HTTP_PROXY: proxy, http_proxy: proxy };
+    const { outputs } = await up({ build: { context: folder, args, platform: "linux/amd64" } });
+    expect(outputs.repoDigest).toBe(before);
+    const image = new Docker().getImage(imageName());
+    expect(JSON.stringify([await image.inspect(), await image.history()])).not.toContain("confidential");
+    expect(await stack.stateFile()).not.toContain("confidential");
+  });
+
   test("a registry's password is in no state file", async () => {
     await up({ registry: { server: host, username: "user", password: secret("confidential") } });
     expect(await stack.stateFile()).not.toContain("confidential");

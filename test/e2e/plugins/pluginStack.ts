@@ -82,6 +82,11 @@ export class PluginStack {
     await this.#stack.destroy();
   }
 
+  /** Takes away the lock of an engine that was killed. */
+  async unlock(): Promise<void> {
+    await this.#stack.cancel();
+  }
+
   /** The stack's state as it lies on the disk. */
   async stateFile(): Promise<string> {
     return readFile(join(this.#folder, ".pulumi/stacks/plugin-test", `${this.#stack.name}.json`), "utf8");

@@ -1,7 +1,7 @@
-import { delimiter, join } from "node:path";
+import { cpSync, linkSync, mkdirSync } from "node:fs";
+import { basename, delimiter, join } from "node:path";
 import { execa } from "execa";
 import { checkout, tools } from "../../../cli/paths.ts";
-import { stageBuildContext } from "../../../components/image/buildContext.ts";
 import { engineSource } from "../../../offline/engineSource.ts";
 import { sources } from "./testStack.ts";
 
@@ -10,7 +10,17 @@ import { sources } from "./testStack.ts";
  * @param folder of the checkout's file system, so that the files need not be copied
  */
 export function buildContext(folder: string, model: string): void {
-  stageBuildContext(join(checkout, "docker/server"), folder, { engine: join(checkout, engineSource), model });
+  const others = ["model", "engine"].map((kind) => join(checkout, "docker/server/context", kind));
+  cpSync(join(checkout, "docker/server"), folder, { recursive: true, filter: (path) => !others.includes(path) });
+  layIn(folder, { model, engine: join(checkout, engineSource) });
+}
+
+/** Puts files where docker/server/ has them from the user. */
+export function layIn(folder: string, files: Readonly<Record<"model" | "engine", string>>): void {
+  for (const [kind, file] of Object.entries(files)) {
+    mkdirSync(join(folder, "context", kind), { recursive: true });
+    linkSync(file, join(folder, "context", kind, basename(file)));
+  }
 }
 
 /** Runs `docker build`; never throws for its exit code. */

@@ -14,7 +14,7 @@ export const replicaRights = [
 
 export type Role = "replica" | "load-balancer" | "registry";
 
-/** A stack's containers of one role, by name. */
+/** A stack's containers of one role, by name. @param stack the name that it had when it was made */
 export async function containersOf(stack: string, role: Role): Promise<ContainerInspectInfo[]> {
   const label = [`bitnet-server.stack=${stack}`, `bitnet-server.role=${role}`];
   const found = await docker.listContainers({ all: true, filters: { label } });
@@ -30,11 +30,12 @@ export async function containerOf(stack: string, role: Role): Promise<ContainerI
 }
 
 /**
- * All that a stack has on the Docker Engine, one line a thing: what carries its label or its name, and the images and
- * volumes, nameless ones too, that its containers use.
+ * All that a stack has on the Docker Engine, one line a thing: what carries its label or its id, and the images and
+ * volumes, nameless ones too, that its containers use. One that was never up has no id, and nothing.
  */
-export async function belongingsOf(stack: string, engine = docker): Promise<string[]> {
-  const filters = { label: [`bitnet-server.stack=${stack}`] };
+export async function belongingsOf({ id }: { readonly id: string | undefined }, engine = docker): Promise<string[]> {
+  if (id === undefined) return [];
+  const filters = { label: [`bitnet-server.id=${id}`] };
   const [containers, images, networks, { Volumes: volumes }] = await Promise.all([
     engine.listContainers({ all: true, filters }),
     engine.listImages({ all: true }),
@@ -42,8 +43,8 @@ export async function belongingsOf(stack: string, engine = docker): Promise<stri
     engine.listVolumes({ filters }),
   ]);
   const named = images.filter(({ Labels, RepoTags }) => {
-    const ours = (Labels as typeof Labels | null)?.["bitnet-server.stack"] === stack;
-    return ours || (RepoTags ?? []).some((tag) => tag.endsWith(`:${stack}`));
+    const ours = (Labels as typeof Labels | null)?.["bitnet-server.image-of"] === id;
+    return ours || (RepoTags ?? []).some((tag) => tag.includes(id));
   });
   const things = [
     ...containers.map(({ Id }) => `container ${Id}`),

@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { platform, tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
 import { execa } from "execa";
+import { vi } from "vitest";
 
 /** A Docker Engine of its own whose disk is full. */
 export interface FullEngine extends AsyncDisposable {
@@ -44,10 +44,11 @@ export async function startFullEngine(image: string): Promise<FullEngine> {
     },
   };
   try {
-    while (!(await engine.docker.ping().then(Boolean, () => false))) {
+    const answers = async () => {
       if (daemon.exitCode !== null) throw new Error("dockerd ended");
-      await sleep(100);
-    }
+      return engine.docker.ping().then(Boolean, () => false);
+    };
+    await vi.waitUntil(answers, { timeout: 60_000 });
     await execa("docker", ["save", image], { buffer: false }).pipe("docker", ["--host", host, "load"]);
     await execa("dd", ["if=/dev/zero", `of=${data}/filler`, "bs=64k"], { reject: false });
     return engine;

@@ -4,8 +4,8 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
+import { vi } from "vitest";
 import { addressForContainers, freePort } from "./net.ts";
 
 /** A git server with the engine's repository, and one for its submodule. */
@@ -39,7 +39,7 @@ export async function startGitServer(tarball: string): Promise<GitServer> {
   const exported = ["--export-all", `--base-path=${folder}`, `--listen=${address}`, `--port=${port}`, "--reuseaddr"];
   // Its own process group: `git daemon` is a child of `git`, which does not hand signals on.
   const daemon = spawn("git", ["daemon", ...exported], { stdio: "ignore", detached: true });
-  while (!(await listens(address, port))) await sleep(50);
+  await vi.waitUntil(() => listens(address, port), { timeout: 30_000 });
   return {
     url: `git://${address}:${port}/engine`,
     commit,

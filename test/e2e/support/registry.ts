@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
+import { vi } from "vitest";
 import { checkout } from "../../../cli/paths.ts";
 import { dockerBuild } from "./build.ts";
 import { docker } from "./docker.ts";
@@ -15,6 +15,8 @@ const image = "bitnet-server-test-registry";
 export interface TestRegistry {
   /** 127.0.0.1:<port>, to which Docker speaks plain HTTP. */
   host: string;
+  /** Its container's id. */
+  container: string;
   /** Removes it, with all that was pushed. */
   stop(): Promise<void>;
 }
@@ -44,9 +46,10 @@ export async function startRegistry({ user, label }: RegistryOptions = {}): Prom
       (response) => response.status,
       () => undefined,
     );
-  while ((await status()) !== (user === undefined ? 200 : 401)) await sleep(200);
+  await vi.waitUntil(async () => (await status()) === (user === undefined ? 200 : 401), { timeout: 60_000 });
   return {
     host,
+    container: id,
     async stop() {
       await docker.getContainer(id).remove({ force: true, v: true });
       await execa("docker", ["rmi", image], { reject: false });

@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
+import { vi } from "vitest";
 import { checkout } from "../../../cli/paths.ts";
+import { onPath } from "../../../cli/requirements/onPath.ts";
 import { freePort } from "./net.ts";
 
 /** A real Linux machine: its own kernel, systemd, cgroup v2, and a Docker Engine that has every capability. */
@@ -103,7 +105,8 @@ export async function startMachine(machineOptions: MachineOptions = {}): Promise
     async reboot() {
       const before = await bootOf(machine);
       await machine.exec("systemctl reboot");
-      while ([before, ""].includes(await bootOf(machine))) await sleep(500);
+      const rebooted = async () => ![before, ""].includes(await bootOf(machine));
+      await vi.waitUntil(rebooted, { timeout: bootLimitSeconds * 1000, interval: 500 });
       const failed = await ready(machine);
       if (failed !== undefined) throw new Error(`the virtual machine did not come back: ${failed}`);
     },
@@ -159,7 +162,7 @@ async function machineDisk(): Promise<string> {
     .digest("hex");
   const folder = join(checkout, ".tools/vm", version.slice(0, 12));
   if (existsSync(folder)) return folder;
-  await requireTools();
+  requireTools();
   const work = `${folder}.${String(process.pid)}`;
   try {
     await mkdir(work, { recursive: true });
@@ -176,9 +179,8 @@ async function machineDisk(): Promise<string> {
   return folder;
 }
 
-async function requireTools(): Promise<void> {
-  const found = await Promise.all(tools.map((tool) => execa("which", [tool], { reject: false })));
-  const missing = tools.filter((_, index) => found[index]?.exitCode !== 0);
+function requireTools(): void {
+  const missing = tools.filter((tool) => onPath(tool).length === 0);
   if (missing.length > 0) {
     const install = "apt-get install mmdebstrap e2fsprogs qemu-system-x86 cloud-image-utils openssh-client";
     throw new Error(`the virtual machine needs ${missing.join(", ")}: ${install}`);

@@ -29,7 +29,7 @@ interface Certificate {
  * Serves
  * - /status/404 (or any other status), /loop (a redirect to itself), /page (HTML),
  * - /models/<name>: a file, with ranges,
- * - /cut/<name>: the same, but a download breaks off, again and again,
+ * - /cut/<name>: the same, with an ETag, but a download breaks off, again and again,
  * - /changing/<name>: the same, and after the download that breaks off it is another file, by its ETag,
  * - /private/<name>: the same, to whoever sends the token.
  */
@@ -85,7 +85,11 @@ async function answer(
     response.setHeader("etag", again ? '"second"' : '"first"');
     if (request.headers["if-range"] !== '"second"') delete request.headers.range;
     await sendFile(request, response, file, !again);
-  } else await sendFile(request, response, file, kind === "cut");
+  } else {
+    // Without one nobody may go on from what came before.
+    if (kind === "cut") response.setHeader("etag", '"whole"');
+    await sendFile(request, response, file, kind === "cut");
+  }
 }
 
 /** @param cut break off; only where the end is open: whoever asks for a range, and not for all the rest, reads a header */

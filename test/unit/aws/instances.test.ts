@@ -48,7 +48,7 @@ test("an instance of the wrong architecture for a fixed cpuTarget is refused, wi
 
 test("more threads than physical cores are refused", () => {
   expect(checkInstance(large, { ...demand, threads: 3 })).toMatchObject([
-    { key: "threads", right: "at most 2, or nothing" },
+    { key: "threads", right: "at most 2, or unset" },
   ]);
 });
 

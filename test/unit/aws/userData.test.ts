@@ -170,7 +170,8 @@ function play(name: string, commands: Record<string, string>) {
     }
     const environment = { GROUP: "g", HOOK: "h", LOG_GROUP: "l", NAMESPACE: "N", SLOTS: "2" };
     const env = { PATH: `${folder}:${process.env.PATH ?? ""}`, ...environment };
-    const { status, stdout } = spawnSync("bash", ["-c", script(name)], { env, encoding: "utf8", timeout: 20_000 });
+    // A second or two; on a machine that compiles something beside it, 20 were not enough.
+    const { status, stdout } = spawnSync("bash", ["-c", script(name)], { env, encoding: "utf8", timeout: 55_000 });
     const read = (kept: string) => (existsSync(join(folder, kept)) ? readFileSync(join(folder, kept), "utf8") : "");
     return { status, stdout, log: read("log"), sent: read("sent") };
   } finally {

@@ -28,6 +28,6 @@ test("without routing, requests go where there are the fewest, and slots are sti
   const plain = withoutRouting(routed);
   expect(plain).toBe(withoutRouting(real));
   expect(plain).toContain("  balance leastconn\n");
-  expect(plain).toContain("default-server maxconn 1 ");
+  expect(plain).toContain("default-server disabled maxconn 1 ");
   expect(plain).not.toMatch(/stick|use-server|hash-type|set-var\(txn\.now\)/);
 });

@@ -1,9 +1,10 @@
 import Docker from "dockerode";
 import { expect, test } from "vitest";
+import { idOf, toDeployment } from "../../../cli/deployment.ts";
 import { containerTrouble } from "../../../cli/containerTrouble.ts";
 import { adviceOnAws, strayOf } from "../../../cli/interrupted.ts";
 import type { Leftover } from "../../../cli/leftovers.ts";
-import { describeLeftovers, leftovers, removeLeftovers } from "../../../cli/leftovers.ts";
+import { describeLeftovers, foreignContainers, leftovers, removeLeftovers } from "../../../cli/leftovers.ts";
 import { playEngine } from "./dockerEngine.ts";
 
 const replies = {
@@ -18,7 +19,7 @@ const network: Leftover = { kind: "network", id: "n1", name: "fleet-abc" };
 
 test("what is left of a stack is removed in an order that works: containers keep the rest", async () => {
   await using engine = await playEngine(replies);
-  const left = await leftovers("dev", engine.docker);
+  const left = await leftovers("0123", engine.docker);
   expect(describeLeftovers(left)).toBe(
     "container fleet-replica-0-abc, network fleet-abc, volume blobs-abc, image bitnet-server:dev",
   );
@@ -32,8 +33,40 @@ test("what is left of a stack is removed in an order that works: containers keep
   ]);
 });
 
+test("an image that a user's container was made from is in use, and no leftover; the container is named", async () => {
+  const users = { Id: "u1", Names: ["/by-hand"], ImageID: "sha256:1", Labels: { "bitnet-server.image-of": "0123" } };
+  const own = { Id: "c1", Names: ["/fleet"], ImageID: "sha256:1", Labels: { "bitnet-server.id": "0123" } };
+  await using engine = await playEngine({ ...replies, "GET /containers/json": [200, [users, own]] });
+  expect((await leftovers("0123", engine.docker)).map(({ kind }) => kind)).not.toContain("image");
+  expect(await foreignContainers("0123", engine.docker)).toEqual(["by-hand"]);
+});
+
+test("a stack that was never up has no id, and nothing on the engine", async () => {
+  await using engine = await playEngine(replies);
+  expect(idOf({ resources: [], pending_operations: [] })).toBeUndefined();
+  expect(await leftovers(undefined, engine.docker)).toEqual([]);
+  expect(engine.requests).toEqual([]);
+});
+
+test("a stack's id is read from its state, which may have other random ids", () => {
+  const random = "urn:pulumi:dev::bitnet-server::random:index/randomId:RandomId::";
+  const state = toDeployment({
+    resources: [
+      { urn: "urn:pulumi:dev::bitnet-server::pulumi:pulumi:Stack::bitnet-server-dev" },
+      { urn: `${random}bitnet-tag`, id: "a", outputs: { hex: "4567" } },
+      { urn: `${random}stack-id`, id: "b", outputs: { hex: "0123" } },
+    ],
+  });
+  expect(idOf(state)).toBe("0123");
+});
+
 test("only what the state does not know is stray, and no image is: the state has no images' ids", () => {
-  const state = { resources: [{ id: "n1" }, {}], pending_operations: [] };
+  const state = {
+    resources: [
+      { urn: "", id: "n1", outputs: {} },
+      { urn: "", outputs: {} },
+    ],
+  };
   const image: Leftover = { kind: "image", id: "sha256:1", name: "bitnet-server:dev" };
   expect(strayOf(state, [container, network, image])).toEqual([container]);
 });
@@ -46,5 +79,15 @@ test("of what AWS may have of a killed command, each is named, and the command t
 });
 
 test("if Docker does not answer, containers have no last words, and the failure itself is told", async () => {
-  expect(await containerTrouble("dev", new Docker({ socketPath: "/nowhere/docker.sock" }))).toEqual([]);
+  expect(await containerTrouble("dev", "", new Docker({ socketPath: "/nowhere/docker.sock" }))).toEqual([]);
+});
+
+test("a container that the failure names already is not told of twice", async () => {
+  const ended = { Id: "c1", Names: ["/fleet-replica-0-abc"], State: "exited", Status: "Exited (1)" };
+  await using engine = await playEngine({
+    "GET /containers/json": [200, [ended, { ...ended, Names: ["/registry-abc"] }]],
+    "GET /containers/c1/logs": [200],
+  });
+  const told = await containerTrouble("dev", "replica fleet-replica-0-abc does not start", engine.docker);
+  expect(told.map((paragraph) => paragraph.split(" ")[0])).toEqual(["registry-abc"]);
 });

@@ -15,6 +15,12 @@ test("the summary has URL, model, replicas, image digest, what changed and the t
   );
 });
 
+test("of a test model the summary says that it is one, and what it can answer", () => {
+  const told = summarize("offline", outputs, "no change", "3s", true);
+  expect(told).toMatch(/model .*\n.*a test model, generated and not trained: it repeats the one digit of a question/);
+  expect(summarize("dev", outputs, "no change", "3s")).not.toContain("test model");
+});
+
 test("the line to paste asks for the model by name, with one digit in the question for a generated model", () => {
   const body = /-d '(.*)'$/.exec(curl("dev", outputs))?.[1] ?? "";
   expect(JSON.parse(body)).toMatchObject({ model: "bitnet-b1.58-2B-4T", messages: [{ role: "user" }] });

@@ -44,7 +44,7 @@ test("more replicas than cores, more threads than a replica's cores and a port i
   const problems = checkMachine({ ...machine, portsInUse: [8404] }, { ...demand, replicas: 5, threads: 9 });
   expect(problems.map(({ key, value, right }) => [key, value, right])).toEqual([
     ["replicas", 5, "at most 4"],
-    ["threads", 9, "at most 1, or nothing: it is found out when the replica starts"],
+    ["threads", 9, "at most 1; or unset, and the replica takes one for each of its cores"],
     ["statsPort", 8404, "a port that is free"],
   ]);
 });
@@ -64,36 +64,61 @@ test.each([
   expect(hasRoomForNext({ ...machine, replicasBytes: running * gib }, memory(next))).toBe(expected);
 });
 
+const mine = { id: "0123", stack: "dev" };
+
 test("a Docker Engine that is not there is the user's to start, and the message says how", async () => {
   vi.stubEnv("DOCKER_HOST", "unix:///nonexistent/docker.sock");
-  const attempt = inspectMachine("dev", "127.0.0.1", demand.ports);
+  const attempt = inspectMachine(mine, "127.0.0.1", demand.ports);
   await expect(attempt).rejects.toThrow(UserError);
   await expect(attempt).rejects.toThrow(/unix:\/\/\/nonexistent\/docker\.sock[\s\S]*sudo systemctl start docker/);
 });
 
-test("a port that another program listens on is found, a stack's own is not counted", async () => {
+test.each([
+  ["of the stack's own is not counted", "0123", []],
+  ["of a stack of the same name, from another checkout, is in use", "4567", ["port"]],
+  ["of the stack's own from before stacks had ids is not counted", undefined, []],
+])("a port %s", async (_, id, expected) => {
   await using other = await start(createServer());
   const ports = { ...demand.ports, port: other.port };
-  await using docker = await engine([{ role: "load-balancer", port: other.port }]);
+  await using docker = await engine([{ role: "load-balancer", port: other.port, id }]);
   vi.stubEnv("DOCKER_HOST", docker.host);
-  expect((await inspectMachine("theirs", "127.0.0.1", ports)).portsInUse).toContain(other.port);
-  expect((await inspectMachine("mine", "127.0.0.1", ports)).portsInUse).not.toContain(other.port);
+  const { portsInUse } = await inspectMachine(mine, "127.0.0.1", ports);
+  expect(portsInUse).toEqual(expected.map(() => other.port));
+});
+
+test("to a stack that is not there yet, no container is its own", async () => {
+  await using other = await start(createServer());
+  const ports = { ...demand.ports, port: other.port };
+  await using docker = await engine([{ role: "load-balancer", port: other.port, id: "0123" }]);
+  vi.stubEnv("DOCKER_HOST", docker.host);
+  const machine = await inspectMachine({ id: undefined, stack: "dev" }, "127.0.0.1", ports);
+  expect(machine.portsInUse).toEqual([other.port]);
+});
+
+test("a free port that two settings name is not in use by another program", async () => {
+  const other = await start(createServer());
+  await other[Symbol.asyncDispose]();
+  await using docker = await engine([]);
+  vi.stubEnv("DOCKER_HOST", docker.host);
+  const ports = { port: other.port, statsPort: other.port, registryPort: other.port };
+  expect((await inspectMachine(mine, "127.0.0.1", ports)).portsInUse).toEqual([]);
 });
 
 test("what the stack's running replicas may use of the memory is their limits", async () => {
   await using docker = await engine([
-    { role: "replica", memory: 2 },
-    { role: "replica", memory: 3 },
-    { role: "registry" },
+    { role: "replica", memory: 2, id: mine.id },
+    { role: "replica", memory: 3, id: mine.id },
+    { role: "replica", memory: 5, id: "4567" },
+    { role: "registry", id: mine.id },
   ]);
   vi.stubEnv("DOCKER_HOST", docker.host);
-  expect((await inspectMachine("mine", "127.0.0.1", demand.ports)).replicasBytes).toBe(5 * gib);
+  expect((await inspectMachine(mine, "127.0.0.1", demand.ports)).replicasBytes).toBe(5 * gib);
 });
 
 test("whether this machine has the address is asked where the engine is here, too", async () => {
   await using docker = await engine([]);
   vi.stubEnv("DOCKER_HOST", docker.host);
-  expect((await inspectMachine("mine", "192.0.2.1", demand.ports)).hasAddress).toBe(true);
+  expect((await inspectMachine(mine, "192.0.2.1", demand.ports)).hasAddress).toBe(true);
   if (platform() !== "linux") return;
   const folder = mkdtempSync(join(tmpdir(), "machine-test-"));
   onTestFinished(() => {
@@ -101,31 +126,37 @@ test("whether this machine has the address is asked where the engine is here, to
   });
   await using local = await engine([], join(folder, "docker.sock"));
   vi.stubEnv("DOCKER_HOST", local.host);
-  expect((await inspectMachine("mine", "192.0.2.1", demand.ports)).hasAddress).toBe(false);
+  expect((await inspectMachine(mine, "192.0.2.1", demand.ports)).hasAddress).toBe(false);
   for (const address of ["127.0.0.1", "0.0.0.0"]) {
-    expect((await inspectMachine("mine", address, demand.ports)).hasAddress).toBe(true);
+    expect((await inspectMachine(mine, address, demand.ports)).hasAddress).toBe(true);
   }
 });
 
+function idLabel({ id }: Pick<Container, "id">): Record<string, string> {
+  return id === undefined ? {} : { "bitnet-server.id": id };
+}
+
 interface Container {
   role: string;
+  /** The id of its stack, whose name is "dev". Undefined: it was made before stacks had ids. */
+  id?: string | undefined;
   port?: number;
   /** Its limit, in GiB. */
   memory?: number;
 }
 
-/** A Docker Engine of two CPUs, whose containers are all of the stack "mine". @param socket default: a port */
+/** A Docker Engine of two CPUs, whose containers are of stacks named "dev". @param socket default: a port */
 async function engine(containers: Container[], socket?: string) {
   const server = createServer((request, response) => {
     const url = decodeURIComponent(request.url ?? "");
     const [, id] = /\/containers\/(\d+)\/json/.exec(url) ?? [];
-    const listed = containers.map(({ role, port }, index) => ({
+    const listed = containers.map(({ role, port, ...labels }, index) => ({
       Id: String(index),
-      Labels: { "bitnet-server.role": role },
+      Labels: { "bitnet-server.stack": "dev", "bitnet-server.role": role, ...idLabel(labels) },
       Ports: port === undefined ? [] : [{ PublicPort: port, PrivatePort: 8080, Type: "tcp" }],
     }));
     const inspected = { HostConfig: { Memory: (containers[Number(id)]?.memory ?? 0) * gib } };
-    const list = url.includes("bitnet-server.stack=mine") ? listed : [];
+    const list = url.includes("bitnet-server.stack") ? listed : [];
     response.setHeader("content-type", "application/json");
     response.end(JSON.stringify(url.includes("/info") ? { NCPU: 2, MemTotal: gib } : id ? inspected : list));
   });

@@ -3,10 +3,12 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { UserError } from "../../../components/errors.ts";
+import { checkout } from "../../../cli/paths.ts";
+import type { Problem } from "../../../components/errors.ts";
 import { CATALOGUE, DEFAULT_MODEL, findModel } from "../../../components/model/catalogue.ts";
 import { imageWeights, memoryNeed, memoryProblem } from "../../../components/model/memory.ts";
 import type { ModelFacts } from "../../../components/model/inspect.ts";
+import type { Model, ModelSettings } from "../../../components/model/model.ts";
 import { resolveModel } from "../../../components/model/model.ts";
 import { writeSyntheticModel } from "../../../tools/syntheticModel.ts";
 import { serveRange, startWebServer } from "./webServer.ts";
@@ -24,10 +26,16 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-async function problems(promise: Promise<unknown>): Promise<UserError["problems"]> {
-  const error: unknown = await promise.catch((reason: unknown) => reason);
-  if (!(error instanceof UserError)) throw new Error("a UserError was expected", { cause: error });
-  return error.problems;
+async function problems(resolving: ReturnType<typeof resolveModel>): Promise<readonly Problem[]> {
+  return (await resolving).problems;
+}
+
+/** A model that nothing is wrong with. */
+async function modelOf(settings: ModelSettings): Promise<Model> {
+  const { found, problems: wrong } = await resolveModel(settings);
+  expect(wrong).toEqual([]);
+  if (found === undefined) throw new Error("a model was expected");
+  return found;
 }
 
 const engine = "bitnet.cpp";
@@ -35,7 +43,7 @@ const engine = "bitnet.cpp";
 describe("the catalogue", () => {
   test("has the default model, and Llama 3 from eugenehp", () => {
     expect(findModel(DEFAULT_MODEL).url).toBe(
-      "https://huggingface.co/microsoft/bitnet-b1.58-2B-4T-gguf/resolve/main/ggml-model-i2_s.gguf",
+      "https://huggingface.co/microsoft/bitnet-b1.58-2B-4T-gguf/resolve/a1f2f1c765812aa8af3f6eda4a313707064bba15/ggml-model-i2_s.gguf",
     );
     expect(findModel("Llama3-8B-1.58-100B-tokens").url).toBe(
       "https://huggingface.co/eugenehp/Llama3-8B-1.58-100B-tokens-GGUF/resolve/main/ggml-model-i2_s.gguf",
@@ -49,6 +57,21 @@ describe("the catalogue", () => {
       expect(license).not.toBe("");
     }
     expect(new Set(CATALOGUE.map(({ name }) => name.toLowerCase())).size).toBe(CATALOGUE.length);
+  });
+
+  test("pins every model by its revision or by its sum, but for the one of which neither was found", () => {
+    const pinned = CATALOGUE.filter(({ url, sha256 }) => /\/resolve\/[0-9a-f]{40}\//.test(url) || sha256 !== undefined);
+    const others = CATALOGUE.filter((entry) => !pinned.includes(entry)).map(({ name }) => name);
+    expect(others).toEqual(["Llama3-8B-1.58-100B-tokens"]);
+    for (const { sha256, size } of pinned) {
+      expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+      expect(size).toBeGreaterThan(600e6);
+    }
+  });
+
+  test("has as its default what docker/server/Dockerfile has", () => {
+    const dockerfile = readFileSync(join(checkout, "docker/server/Dockerfile"), "utf8");
+    expect(dockerfile).toContain(`ARG MODEL_URL=${findModel(DEFAULT_MODEL).url}\n`);
   });
 
   test("finds a model whatever the case", () => {
@@ -69,9 +92,9 @@ describe("the catalogue", () => {
 
 describe("a resolved model", () => {
   test("is named after its file where nothing else names it, and gets the context it was trained with", async () => {
-    const model = await resolveModel({ modelUrl: path, engine, parallel: 2 });
+    const model = await modelOf({ modelUrl: path, engine, parallel: 2 });
     expect(model).toMatchObject({
-      alias: "some-model-1-",
+      alias: "some-model-1",
       source: { path },
       contextSize: 2048,
       facts: { contextLength: 2048 },
@@ -82,7 +105,7 @@ describe("a resolved model", () => {
 
   test("has the alias and the context that were set, and the sum", async () => {
     const settings = { modelUrl: path, modelAlias: "mine", modelSha256: sha256, contextSize: 512 };
-    const model = await resolveModel({ ...settings, engine, parallel: 1 });
+    const model = await modelOf({ ...settings, engine, parallel: 1 });
     expect(model).toMatchObject({ alias: "mine", contextSize: 512 });
   });
 
@@ -90,7 +113,7 @@ describe("a resolved model", () => {
     const server = await startWebServer(serveRange(readFileSync(path)));
     try {
       const url = `${server.url}/model.gguf`;
-      const model = await resolveModel({ modelUrl: url, modelToken: "sesame", engine, parallel: 1 });
+      const model = await modelOf({ modelUrl: url, modelToken: "sesame", engine, parallel: 1 });
       expect(model.source).toEqual({ url });
       expect(JSON.stringify(model)).not.toContain("sesame");
     } finally {
@@ -116,7 +139,7 @@ describe("refused before anything is built", () => {
     });
     try {
       const settings = { modelUrl: `${server.url}/model.gguf`, engine, parallel: 1 } as const;
-      await resolveModel({ ...settings, modelSha256: sha256.toUpperCase() });
+      await modelOf({ ...settings, modelSha256: sha256.toUpperCase() });
       const modelSha256 = "0".repeat(64);
       const [problem] = await problems(resolveModel({ ...settings, modelSha256 }));
       expect(problem).toMatchObject({ key: "modelSha256", value: modelSha256 });
@@ -126,18 +149,20 @@ describe("refused before anything is built", () => {
     }
   });
 
-  test("a contextSize above the model's, and more slots than the engine answers rightly, both at once", async () => {
+  test("a contextSize above the model's, and a wrong sum, both at once", async () => {
+    const modelSha256 = "0".repeat(64);
     const found = await problems(
-      resolveModel({ modelUrl: path, engine: "ik_llama.cpp", contextSize: 2049, parallel: 2 }),
+      resolveModel({ modelUrl: path, modelSha256, engine: "ik_llama.cpp", contextSize: 2049, parallel: 1 }),
     );
-    expect(found).toEqual([
+    expect(found).toMatchObject([
       { key: "contextSize", value: 2049, wrong: "the model was trained with 2048 tokens", right: "at most 2048" },
-      expect.objectContaining({
-        key: "parallel",
-        value: 2,
-        right: "at most 1; for more requests at once, more replicas",
-      }),
+      { key: "modelSha256" },
     ]);
+  });
+
+  test("a file that is no model, even where the engine is not known yet", async () => {
+    expect(await problems(resolveModel({ modelUrl: "package.json" }))).toMatchObject([{ key: "modelUrl" }]);
+    expect(await resolveModel({ modelUrl: path })).toEqual({ found: undefined, problems: [] });
   });
 });
 

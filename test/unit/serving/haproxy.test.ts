@@ -16,7 +16,7 @@ function sections(text: string): Record<string, string[]> {
 
 test("a replica gets as many requests at once as it has slots, and the rest wait", () => {
   const backend = sections(haproxyConfiguration({ parallel: 4, replicas: byDns, apiKeys: 0 }))["backend replicas"];
-  expect(backend).toContainEqual(expect.stringMatching(/^default-server maxconn 4 /));
+  expect(backend).toContainEqual(expect.stringMatching(/^default-server disabled maxconn 4 /));
   expect(backend).toContain("http-reuse never");
   expect(backend).toContain("default-server observe layer4 error-limit 1 on-error mark-down");
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isVpcCidr, networkOf } from "../../../components/settings/ipRanges.ts";
+import { isLoopback, isVpcCidr, networkOf } from "../../../components/settings/ipRanges.ts";
 
 test.each([
   ["10.64.0.0/16", true],
@@ -30,4 +30,9 @@ test.each([
   ["2001:db8::1/128", "2001:db8::1/128"],
 ])("%s is in the range %s", (cidr, network) => {
   expect(networkOf(cidr)).toBe(network);
+});
+
+test("loopback is every address that only this machine reaches", () => {
+  expect(["127.0.0.1", "127.1.2.3", "::1"].every(isLoopback)).toBe(true);
+  expect(["0.0.0.0", "::", "192.0.2.1"].some(isLoopback)).toBe(false);
 });

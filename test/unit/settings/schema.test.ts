@@ -1,190 +1,332 @@
-import { readFileSync } from "node:fs";
-import { expect, test } from "vitest";
-import { parse } from "yaml";
-import { isLoopback, parseSettings, settingKeys } from "../../../components/settings/schema.ts";
-import { userErrorOf } from "../../support/userError.ts";
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { checkSettings, settingGroups } from "../../../components/settings/schema.ts";
+import { describeSetting } from "../../../components/settings/types.ts";
 
-const declared = (
-  parse(readFileSync(new URL("../../../Pulumi.yaml", import.meta.url), "utf8")) as {
-    config: Record<string, { default: unknown; description: string }>;
-  }
-).config;
+type Values = Record<string, string>;
 
-/** What Pulumi hands to the program when a stack sets nothing: Pulumi.yaml's defaults. */
-const defaults = Object.fromEntries(
-  Object.entries(declared).map(([key, { default: value }]) => [
-    key,
-    typeof value === "string" ? value : JSON.stringify(value),
-  ]),
-);
-
-function problemsOf(changes: Record<string, string>) {
-  return userErrorOf(() => parseSettings({ ...defaults, ...changes })).problems;
+function check(values: Values, isSecret: (key: string) => boolean = () => false) {
+  return checkSettings({ values, isSecret });
 }
 
-test("Pulumi.yaml declares every setting, and no other, each with a default and a description", () => {
-  expect(Object.keys(declared).toSorted()).toEqual([...settingKeys].toSorted());
-  for (const { default: value, description } of Object.values(declared)) {
-    expect(value).toBeDefined();
-    expect(description.length).toBeGreaterThan(20);
-  }
-});
+function problemsOf(values: Values) {
+  return check(values).problems;
+}
 
-test("Pulumi.yaml's defaults are a stack that works: this machine, the default model, loopback, one replica", () => {
-  expect(parseSettings(defaults)).toMatchObject({
-    target: "docker",
-    model: "bitnet-b1.58-2B-4T",
-    engine: "bitnet.cpp",
-    optimize: true,
-    replicas: 1,
-    parallel: 1,
-    memlock: "unlimited",
-    port: 8088,
-    bindAddress: "127.0.0.1",
-    extraArgs: [],
-  });
-});
-
-test("a setting that is empty is not set", () => {
-  expect(parseSettings({ ...defaults, modelUrl: "", threads: "" })).not.toHaveProperty("modelUrl");
-});
-
-test.each([
-  ["replicas", "0", "less than 1", "a whole number from 1 to 64"],
-  ["replicas", "-1", "less than 1", "a whole number from 1 to 64"],
-  ["replicas", "1.5", "not a whole number", "a whole number from 1 to 64"],
-  ["replicas", "two", "not a whole number", "a whole number from 1 to 64"],
-  ["replicas", "500", "more than 64", "a whole number from 1 to 64"],
-  ["port", "0", "less than 1", "a whole number from 1 to 65535"],
-  ["port", "70000", "more than 65535", "a whole number from 1 to 65535"],
-  ["contextSize", "10", "less than 256", "a whole number from 256 to 1048576"],
-  ["optimize", "yes", "neither true nor false", "true or false"],
-  ["engine", "llama.cpp", "not one of the possible values", "bitnet.cpp or ik_llama.cpp"],
-  ["target", "moon", "not one of the possible values", "docker or aws"],
-  ["memlock", "lots", "not one of the possible values", "unlimited or inherit"],
-  ["bindAddress", "localhost", "not an IP address", "an IP address of this machine"],
-  ["modelSha256", "abc", "not of the right form", "the file's SHA-256: 64 hexadecimal digits in lower case"],
-  ["extraArgs", "--foo", "not a list", 'a list of llama-server arguments, such as ["--cache-reuse", "256"]'],
-])("%s: %j is refused: what is wrong with it, and what would be right", (key, value, wrong, right) => {
-  expect(problemsOf({ [key]: value })).toEqual([{ key, value, wrong, right }]);
-});
-
-test("an unknown key is refused, with the nearest that there is", () => {
-  expect(problemsOf({ replcas: "2" })).toMatchObject([{ key: "replcas", right: "did you mean replicas?" }]);
-  expect(problemsOf({ zzzzzzzzzzzz: "2" })[0]?.right).toContain("modelUrl");
-});
-
-test("an unknown key's value is shown, unless it is encrypted: it may be a secret under a misspelt name", () => {
-  expect(problemsOf({ apikey: "something" })).toMatchObject([{ value: "something", right: "did you mean apiKey?" }]);
-  const attempt = () => parseSettings({ ...defaults, apikey: "something" }, (key) => key === "apikey");
-  expect(userErrorOf(attempt).message).not.toContain("something");
-});
-
-test("an API key with a line break is refused, and is not shown", () => {
-  const [problem, ...others] = problemsOf({ apiKey: "secret-one\nsecret-two" });
-  expect(others).toEqual([]);
-  expect(problem).toMatchObject({ key: "apiKey", wrong: "not of the right form" });
-  expect(JSON.stringify(problem)).not.toContain("secret-one");
-});
-
-test("all mistakes are told together", () => {
-  expect(problemsOf({ replicas: "0", port: "x", modle: "y" }).map(({ key }) => key)).toEqual([
-    "replicas",
-    "port",
-    "modle",
-  ]);
-});
-
-test("two settings that cannot go together are refused", () => {
-  expect(problemsOf({ statsPort: "8088" })).toMatchObject([{ key: "statsPort", wrong: "port is the same port" }]);
-  expect(problemsOf({ registry: "registry.example.com/a/b", registryUsername: "me" })).toMatchObject([
-    { key: "registryPassword" },
-  ]);
-});
-
-test.each(["--api-key=abcdefgh", "--api_key", "--ctx_size", "-tb", "--threads-batch", "-ub", "-mu", "--cache_ram"])(
-  "%s is the server's entrypoint's to set, and no extra argument",
-  (argument) => {
-    const [problem] = problemsOf({ extraArgs: JSON.stringify(["--verbose", argument]) });
-    expect(problem).toMatchObject({ key: "extraArgs", wrong: `${argument} is for the server's entrypoint to set` });
-  },
-);
-
-test("other arguments of llama-server are taken as they are", () => {
-  const extraArgs = ["--chat_template", "chatml", "-fa"];
-  expect(parseSettings({ ...defaults, extraArgs: JSON.stringify(extraArgs) }).extraArgs).toEqual(extraArgs);
-});
-
-test("loopback is every address that only this machine reaches", () => {
-  expect(["127.0.0.1", "127.1.2.3", "::1"].every(isLoopback)).toBe(true);
-  expect(["0.0.0.0", "::", "192.0.2.1"].some(isLoopback)).toBe(false);
-});
-
-test.each([
-  ["instanceType", "big", "an EC2 instance type, such as c7a.2xlarge"],
-  ["zones", "1", "a whole number from 2 to 8"],
-  ["spot", "101", "a whole number from 0 to 100"],
-  ["egress", "vpn", "nat or endpoints"],
-  ["allowedCidrs", '["10.0.0.0"]', 'a list of IP ranges, such as ["203.0.113.0/24"]'],
-  ["vpcId", "my-vpc", "the id of a VPC, such as vpc-0123456789abcdef0"],
-  ["domain", "https://llm.example.com", "a host name, such as llm.example.com"],
-  [
-    "certificateArn",
-    "arn:aws:iam::123456789012:x",
-    "the ARN of an ACM certificate, arn:aws:acm:REGION:ACCOUNT:certificate/ID",
-  ],
-  ["alarmEmail", "ops", "an e-mail address"],
-  ["logRetentionDays", "2", "1, 3, 5, 7, 14, 30, 60, 90, 180 or 365"],
-  ["allowPlainHttp", "maybe", "true or false"],
-])("target aws, %s: %j is refused, with what would be right", (key, value, right) => {
-  expect(problemsOf({ target: "aws", [key]: value })).toMatchObject([{ key, value, right }]);
-});
-
-test("API keys are refused without being shown", () => {
-  const problems = problemsOf({ target: "aws", apiKeys: '["short","with a space in it"]' });
-  expect(problems.length).toBeGreaterThan(0);
-  expect(JSON.stringify(problems)).not.toMatch(/short|with a space/);
-});
-
-test("target aws without a domain is refused, unless plain HTTP is asked for", () => {
-  expect(problemsOf({ target: "aws" })).toMatchObject([{ key: "domain" }]);
-  expect(parseSettings({ ...defaults, target: "aws", allowPlainHttp: "true" }).target).toBe("aws");
-  expect(problemsOf({ apiKeys: '["some-key-0123"]' })).toMatchObject([
-    { key: "apiKeys", right: "the key in `apiKey`" },
-  ]);
-});
+/** The settings of a stack that nothing is wrong with. */
+function settingsOf(values: Values) {
+  const { settings, problems } = check(values);
+  expect(problems).toEqual([]);
+  return settings;
+}
 
 const aws = { target: "aws", allowPlainHttp: "true" };
 
-test.each([
-  ["203.0.113.5/24", "203.0.113.0/24"],
-  ["2001:db8::1/32", "2001:db8::/32"],
-])("a range that is not named by its first address, %s, is refused, and %s is named", (cidr, network) => {
-  expect(problemsOf({ ...aws, allowedCidrs: JSON.stringify(["198.51.100.0/24", cidr]) })).toMatchObject([
-    { key: "allowedCidrs", wrong: `${cidr} is an address in a range, and the range is ${network}` },
-  ]);
+describe("defaults", () => {
+  test("are a stack that works: this machine, the default model, loopback, one replica", () => {
+    expect(settingsOf({})).toMatchObject({
+      target: "docker",
+      model: "bitnet-b1.58-2B-4T",
+      engine: "bitnet.cpp",
+      optimize: true,
+      replicas: 1,
+      parallel: 1,
+      port: 8088,
+      bindAddress: "127.0.0.1",
+      apiKeys: [],
+      extraArgs: [],
+    });
+  });
+
+  test("a setting that is empty is not set, and has its default", () => {
+    expect(settingsOf({ modelUrl: "", threads: "", replicas: "", extraArgs: "" })).toEqual(settingsOf({}));
+    expect(settingsOf({ modelUrl: "" })).not.toHaveProperty("modelUrl");
+  });
+
+  test("of two equal ports, the one that the stack sets is named", () => {
+    const right = "a different port for each";
+    expect(problemsOf({ port: "8404" })).toEqual([
+      { key: "port", value: "8404", wrong: "statsPort is the same port, by default", right },
+    ]);
+    expect(problemsOf({ statsPort: "8088" })).toMatchObject([
+      { key: "statsPort", wrong: "port is the same port, by default" },
+    ]);
+    expect(problemsOf({ port: "9000", statsPort: "9000" })).toMatchObject([
+      { key: "statsPort", wrong: "port is the same port" },
+    ]);
+  });
+
+  test("an existing VPC takes no setting of the stack's own, and the defaults of these are no mistake", () => {
+    const subnets = '["subnet-0a","subnet-0b"]';
+    const vpc = { ...aws, vpcId: "vpc-0123", publicSubnetIds: subnets, privateSubnetIds: subnets };
+    expect(settingsOf(vpc)).toMatchObject({ vpcId: "vpc-0123" });
+    expect(problemsOf({ ...vpc, egress: "nat", zones: "2" }).map(({ key }) => key)).toEqual(["zones", "egress"]);
+  });
 });
 
-test("more ranges than a security group takes are refused, for each version of IP and port", () => {
-  const ranges = (count: number, form: (index: number) => string) =>
-    JSON.stringify(Array.from({ length: count }, (_, index) => form(index)));
-  const v4 = (count: number) => ranges(count, (index) => `10.0.${index}.0/24`);
-  expect(problemsOf({ ...aws, allowedCidrs: v4(61) })).toMatchObject([
-    { key: "allowedCidrs", right: "at most 60 of IPv4, larger ones" },
-  ]);
-  expect(problemsOf({ target: "aws", domain: "llm.example.com", allowedCidrs: v4(31) })).toMatchObject([
-    { key: "allowedCidrs", right: "at most 30 of IPv4, larger ones" },
-  ]);
-  expect(problemsOf({ ...aws, allowedCidrs: ranges(61, (index) => `2001:db8:${index}::/48`) })).toMatchObject([
-    { key: "allowedCidrs", right: "at most 60 of IPv6, larger ones" },
-  ]);
-  expect(parseSettings({ ...defaults, ...aws, allowedCidrs: v4(60) }).allowedCidrs).toHaveLength(60);
+describe("a wrong value is refused, with what would be right:", () => {
+  test.each([
+    ["replicas", "0", "less than 1", "a whole number from 1 to 64"],
+    ["replicas", "-1", "less than 1", "a whole number from 1 to 64"],
+    ["replicas", "1.5", "not a whole number", "a whole number from 1 to 64"],
+    ["replicas", "two", "not a whole number", "a whole number from 1 to 64"],
+    ["replicas", "500", "more than 64", "a whole number from 1 to 64"],
+    ["replicas", "9".repeat(400), "more than 64", "a whole number from 1 to 64"],
+    ["port", "0", "less than 1", "a whole number from 1 to 65535"],
+    ["port", "70000", "more than 65535", "a whole number from 1 to 65535"],
+    ["contextSize", "10", "less than 256", "a whole number from 256 to 1048576"],
+    ["optimize", "yes", "neither true nor false", "true or false"],
+    ["engine", "llama.cpp", "not one of the possible values", "bitnet.cpp or ik_llama.cpp"],
+    ["target", "moon", "not one of the possible values", "docker or aws"],
+    ["memlock", "lots", "not one of the possible values", "unlimited or inherit"],
+    ["bindAddress", "localhost", "not an IP address", "an IP address of this machine"],
+    ["modelSha256", "abc", "not in the right form", "the file's SHA-256: 64 hexadecimal digits in lower case"],
+    ["extraArgs", "--foo", "not a list", 'a list of llama-server arguments, such as ["--cache-reuse", "256"]'],
+    ["extraArgs", '{"a":1}', "not a list", 'a list of llama-server arguments, such as ["--cache-reuse", "256"]'],
+    [
+      "extraArgs",
+      '["--cache-reuse",256]',
+      "has an argument that is not text on one line",
+      'a list of llama-server arguments, such as ["--cache-reuse", "256"]',
+    ],
+  ])("%s: %j", (key, value, wrong, right) => {
+    expect(problemsOf({ [key]: value })).toEqual([{ key, value, wrong, right }]);
+  });
+
+  test.each([
+    ["instanceType", "big", "an EC2 instance type, such as c7a.2xlarge"],
+    ["zones", "1", "a whole number from 2 to 8"],
+    ["spot", "101", "a whole number from 0 to 100"],
+    ["egress", "vpn", "nat or endpoints"],
+    ["allowedCidrs", '["10.0.0.0"]', 'a list of IP ranges, such as ["203.0.113.0/24"]'],
+    ["vpcId", "my-vpc", "the id of a VPC, such as vpc-0123456789abcdef0"],
+    ["domain", "https://llm.example.com", "a host name, such as llm.example.com"],
+    ["alarmEmail", "ops", "an e-mail address"],
+    ["logRetentionDays", "2", "1, 3, 5, 7, 14, 30, 60, 90, 180 or 365"],
+    ["updateAmi", "maybe", "true or false"],
+  ])("target aws, %s: %j", (key, value, right) => {
+    expect(problemsOf({ ...aws, [key]: value })[0]).toMatchObject({ key, value, right });
+  });
 });
 
-test("more keys than HAProxy takes are refused, and not shown", () => {
-  const keys = (count: number) => JSON.stringify(Array.from({ length: count }, (_, index) => `some-key-${index}`));
-  const problems = problemsOf({ ...aws, apiKeys: keys(51) });
-  expect(problems).toMatchObject([{ key: "apiKeys", right: "at most 50" }]);
-  expect(JSON.stringify(problems)).not.toContain("some-key");
-  expect(parseSettings({ ...defaults, ...aws, apiKeys: keys(50) }).apiKeys).toHaveLength(50);
+const typesByGroup: Readonly<Record<string, Readonly<Record<string, z.ZodType>>>> = settingGroups;
+const groups = Object.entries(typesByGroup).flatMap(([group, settings]) =>
+  Object.entries(settings).map(
+    ([key, type]) => [group === "aws" ? "aws" : "docker", key, describeSetting(type)] as const,
+  ),
+);
+
+test.each(groups)("target %s, %s: the documentation says what it means and what a right value is", (_, __, it) => {
+  expect(it.meaning).toMatch(/^\S.{15,}\.$/);
+  expect(it.right).not.toBe("");
+});
+
+const garbage = [
+  "{}",
+  "[]",
+  "[[]]",
+  "[1]",
+  '["\\n"]',
+  "null",
+  "[null]",
+  "1e400",
+  "-0",
+  "9".repeat(400),
+  "true",
+  " ",
+  "\n",
+  "💥",
+];
+/** What the schema library says where nobody says anything else. */
+const librarySentence = "a sentence of the schema library";
+z.config({ localeError: () => librarySentence });
+
+test.each(groups)("target %s, %s: whatever it is given, no sentence of the schema library is shown", (target, key) => {
+  expect(z.string().safeParse(1).error?.message).toContain(librarySentence);
+  for (const value of garbage) {
+    for (const { wrong, right } of problemsOf({ ...(target === "aws" ? aws : {}), [key]: value })) {
+      expect(wrong).not.toContain(librarySentence);
+      expect(wrong).not.toBe("");
+      expect(right).not.toBe("");
+    }
+  }
+});
+
+describe("a key that this stack cannot have:", () => {
+  test.each([
+    ["replcas", "did you mean replicas?"],
+    ["contxtSize", "did you mean contextSize?"],
+    ["modelUri", "did you mean modelUrl or model?"],
+    ["apiKEY", "did you mean apiKeys?"],
+  ])("%s is refused: %s", (key, right) => {
+    expect(problemsOf({ [key]: "2" })).toMatchObject([{ key, wrong: "there is no such setting", right }]);
+  });
+
+  test.each(["toString", "constructor", "__proto__"])("%s, which every JavaScript object has, is refused", (key) => {
+    const values = Object.fromEntries([[key, "2"]]);
+    expect(problemsOf(values)).toMatchObject([{ key, wrong: "there is no such setting" }]);
+  });
+
+  test("one that is like none is refused with the three nearest, not with all", () => {
+    const [problem] = problemsOf({ zzzzzzzzzzzz: "2" });
+    expect(problem?.right).toMatch(/^a setting of docs\/configuration\.md; the nearest names are \w+, \w+,? or \w+$/);
+  });
+
+  test("one of the other target is refused, not ignored", () => {
+    expect(problemsOf({ spot: "50" })).toEqual([
+      {
+        key: "spot",
+        value: "50",
+        wrong: "this is a setting of target aws, and this stack's target is docker",
+        right: "remove it (pulumi config rm spot), or set target: aws",
+      },
+    ]);
+    expect(problemsOf({ ...aws, replicas: "0" })).toMatchObject([
+      { key: "replicas", wrong: "this is a setting of target docker, and this stack's target is aws" },
+    ]);
+  });
+
+  test("apiKey, which there once was, is refused with what to write instead, and not shown", () => {
+    for (const stack of [{}, aws]) {
+      const problems = problemsOf({ ...stack, apiKey: "the-old-key" });
+      expect(problems).toEqual([
+        { key: "apiKey", wrong: "this setting has been replaced", right: 'the key in the list `apiKeys`: ["KEY"]' },
+      ]);
+    }
+  });
+
+  test("its value is shown, unless it is encrypted or may be a secret under a misspelt name", () => {
+    expect(problemsOf({ contxtSize: "something" })).toMatchObject([{ value: "something" }]);
+    for (const key of ["apikey", "ApiKeyz", "modelTokn", "registryPasword"]) {
+      expect(JSON.stringify(problemsOf({ [key]: "something" }))).not.toContain("something");
+    }
+    expect(JSON.stringify(check({ contxtSize: "something" }, () => true).problems)).not.toContain("something");
+  });
+});
+
+describe("all mistakes are found at once", () => {
+  test("wrong values, unknown keys, another target's keys and settings that do not go together", () => {
+    const problems = problemsOf({
+      replicas: "0",
+      memlock: "x",
+      modle: "y",
+      spot: "1",
+      port: "9000",
+      statsPort: "9000",
+    });
+    expect(problems.map(({ key }) => key)).toEqual(["replicas", "memlock", "modle", "spot", "statsPort"]);
+  });
+
+  test("what is right in itself is known, with its type, beside what is wrong", () => {
+    const { settings, sound, invalid } = check({ replicas: "0", threads: "2", modelUrl: "a\nb" });
+    expect(settings).toBeUndefined();
+    expect(sound).toMatchObject({ target: "docker", threads: 2, port: 8088 });
+    expect(sound).not.toHaveProperty("replicas");
+    expect([...invalid].toSorted()).toEqual(["modelUrl", "replicas"]);
+  });
+
+  test("with a wrong target, the settings of both targets are known, and what every target has is checked", () => {
+    expect(problemsOf({ target: "moon", replicas: "2", spot: "5", parallel: "x", nonsense: "1" })).toMatchObject([
+      { key: "target" },
+      { key: "parallel" },
+      { key: "nonsense" },
+    ]);
+  });
+});
+
+describe("API keys", () => {
+  test("are a list, for both targets", () => {
+    for (const stack of [{}, aws]) {
+      const keys = ["some-key-0123", "another-key-0123"];
+      expect(settingsOf({ ...stack, apiKeys: JSON.stringify(keys) })?.apiKeys).toEqual(keys);
+    }
+  });
+
+  test.each(['["short","with a space in it"]', '["secret-one\\nsecret-two"]', "not-a-list-with-a-space in it"])(
+    "are refused without being shown: %s",
+    (apiKeys) => {
+      const problems = problemsOf({ apiKeys });
+      expect(problems).toMatchObject([{ key: "apiKeys" }]);
+      expect(problems[0]).not.toHaveProperty("value");
+      expect(JSON.stringify(problems)).not.toMatch(/short|with a space|secret-one/);
+    },
+  );
+
+  test("of more than HAProxy takes are refused", () => {
+    const keys = (count: number) => JSON.stringify(Array.from({ length: count }, (_, index) => `some-key-${index}`));
+    const problems = problemsOf({ apiKeys: keys(51) });
+    expect(problems).toMatchObject([{ key: "apiKeys", right: "at most 50" }]);
+    expect(JSON.stringify(problems)).not.toContain("some-key");
+    expect(settingsOf({ apiKeys: keys(50) })?.apiKeys).toHaveLength(50);
+  });
+});
+
+describe("settings that do not go together are refused:", () => {
+  test("a registry's user name without its password", () => {
+    expect(problemsOf({ registry: "registry.example.com/a/b", registryUsername: "me" })).toMatchObject([
+      { key: "registryPassword" },
+    ]);
+  });
+
+  test("more requests at once than the engine answers correctly", () => {
+    expect(problemsOf({ engine: "ik_llama.cpp", parallel: "2" })).toEqual([
+      {
+        key: "parallel",
+        value: "2",
+        wrong: "ik_llama.cpp is known to answer correctly only up to 1 at once",
+        right: "at most 1; for more requests at once, more replicas",
+      },
+    ]);
+    expect(problemsOf({ parallel: "4" })).toEqual([]);
+  });
+
+  test.each(["--api-key=abcdefgh", "--api_key", "--ctx_size", "-tb", "--threads-batch", "-ub", "-mu", "--cache_ram"])(
+    "%s, which the server's entrypoint sets itself, in extraArgs",
+    (argument) => {
+      const [problem] = problemsOf({ extraArgs: JSON.stringify(["--verbose", argument]) });
+      expect(problem).toMatchObject({
+        key: "extraArgs",
+        wrong: `the server's entrypoint sets ${argument.replace("=abcdefgh", "")} itself`,
+      });
+    },
+  );
+
+  test("but other arguments of llama-server are taken as they are", () => {
+    const extraArgs = ["--chat_template", "chatml", "-fa"];
+    expect(settingsOf({ extraArgs: JSON.stringify(extraArgs) })?.extraArgs).toEqual(extraArgs);
+  });
+
+  test("target aws without a domain, unless plain HTTP is asked for", () => {
+    expect(problemsOf({ target: "aws" })).toMatchObject([{ key: "domain" }]);
+    expect(settingsOf(aws)?.target).toBe("aws");
+  });
+
+  test.each(["hostedZone", "certificateArn"])("%s without a domain", (key) => {
+    const value = { hostedZone: "example.com", certificateArn: "arn:aws:acm:eu-central-1:123456789012:certificate/1" };
+    expect(problemsOf({ ...aws, [key]: value[key as keyof typeof value] })).toMatchObject([{ key }]);
+  });
+
+  test.each([
+    ["203.0.113.5/24", "203.0.113.0/24"],
+    ["2001:db8::1/32", "2001:db8::/32"],
+  ])("a range that is not named by its first address, %s; %s is named", (cidr, network) => {
+    expect(problemsOf({ ...aws, allowedCidrs: JSON.stringify(["198.51.100.0/24", cidr]) })).toMatchObject([
+      { key: "allowedCidrs", wrong: `${cidr} is an address in a range, and the range is ${network}` },
+    ]);
+  });
+
+  test("more ranges than a security group takes, for each version of IP and port", () => {
+    const ranges = (count: number, form: (index: number) => string) =>
+      JSON.stringify(Array.from({ length: count }, (_, index) => form(index)));
+    const v4 = (count: number) => ranges(count, (index) => `10.0.${index}.0/24`);
+    const right = (count: number, version: string) => `at most ${count} ${version} ranges; merge some into larger ones`;
+    expect(problemsOf({ ...aws, allowedCidrs: v4(61) })).toMatchObject([{ right: right(60, "IPv4") }]);
+    expect(problemsOf({ target: "aws", domain: "llm.example.com", allowedCidrs: v4(31) })).toMatchObject([
+      { key: "allowedCidrs", right: right(30, "IPv4") },
+    ]);
+    expect(problemsOf({ ...aws, allowedCidrs: ranges(61, (index) => `2001:db8:${index}::/48`) })).toMatchObject([
+      { key: "allowedCidrs", right: right(60, "IPv6") },
+    ]);
+    expect(settingsOf({ ...aws, allowedCidrs: v4(60) })).toMatchObject({ allowedCidrs: JSON.parse(v4(60)) as unknown });
+  });
 });

@@ -1,0 +1,81 @@
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { homedir, hostname, uptime } from "node:os";
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import { checkout } from "./paths.ts";
+
+/** What Pulumi's file backend writes into a lock, as far as it matters here: pkg/backend/diy/lock.go, `lockContent`. */
+const lockContent = z.object({
+  pid: z.int().positive(),
+  hostname: z.string(),
+  timestamp: z.coerce.date(),
+});
+
+export type Lock = z.output<typeof lockContent>;
+
+/** A lock whose owner was killed. */
+export interface DeadLock extends Lock {
+  readonly file: string;
+}
+
+/**
+ * The locks of a stack that nobody will open: their owner was a process of this machine, and has gone.
+ * @param backend Pulumi's backend, such as file:///checkout/.state/backend; only files tell who has locked a stack
+ */
+export function deadLocks(stack: string, backend = process.env.PULUMI_BACKEND_URL): DeadLock[] {
+  const folder = folderOf(backend);
+  if (folder === undefined) return [];
+  const locks = join(folder, ".pulumi", "locks", "organization", "bitnet-server", stack);
+  return listFolder(locks).flatMap((name) => {
+    const file = join(locks, name);
+    const lock = readLock(file);
+    return lock !== undefined && hasLostItsOwner(lock) ? [{ ...lock, file }] : [];
+  });
+}
+
+/** Takes dead locks away. */
+export function removeLocks(locks: readonly DeadLock[]): void {
+  for (const { file } of locks) rmSync(file, { force: true });
+}
+
+/** Whether a lock's owner is known to have gone. Of another machine's processes nothing is known. */
+export function hasLostItsOwner({ hostname: host, pid, timestamp }: Lock): boolean {
+  if (host !== hostname()) return false;
+  // After a restart the process id may be another program's.
+  const started = Date.now() - uptime() * 1000;
+  return timestamp.getTime() < started || !isRunning(pid);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
+}
+
+/** The folder of a file backend: `file://~/state` and `file://./state` are allowed, too. */
+function folderOf(backend: string | undefined): string | undefined {
+  const [, path] = /^file:\/\/([^?]+)/.exec(backend ?? "") ?? [];
+  return path === undefined ? undefined : resolve(checkout, path.replace(/^~(?=\/|$)/, homedir()));
+}
+
+/** Nothing of one that is not there: a stack that was never locked. */
+function listFolder(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** Undefined if it is none, or has just been taken away. */
+function readLock(file: string): Lock | undefined {
+  try {
+    return lockContent.parse(JSON.parse(readFileSync(file, "utf8")));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * Run by DockerFleet's commands: waits until a replica's container is healthy, which it is when it has answered its first
+ * question. Fails as soon as it has ended for a reason that its entrypoint gives, or was restarted twice, and says why; it
+ * is stopped then, as it would start again and again. What is to be waited for comes in the environment variable
+ * AWAIT_REPLICA.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import Docker from "dockerode";
+import { z } from "zod";
+import { givesReason, textOf, whyItEnded } from "../components/docker/containerLog.ts";
+
+const { id, timeout } = z
+  .object({ id: z.string(), timeout: z.number() })
+  .parse(JSON.parse(process.env.AWAIT_REPLICA ?? "{}"));
+const container = new Docker().getContainer(id);
+const deadline = Date.now() + timeout * 1000;
+
+let state = await look();
+while (state === "starting" && Date.now() < deadline) {
+  await sleep(250);
+  state = await look();
+}
+if (state !== "ready") {
+  const { Name } = await container.inspect();
+  const what = state === "ended" ? "does not start" : `is not ready after ${timeout} s`;
+  console.error(`replica ${Name.slice(1)} ${what}:\n${whyItEnded(await log()).replaceAll(/^/gm, "  ")}`);
+  // Docker answers 304 if it has ended by itself.
+  await container.stop({ t: 5 }).catch(() => undefined);
+  process.exitCode = 1;
+}
+
+async function look(): Promise<"starting" | "ready" | "ended"> {
+  const { State, RestartCount } = await container.inspect();
+  if (State.Health?.Status === "healthy") return "ready";
+  if (!State.Running || RestartCount >= 2) return "ended";
+  return RestartCount > 0 && givesReason(await log()) ? "ended" : "starting";
+}
+
+async function log(): Promise<string> {
+  return textOf(await container.logs({ stdout: true, stderr: true, tail: 2000 }));
+}

@@ -1,0 +1,102 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { Account } from "./aws/account.ts";
+import { inspectAccount, stackTags } from "./aws/account.ts";
+import { stackName } from "./aws/names.ts";
+import { checkUserData } from "./aws/userDataSize.ts";
+import type { Machine } from "./docker/machine.ts";
+import { checkMachine, inspectMachine } from "./docker/machine.ts";
+import type { Checked, Problem } from "./errors.ts";
+import { attempt, UserError } from "./errors.ts";
+import { requireEngineSource } from "./image/engineSource.ts";
+import type { Model } from "./model/model.ts";
+import { resolveModel } from "./model/model.ts";
+import type { AwsSettings } from "./settings/aws.ts";
+import type { DockerSettings } from "./settings/docker.ts";
+import { portsOf } from "./settings/docker.ts";
+import type { CheckedSettings, Configuration } from "./settings/schema.ts";
+import { checkSettings } from "./settings/schema.ts";
+
+/** A stack that can be brought up, as far as anybody can tell before anything is built or changed. */
+export type Plan = DockerPlan | AwsPlan;
+
+export interface DockerPlan {
+  target: "docker";
+  settings: DockerSettings;
+  model: Model;
+  machine: Machine;
+}
+
+export interface AwsPlan {
+  target: "aws";
+  settings: AwsSettings;
+  model: Model;
+  account: Account;
+}
+
+/**
+ * Checks the settings, the sources, the model, and the machine or the AWS account, each as far as the others' mistakes
+ * allow. It only reads.
+ * @param stackId undefined in the preview of a new stack, which has nothing on this machine yet
+ * @throws UserError with every problem that was found
+ */
+export async function preflight(configuration: Configuration, stackId: string | undefined): Promise<Plan> {
+  const checked = checkSettings(configuration);
+  const { settings, sound } = checked;
+  const [source, model] = await Promise.all([
+    attempt(() => {
+      requireEngineSource(sound.engineRepo);
+    }),
+    checkModel(checked),
+  ]);
+  const machine = sound.target === "docker" ? await checkDockerEngine(sound, model.found, stackId) : unchecked;
+  const account = sound.target === "aws" ? await checkAwsAccount(sound, model.found) : unchecked;
+
+  const problems = [checked, source, model, machine, account].flatMap((check) => check.problems);
+  if (problems.length > 0) throw new UserError(...problems.map((problem) => hideSecret(problem, configuration)));
+  if (settings?.target === "docker" && model.found !== undefined && machine.found !== undefined) {
+    return { target: "docker", settings, model: model.found, machine: machine.found };
+  }
+  if (settings?.target === "aws" && model.found !== undefined && account.found !== undefined) {
+    return { target: "aws", settings, model: model.found, account: account.found };
+  }
+  throw new Error("a check found nothing, and no problem either");
+}
+
+const unchecked: Checked<never> = { found: undefined, problems: [] };
+
+/** A model that the settings do not name rightly cannot be looked at, nor one whose token is wrong. */
+async function checkModel({ sound, invalid }: CheckedSettings): Promise<Checked<Model>> {
+  const named = sound.modelUrl === undefined ? ["model", "modelUrl"] : ["modelUrl"];
+  return [...named, "modelToken"].some((key) => invalid.has(key)) ? unchecked : resolveModel(sound);
+}
+
+async function checkDockerEngine(
+  settings: Partial<DockerSettings>,
+  model: Model | undefined,
+  stackId: string | undefined,
+): Promise<Checked<Machine>> {
+  const { bindAddress = "127.0.0.1" } = settings;
+  const { port, ...local } = portsOf(settings);
+  // On an address that is not known, no port can be tried.
+  const ports = settings.bindAddress === undefined ? local : { port, ...local };
+  const inspected = await attempt(() => inspectMachine({ id: stackId, stack: pulumi.getStack() }, bindAddress, ports));
+  if (inspected.found === undefined) return inspected;
+  const { replicas, threads } = settings;
+  const demand = { replicas, threads, bindAddress, ports, memory: model?.memory };
+  return { found: inspected.found, problems: checkMachine(inspected.found, demand) };
+}
+
+async function checkAwsAccount(settings: Partial<AwsSettings>, model: Model | undefined): Promise<Checked<Account>> {
+  const account = await inspectAccount(settings, model?.memory, stackTags());
+  const { parallel, apiKeys, extraArgs, threads } = settings;
+  const known = parallel !== undefined && apiKeys !== undefined && extraArgs !== undefined;
+  if (account.found === undefined || model === undefined || !known) return account;
+  const server = { modelAlias: model.alias, contextSize: model.contextSize, parallel, threads, extraArgs };
+  const group = stackName(pulumi.getStack(), 255);
+  const size = checkUserData({ account: account.found, group, server, apiKeys: Math.max(1, apiKeys.length) });
+  return { found: account.found, problems: [...account.problems, ...size] };
+}
+
+function hideSecret(problem: Problem, { isSecret }: Configuration): Problem {
+  return isSecret(problem.key) ? { ...problem, value: undefined } : problem;
+}

@@ -1,0 +1,181 @@
+import { z } from "zod";
+import { isVpcCidr, networkOf } from "./ipRanges.ts";
+import type { Refuse } from "./shared.ts";
+import { sharedSettings } from "./shared.ts";
+import { entry, flag, integer, list, oneOf, setting, text } from "./types.ts";
+
+/** The most zones that a VPC's range is shared out among; each needs two subnets, of a sixteenth of the range each. */
+export const maxZones = 8;
+
+/** AWS's quota for a security group, of each version of IP: docs.aws.amazon.com, amazon-vpc-limits. */
+const maxRules = 60;
+
+const hostName = /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/;
+const subnetId = () => entry(/^subnet-[0-9a-f]+$/, "has an entry that is not a subnet's id");
+
+/** The settings of target aws alone. */
+export const awsOnly = {
+  instanceType: setting(
+    text(/^[a-z][a-z0-9-]*\.[a-z0-9-]+$/, "an EC2 instance type, such as c7a.2xlarge").default("c7a.2xlarge"),
+    "The EC2 type of every replica; the image is compiled for its CPU. c7a.2xlarge = 8 cores, 16 GiB, about $300 a month.",
+  ),
+  minReplicas: setting(
+    integer(1, 500).default(1),
+    "Instances that always run. Two or more survive the loss of a zone.",
+  ),
+  maxReplicas: setting(integer(1, 500).default(4), "Instances that run under the highest load."),
+  spot: setting(
+    integer(0, 100).default(0),
+    "Percent of the instances above minReplicas that are spot: about a third of the price, taken away at two minutes' notice.",
+  ),
+  updateAmi: setting(
+    flag().default(false),
+    "true moves to the newest Amazon Linux 2023 at this update, which replaces all instances. false keeps the one in use.",
+  ),
+  zones: setting(integer(2, maxZones).default(2), "Availability zones that the stack's own VPC spans."),
+  vpcCidr: setting(
+    z
+      .string()
+      .refine(isVpcCidr, "not a private IPv4 range of /16 to /24, by its first address")
+      .describe("an IPv4 range of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16, such as 10.64.0.0/16")
+      .default("10.64.0.0/16"),
+    "The private address range of the stack's own VPC.",
+  ),
+  egress: setting(
+    oneOf("nat", "endpoints").default("nat"),
+    "How instances reach AWS. nat = a NAT gateway in each zone ($33 a month each, plus $0.045 a GB); " +
+      "endpoints = VPC endpoints ($7.30 a month for each of seven in each zone, plus $0.01 a GB), without access to the internet.",
+  ),
+  vpcId: setting(
+    text(/^vpc-[0-9a-f]+$/, "the id of a VPC, such as vpc-0123456789abcdef0").optional(),
+    "An existing VPC instead of the stack's own. Its private subnets must reach ECR, S3, CloudWatch Logs, Secrets Manager, Auto Scaling and SSM.",
+  ),
+  publicSubnetIds: setting(
+    list(subnetId(), "a list of subnets of vpcId that reach an internet gateway, two or more").default([]),
+    "The existing VPC's subnets for the load balancer, in two zones or more.",
+  ),
+  privateSubnetIds: setting(
+    list(subnetId(), "a list of subnets of vpcId for the instances, two or more").default([]),
+    "The existing VPC's subnets for the instances, in two zones or more.",
+  ),
+  allowedCidrs: setting(
+    list(
+      z.union([z.cidrv4(), z.cidrv6()], { error: "has an entry that is not an IP range" }).superRefine(refuseHostBits),
+      'a list of IP ranges, such as ["203.0.113.0/24"]',
+    ).default(["0.0.0.0/0"]),
+    "Who may reach the load balancer: up to 30 ranges of each IP version with a domain, 60 without. " +
+      "Include the machine that runs `pulumi up`, for its smoke test.",
+  ),
+  domain: setting(
+    text(hostName, "a host name, such as llm.example.com").optional(),
+    "The service's host name. It is served over HTTPS: the certificate, its validation and the DNS record are made in the name's Route 53 zone.",
+  ),
+  hostedZone: setting(
+    text(hostName, "a Route 53 zone's name, such as example.com").optional(),
+    "The public Route 53 zone of domain. If unset, domain itself or its parent; with certificateArn, no DNS record is made.",
+  ),
+  certificateArn: setting(
+    text(
+      /^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate\/[0-9a-f-]+$/,
+      "the ARN of an ACM certificate, arn:aws:acm:REGION:ACCOUNT:certificate/ID",
+    ).optional(),
+    "An existing ACM certificate for domain, in the stack's region.",
+  ),
+  allowPlainHttp: setting(
+    flag().default(false),
+    "true serves plain HTTP if there is no domain. API keys, prompts and answers then cross the network in clear.",
+  ),
+  deletionProtection: setting(
+    flag().default(false),
+    "true makes AWS refuse to delete the load balancer. Set it to false and run `up` before `destroy`.",
+  ),
+  alarmEmail: setting(
+    z.email({ error: "not an e-mail address" }).describe("an e-mail address").optional(),
+    "Where alarms are sent. The address must confirm AWS's e-mail once.",
+  ),
+  // What CloudWatch takes: docs.aws.amazon.com, API_PutRetentionPolicy.
+  logRetentionDays: setting(
+    z
+      .enum(["1", "3", "5", "7", "14", "30", "60", "90", "180", "365"], { error: "not one of the possible values" })
+      .transform(Number)
+      .describe("1, 3, 5, 7, 14, 30, 60, 90, 180 or 365")
+      .default(30),
+    "Days that logs are kept.",
+  ),
+};
+
+export const awsSchema = z.strictObject({ target: z.literal("aws"), ...sharedSettings, ...awsOnly });
+export type AwsSettings = z.output<typeof awsSchema>;
+
+/**
+ * Checks that need several settings; what only AWS knows is in components/aws/account.ts. Any may be missing: an invalid
+ * one was reported already.
+ */
+export function checkAws(
+  settings: Partial<AwsSettings>,
+  isSet: (key: string) => boolean,
+  refuse: Refuse<keyof AwsSettings>,
+): void {
+  const { minReplicas, maxReplicas, allowPlainHttp } = settings;
+  if (minReplicas !== undefined && maxReplicas !== undefined && minReplicas > maxReplicas) {
+    refuse("minReplicas", `it is more than maxReplicas, ${maxReplicas}`, `at most ${maxReplicas}`);
+  }
+  checkVpc(settings, isSet, refuse);
+  checkRules(settings, isSet("domain"), refuse);
+  for (const key of ["certificateArn", "hostedZone"] as const) {
+    if (isSet(key) && !isSet("domain")) {
+      refuse(key, "it belongs to a host name, and none is set", "that name in `domain`");
+    }
+  }
+  if (!isSet("domain") && allowPlainHttp === false) {
+    const wrong = "without a domain there is no HTTPS, and API keys would cross the network in clear";
+    refuse("domain", wrong, "a name in a Route 53 zone of this account; or allowPlainHttp: true, to try it out");
+  }
+}
+
+function checkVpc(
+  settings: Partial<AwsSettings>,
+  isSet: (key: string) => boolean,
+  refuse: Refuse<keyof AwsSettings>,
+): void {
+  const ofOwnVpc = ["zones", "vpcCidr", "egress"] as const;
+  for (const key of ofOwnVpc) {
+    if (isSet(key) && isSet("vpcId")) {
+      refuse(
+        key,
+        "it is about a VPC of the stack's own, and vpcId names an existing one",
+        "leave it out, or leave out `vpcId`",
+      );
+    }
+  }
+  for (const key of ["publicSubnetIds", "privateSubnetIds"] as const) {
+    const { [key]: ids } = settings;
+    if (ids === undefined) continue;
+    if (!isSet("vpcId") && ids.length > 0) {
+      refuse(key, "only an existing VPC's subnets can be named", "the VPC's id in `vpcId` as well");
+    } else if (isSet("vpcId") && ids.length < 2) {
+      refuse(key, "a load balancer needs two zones", "subnets in at least two zones of that VPC");
+    }
+  }
+}
+
+function checkRules(
+  { allowedCidrs = [] }: Partial<AwsSettings>,
+  hasDomain: boolean,
+  refuse: Refuse<keyof AwsSettings>,
+): void {
+  const ports = hasDomain ? 2 : 1;
+  for (const version of ["IPv4", "IPv6"]) {
+    const ranges = allowedCidrs.filter((cidr) => cidr.includes(":") === (version === "IPv6"));
+    if (ranges.length * ports > maxRules) {
+      const wrong = `${ranges.length} ${version} ranges at ${ports} ${ports === 1 ? "port" : "ports"} exceed the ${maxRules} rules of a security group`;
+      refuse("allowedCidrs", wrong, `at most ${maxRules / ports} ${version} ranges; merge some into larger ones`);
+    }
+  }
+}
+
+/** AWS's provider takes a range by its first address only. */
+function refuseHostBits(cidr: string, context: z.RefinementCtx): void {
+  const network = networkOf(cidr);
+  if (network !== cidr) context.addIssue(`${cidr} is an address in a range, and the range is ${network}`);
+}

@@ -1,0 +1,149 @@
+import type { z } from "zod";
+import { DEFAULT_MODEL } from "../model/catalogue.ts";
+import type { Engine } from "../model/engines.ts";
+import { ENGINE_NAMES, ENGINES } from "../model/engines.ts";
+import { entry, flag, integer, list, oneOf, setting, text } from "./types.ts";
+
+/** HAProxy's lines have 64 words at most (its MAX_LINE_ARGS), and the one with the keys has others, too. */
+const maxApiKeys = 50;
+
+/** RFC 6750, section 2.1: what may stand after "Bearer ". */
+const apiKey = /^[A-Za-z0-9._~+/-]{8,512}=*$/;
+
+/** The settings of every target. */
+export const sharedSettings = {
+  model: setting(
+    text(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "the name of a model in components/model/catalogue.ts").default(DEFAULT_MODEL),
+    "The model to serve, by its name in the catalogue. `modelUrl` takes precedence.",
+  ),
+  modelUrl: setting(
+    text(/^[^\r\n]+$/, "an http(s) URL, or the path of a GGUF file on this machine").optional(),
+    "Any other BitNet model in GGUF.",
+  ),
+  modelSha256: setting(
+    text(/^[0-9a-f]{64}$/, "the file's SHA-256: 64 hexadecimal digits in lower case").optional(),
+    "The checksum that the model's file must have. If unset, the catalogue's; a model of your own is then not checked.",
+  ),
+  modelAlias: setting(
+    text(
+      /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$/,
+      "a name of up to 100 letters, digits, dots, dashes and slashes",
+    ).optional(),
+    "The name under which the API reports the model. If unset, its name in the catalogue, its repository's on Hugging Face, or the one in the GGUF file.",
+  ),
+  modelToken: setting(
+    text(/^[A-Za-z0-9._~+/=-]+$/, "an access token: letters, digits and . _ ~ + / = -").optional(),
+    "Access token for a gated or private model. It is used on this machine only and never enters the image.",
+    { secret: true },
+  ),
+  optimize: setting(
+    flag().default(true),
+    "true builds for this CPU with -O3 and OpenMP, and locks the whole model in RAM. false makes a portable build.",
+  ),
+  engine: setting(
+    oneOf(...ENGINE_NAMES).default("bitnet.cpp"),
+    "The source of llama-server. docs/architecture.md compares the engines.",
+  ),
+  engineRepo: setting(
+    text(/^\S+$/, "a git URL, or the path of a source tarball on this machine").optional(),
+    "Where the engine's source comes from. If unset, the engine's own repository.",
+  ),
+  engineRef: setting(
+    text(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/, "a commit, tag or branch of engineRepo").optional(),
+    "Which version of the engine to build. If unset, the commit that this project was tested with.",
+  ),
+  cpuTarget: setting(
+    text(
+      /^[a-z0-9][a-z0-9._+-]*$/,
+      "native, or a name that the compiler's -march knows, such as x86-64-v3 or znver4",
+    ).default("native"),
+    "The instruction set to compile for. native is the CPU of this machine or of the instance type.",
+  ),
+  baseImage: setting(
+    text(/^[a-z0-9][A-Za-z0-9._:/@-]*$/, "a Debian 13 image, such as debian:trixie-slim").default("debian:trixie-slim"),
+    "The image that all images are built on.",
+  ),
+  contextSize: setting(
+    integer(256, 1_048_576).optional(),
+    "Tokens in one conversation, prompt and answer together. If unset, 4096 or the model's own limit, whichever is less.",
+  ),
+  parallel: setting(
+    integer(1, 64).default(1),
+    `Requests that one replica answers at once: up to ${ENGINE_NAMES.map((name) => `${ENGINES[name].maxParallel} with ${name}`).join(", ")}.`,
+  ),
+  threads: setting(
+    integer(1, 1024).optional(),
+    "Threads of one replica. If unset, one for each physical core that it has.",
+  ),
+  apiKeys: setting(
+    list(
+      entry(apiKey, "has a key that is not in the right form"),
+      'a list of keys, such as ["KEY"], each of 8 to 512 letters, digits and . _ ~ + / -',
+    ).default([]),
+    `The keys that clients may send as "Authorization: Bearer KEY", up to ${maxApiKeys}. The output \`apiKey\` is the first. ` +
+      "If unset, a key is generated, except on loopback, where none is needed.",
+    { secret: true },
+  ),
+  smokePrompt: setting(
+    text(/\S/, "a question of at least one character").default("Hello! How are you?"),
+    "The question that every replica answers before it serves users, and that every update asks through the load balancer once everything is running.",
+  ),
+  smokeAnswer: setting(
+    text(/\S/, "the exact text of the answer").optional(),
+    "Exact answer expected. If unset, any non-empty answer passes.",
+  ),
+  extraArgs: setting(
+    list(
+      entry(/^[^\r\n]*$/, "has an argument that is not text on one line"),
+      'a list of llama-server arguments, such as ["--cache-reuse", "256"]',
+    ).default([]),
+    "More arguments for llama-server.",
+  ),
+};
+
+export type SharedSettings = { [K in keyof typeof sharedSettings]: z.output<(typeof sharedSettings)[K]> };
+
+/** Reports that a setting is wrong together with others. */
+export type Refuse<Key extends string = string> = (key: Key, wrong: string, right: string) => void;
+
+/** Checks that need several settings. Any may be missing: an invalid one was reported already. */
+export function checkShared(
+  { engine, parallel, apiKeys = [], extraArgs = [] }: Partial<SharedSettings>,
+  refuse: Refuse<keyof SharedSettings>,
+): void {
+  if (engine !== undefined && parallel !== undefined) checkParallel(engine, parallel, refuse);
+  if (apiKeys.length > maxApiKeys) {
+    refuse("apiKeys", `there are ${apiKeys.length}, more than HAProxy takes in a line`, `at most ${maxApiKeys}`);
+  }
+  // Without their values: one may be a secret.
+  const names = extraArgs.map((argument) => argument.split("=", 1)[0] ?? "");
+  const reserved = names.filter((name) => reservedArgs.has(withDashes(name)));
+  if (reserved.length > 0) {
+    const right = "other arguments; modelAlias, contextSize, parallel, threads and apiKeys are settings of their own";
+    refuse("extraArgs", `the server's entrypoint sets ${reserved.join(", ")} itself`, right);
+  }
+}
+
+function checkParallel(engine: Engine, parallel: number, refuse: Refuse<"parallel">): void {
+  const { maxParallel } = ENGINES[engine];
+  if (parallel <= maxParallel) return;
+  const wrong = `${engine} is known to answer correctly only up to ${maxParallel} at once`;
+  refuse("parallel", wrong, `at most ${maxParallel}; for more requests at once, more replicas`);
+}
+
+/**
+ * llama-server arguments that the entrypoint sets itself, that would put a secret on a command line, or that would have
+ * it serve another model, use more memory than was counted, or compute with more threads than it has cores.
+ */
+const reservedArgs: ReadonlySet<string> = new Set([
+  ...["-m", "--model", "-mu", "--model-url", "-hfr", "--hf-repo", "-hff", "--hf-file", "-hft", "--hf-token"],
+  ...["-a", "--alias", "--host", "--port", "-c", "--ctx-size", "-np", "--parallel"],
+  ...["-t", "--threads", "-tb", "--threads-batch", "--threads-http"],
+  ...["-b", "--batch-size", "-ub", "--ubatch-size", "-cram", "--cache-ram", "--mlock", "--no-mmap"],
+  ...["--api-key", "--api-key-file"],
+]);
+
+/** llama-server takes _ for -, too. */
+function withDashes(name: string): string {
+  return name.startsWith("--") ? name.replaceAll("_", "-") : name;
+}

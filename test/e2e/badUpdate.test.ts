@@ -1,0 +1,79 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { answerTensors, corrupt } from "../../tools/syntheticModel.ts";
+import { Chatters, chat, client } from "./support/chat.ts";
+import { containersOf } from "./support/docker.ts";
+import type { TestModel } from "./support/testModel.ts";
+import { drawModel } from "./support/testModel.ts";
+import type { Outputs, Run, StackSettings } from "./support/testStack.ts";
+import { TestStack } from "./support/testStack.ts";
+
+describe.each([1, 2])("updates that cannot work, while four clients chat with %i replicas", (replicas) => {
+  let folder: string;
+  let model: TestModel;
+  let garbage: TestModel;
+  let stack: TestStack;
+  let outputs: Outputs;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "bitnet-server-bad-update-"));
+    [model, garbage] = [await drawModel(folder), await drawModel(folder)];
+    for (const tensor of answerTensors("tiny")) await corrupt(garbage.path, tensor, garbage.options);
+    stack = await TestStack.create({ ...model.settings, replicas });
+    await stack.up();
+    outputs = await stack.outputs();
+  });
+
+  afterAll(async () => {
+    await stack.dispose();
+    await rm(folder, { recursive: true });
+  });
+
+  test.each(["fails at once, and names the argument", "fails so the next time, too"])(
+    "an argument that the server refuses %s; no request fails",
+    async () => {
+      const { output, seconds } = await failsWhileChatting({ extraArgs: '["--no-such-argument"]' });
+      expect(output).toMatch(/error: .*--no-such-argument/);
+      expect(output).not.toMatch(/--flash-attn|usage:/);
+      expect(seconds).toBeLessThan(60);
+    },
+  );
+
+  test("a model that answers wrongly never gets a request; what it was asked and answered is said", async () => {
+    const { output } = await failsWhileChatting({ ...garbage.settings, extraArgs: "[]" });
+    expect(output).toContain(`asked: ${String(garbage.settings.smokePrompt)}`);
+    expect(output).toContain(`expected: ${garbage.answer(7)}`);
+    expect(output).toContain("answered: ");
+  });
+
+  test("with the right settings the next update works, and leaves nothing behind", async () => {
+    stack.configure(model.settings);
+    await stack.up();
+    const running = await containersOf(stack.name, "replica");
+    expect(running.map(({ State }) => State.Health?.Status)).toEqual(Array(replicas).fill("healthy"));
+    expect((await stack.up()).output).toContain("no change");
+  });
+
+  async function failsWhileChatting(settings: StackSettings): Promise<Run & { seconds: number }> {
+    const chatters = new Chatters(4, client(outputs.url), (digit) => [model.answer(digit)]);
+    const began = performance.now();
+    try {
+      stack.configure(settings);
+      const run = await stack.run("up");
+      const seconds = (performance.now() - began) / 1000;
+      expect(run.exitCode).toBe(1);
+      await sleep(2000);
+      const busy = (await containersOf(stack.name, "replica")).filter(({ State }) => State.Running);
+      // The old ones: all, or one less where one had made room.
+      expect(busy).toHaveLength(Math.max(1, replicas - 1));
+      expect((await chat(client(outputs.url), 4)).text).toBe(model.answer(4));
+      return { ...run, seconds };
+    } finally {
+      await chatters.stop();
+      expect(chatters.failures).toEqual([]);
+    }
+  }
+});

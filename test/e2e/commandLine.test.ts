@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { descendants, processesWith } from "./support/processes.ts";
+import { ctrlC } from "./support/terminal.ts";
+import { TestStack } from "./support/testStack.ts";
+
+let stack: TestStack;
+let full: string;
+
+beforeAll(async () => {
+  stack = await TestStack.create({});
+  full = `organization/bitnet-server/${stack.name}`;
+  await stack.pulumi("config", "set", "replicas", "2");
+});
+
+afterAll(async () => {
+  await stack.dispose();
+});
+
+test("every command says first which stack it works on, and why; outputs alone go to stdout", async () => {
+  for (const words of [["outputs"], ["refresh"], ["pulumi", "config"], ["pulumi", "stack", "output"]]) {
+    const { output, stdout } = await stack.command(...words, "--stack", stack.name);
+    expect(output.split("\n")[0]).toBe(`stack ${stack.name}: named by --stack`);
+    expect(stdout).not.toContain("named by");
+  }
+});
+
+test("reading a stack, its settings and what is really there selects nothing", async () => {
+  await stack.pulumi("config", "set", "replicas", "1");
+  await stack.run("refresh");
+  await stack.run("destroy");
+  await stack.command("outputs", "--stack", stack.name);
+  const { stdout } = await stack.command("pulumi", "stack", "ls", "--json");
+  expect(JSON.parse(stdout)).toMatchObject([{ name: stack.name, current: false }]);
+});
+
+test("a stack's full name means the same stack and the same file", async () => {
+  const { exitCode, output } = await stack.command("pulumi", "config", "get", "replicas", "--stack", full);
+  expect(exitCode, output).toBe(0);
+  const destroyed = await stack.command("destroy", "--yes", "--stack", full);
+  expect(destroyed.exitCode, destroyed.output).toBe(0);
+  expect(destroyed.output).toContain(`stack ${stack.name} is destroyed`);
+});
+
+test("destroy in a script without --yes names the stack, does nothing and fails", async () => {
+  const { exitCode, output } = await stack.command("destroy", "--stack", stack.name);
+  expect(exitCode).toBe(1);
+  expect(output).toContain(`whether to remove all of stack ${stack.name}; nothing was done`);
+  expect(output).toContain(`npm run destroy -- --stack ${stack.name} --yes`);
+});
+
+test.each([
+  ["n\r", 1, "nothing was done"],
+  ["\r", 1, "nothing was done"],
+  ["\u0004", 1, "nothing was done"],
+  ["y\r", 0, "is destroyed"],
+])("destroy on a terminal names the stack and asks; %j ends with %i: %s", async (answer, exitCode, told) => {
+  await using terminal = stack.inTerminal(`destroy --stack ${stack.name}`);
+  await terminal.shows(`remove all of stack ${stack.name}? (y/N)`);
+  terminal.type(answer);
+  await terminal.shows(told);
+  expect(await terminal.ended).toBe(exitCode);
+});
+
+const askForSecret = "pulumi config set --secret apiKey --stack";
+const prompt = /value: /;
+
+test.each(["Ctrl-C", "SIGINT"])(
+  "%s where a secret is asked for ends Pulumi with it: the next line is the shell's",
+  async (how) => {
+    await using terminal = stack.inTerminal(`${askForSecret} ${stack.name}`);
+    await terminal.shows(prompt);
+    const started = descendants(terminal.pid).slice(1);
+    const [command = 0] = started;
+    if (how === "Ctrl-C") terminal.type(ctrlC);
+    else process.kill(command, "SIGINT");
+    expect(await terminal.ended).not.toBe(0);
+    await expect.poll(() => started.filter(isRunning), { timeout: 10_000 }).toEqual([]);
+  },
+);
+
+test.each([
+  ["bootstrap.mjs", "cli/bootstrap.mjs pulumi config set --secret"],
+  ["main.ts", "cli/main.ts pulumi config set --secret"],
+])("a command whose %s is killed leaves no process that reads the terminal", async (_, victim) => {
+  await using terminal = stack.inTerminal(`${askForSecret} ${stack.name}`);
+  await terminal.shows(prompt);
+  const started = descendants(terminal.pid).slice(1);
+  expect(started.length).toBeGreaterThan(2);
+  for (const pid of processesWith(victim).filter((found) => started.includes(found))) process.kill(pid, "SIGKILL");
+  await expect.poll(() => started.filter(isRunning), { timeout: 30_000 }).toEqual([]);
+});
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

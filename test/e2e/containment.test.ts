@@ -1,0 +1,100 @@
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { networkInterfaces, tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { containerOf, docker } from "./support/docker.ts";
+import { drawModel } from "./support/testModel.ts";
+import { TestStack } from "./support/testStack.ts";
+
+describe("a replica, tried from inside", () => {
+  let folder: string;
+  let stack: TestStack;
+  let replica: string;
+  let balancer: string;
+  /** Somebody else's service, on every address of this machine. */
+  const service = createServer((socket) => socket.end());
+  let servicePort: number;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "bitnet-server-containment-"));
+    stack = await TestStack.create({ ...(await drawModel(folder)).settings, replicas: 1 });
+    await stack.up();
+    replica = (await containerOf(stack.name, "replica")).Id;
+    balancer = (await containerOf(stack.name, "load-balancer")).Id;
+    service.listen(0, "0.0.0.0");
+    await once(service, "listening");
+    servicePort = (service.address() as AddressInfo).port;
+  });
+
+  afterAll(async () => {
+    service.close();
+    await stack.dispose();
+    await rm(folder, { recursive: true });
+  });
+
+  test("reaches no service of the host, at none of its addresses", async () => {
+    const ours = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+    const addresses = ours.filter(({ family, internal }) => family === "IPv4" && !internal).map((own) => own.address);
+    const gateways = (await networksOf(replica)).map(({ gateway }) => gateway);
+    expect(addresses.length).toBeGreaterThan(0);
+    for (const address of new Set([...addresses, ...gateways])) {
+      expect(await connects(replica, address, servicePort), address).toBe(false);
+    }
+    // Who is not contained does reach them: the service is there.
+    const outside = (await networksOf(balancer)).map(({ gateway }) => gateway);
+    const reached = await Promise.all(outside.map((address) => connects(balancer, address, servicePort)));
+    expect(reached).toContain(true);
+  });
+
+  test("reaches neither the internet nor the metadata address, nor another container on this machine", async () => {
+    const { Networks } = (await containerOf(stack.name, "registry")).NetworkSettings;
+    const [registry = ""] = Object.values(Networks).map(({ IPAddress }) => IPAddress);
+    // 192.0.2.1 is reserved for documentation: whoever had a way out would wait for its answer.
+    for (const [address, port] of [
+      ["192.0.2.1", 80],
+      ["169.254.169.254", 80],
+      [registry, 5000],
+    ] as const) {
+      expect(await connects(replica, address, port), address).toBe(false);
+    }
+    expect(await connects(balancer, registry, 5000)).toBe(false);
+  });
+
+  test("finds out no name of the internet", async () => {
+    const { exitCode } = await inContainer(replica, "getent hosts example.com");
+    expect(exitCode).not.toBe(0);
+  });
+
+  test("may have only so many processes, and so may the balancer and the registry", async () => {
+    for (const role of ["replica", "load-balancer", "registry"] as const) {
+      const { Id, HostConfig } = await containerOf(stack.name, role);
+      expect((await inContainer(Id, "ulimit -Hu")).stdout, role).toBe("8192");
+      expect(HostConfig.Memory, role).toBeGreaterThan(0);
+      expect(HostConfig.MemorySwap, role).toBe(HostConfig.Memory);
+    }
+  });
+});
+
+async function networksOf(container: string): Promise<{ gateway: string }[]> {
+  const { NetworkSettings } = await docker.getContainer(container).inspect();
+  const ids = Object.values(NetworkSettings.Networks).map(({ NetworkID }) => NetworkID);
+  const networks = await Promise.all(ids.map((id) => docker.getNetwork(id).inspect() as Promise<unknown>));
+  return networks.map((network) => {
+    const { IPAM } = network as { IPAM: { Config: { Gateway?: string; Subnet: string }[] } };
+    const [config] = IPAM.Config;
+    return { gateway: config?.Gateway ?? (config?.Subnet ?? "").replace(/\d+\/\d+$/, "1") };
+  });
+}
+
+async function connects(container: string, address: string, port: number): Promise<boolean> {
+  const { exitCode } = await inContainer(container, `exec 3<>/dev/tcp/${address}/${port}`);
+  return exitCode === 0;
+}
+
+function inContainer(container: string, script: string) {
+  return execa("docker", ["exec", container, "timeout", "5", "bash", "-c", script], { reject: false });
+}

@@ -1,0 +1,63 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir, uptime } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { deadLocks, removeLocks } from "../../../cli/lock.ts";
+
+let state: string;
+let locks: string;
+
+/** The id of a process that has ended. */
+const gone = spawnSync(process.execPath, ["--version"]).pid;
+
+beforeEach(() => {
+  state = mkdtempSync(join(tmpdir(), "bitnet-server-lock-"));
+  locks = join(state, ".pulumi/locks/organization/bitnet-server/dev");
+  mkdirSync(locks, { recursive: true });
+});
+
+afterEach(() => {
+  rmSync(state, { recursive: true });
+});
+
+/** Writes a lock as Pulumi 3.259 does. */
+function lock(name: string, content: object = {}): string {
+  const file = join(locks, `${name}.json`);
+  const usual = { pid: gone, username: "me", hostname: hostname(), timestamp: new Date().toISOString() };
+  writeFileSync(file, JSON.stringify({ ...usual, ...content }));
+  return file;
+}
+
+test("a lock whose process has gone is dead, and is taken away alone", () => {
+  const dead = lock("dead");
+  const alive = lock("alive", { pid: process.pid });
+  const found = deadLocks("dev", `file://${state}`);
+  expect(found.map(({ pid, file }) => [pid, file])).toEqual([[gone, dead]]);
+  removeLocks(found);
+  expect(existsSync(dead)).toBe(false);
+  expect(existsSync(alive)).toBe(true);
+});
+
+test("a lock of another machine is nobody's to judge", () => {
+  lock("far", { hostname: `not-${hostname()}` });
+  expect(deadLocks("dev", `file://${state}`)).toEqual([]);
+});
+
+test("a lock from before this machine was started is dead, whoever has the process's id now", () => {
+  const before = new Date(Date.now() - (uptime() + 60) * 1000).toISOString();
+  const old = lock("old", { pid: process.pid, timestamp: before });
+  expect(deadLocks("dev", `file://${state}`).map(({ file }) => file)).toEqual([old]);
+});
+
+test("another stack's lock, and what is no lock, stay", () => {
+  lock("mine");
+  writeFileSync(join(locks, "half.json"), "{");
+  expect(deadLocks("prod", `file://${state}`)).toEqual([]);
+  expect(deadLocks("dev", `file://${state}`)).toHaveLength(1);
+});
+
+test("of a backend that is not in files there is nothing to judge", () => {
+  expect(deadLocks("dev", "s3://bucket")).toEqual([]);
+  expect(deadLocks("dev", "https://api.pulumi.com")).toEqual([]);
+});
