@@ -19,12 +19,13 @@ const zones = [
     target: "./components/model",
     from: ["docker", "aws", "image", "serving", "settings"].map((folder) => `./components/${folder}`),
   },
+  { target: "./gateway", from: ["./components", "./cli", "./offline", "./commands", "./tools", "./test", "./bench"] },
   { target: "./tools", from: ["./components", "./cli", "./offline", "./test", "./bench"] },
   { target: ["./cli", "./offline", "./commands"], from: ["./test", "./bench/growth"] },
 ];
 
 export default tseslint.config(
-  { ignores: ["node_modules", ".tools", ".build", ".state", "docker/server/context"] },
+  { ignores: ["node_modules", ".tools", ".build", ".state", "docker/server/context", "docker/gateway"] },
   ...tseslint.configs.strictTypeChecked,
   {
     plugins: { "@pulumi": pulumi, "import-x": importX },

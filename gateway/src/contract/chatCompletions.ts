@@ -1,0 +1,80 @@
+import { z } from "zod";
+import { common, emptyList, ignored, optional, sampling } from "./fields.ts";
+import { jsonSchema, responseFormat } from "./responseFormat.ts";
+
+const noTools = "No BitNet model was trained to call tools, and their templates have no place for them.";
+
+const textPart = z.object({ type: z.literal("text"), text: z.string() });
+const content = z
+  .union([z.string(), z.array(textPart).min(1).max(256)], {
+    error: 'expected a string or a list of parts of the form {"type": "text", "text": "…"}; the model reads text only',
+  })
+  .transform((parts) => (typeof parts === "string" ? parts : parts.map(({ text }) => text).join("\n")));
+
+/** Names of authors are dropped: no template of a BitNet model prints them. */
+const message = z.discriminatedUnion(
+  "role",
+  [
+    z.object({ role: z.literal("system"), content }),
+    // OpenAI's newer name for the same.
+    z.object({ role: z.literal("developer").transform(() => "system" as const), content }),
+    z.object({ role: z.literal("user"), content }),
+    z.object({ role: z.literal("assistant"), content }),
+  ],
+  { error: `expected a \`role\` of system, developer, user or assistant. ${noTools}` },
+);
+
+export type Message = z.infer<typeof message>;
+
+/** OpenAI's fields for tools, which may only say that there are none. */
+const toolFields = {
+  tools: optional(emptyList(noTools), { description: `Only an empty list. ${noTools}` }),
+  tool_choice: optional(z.enum(["none", "auto"], { error: noTools }), { description: "Only none or auto." }),
+  functions: optional(emptyList(noTools), { description: "OpenAI's older name of `tools`." }),
+  function_call: optional(z.enum(["none", "auto"], { error: noTools }), {
+    description: "OpenAI's older name of `tool_choice`.",
+  }),
+};
+
+/** POST /v1/chat/completions. `slots`: the most choices that one request may ask for. */
+export function chatCompletions({ slots }: { slots: number }) {
+  return z
+    .object({
+      messages: z.array(message).min(1).max(2048).meta({
+        description: "The conversation: text, or parts of the type `text`; roles system, developer, user, assistant.",
+      }),
+      n: optional(z.number().int().min(1).max(slots), {
+        description: "How many answers: up to as many as one replica gives at once.",
+      }),
+      max_completion_tokens: optional(z.number().int().min(1).max(1_000_000), {
+        description: "OpenAI's newer name of `max_tokens`; if both are given, this one counts.",
+      }),
+      response_format: optional(responseFormat, {
+        description:
+          "`json_object`, or a `json_schema` of bounded size: no `pattern`, up to 200 parts, nested up to 12 deep.",
+      }),
+      logprobs: optional(z.boolean(), { description: "Say how likely each token was." }),
+      top_logprobs: optional(z.number().int().min(0).max(20), { description: "And so many others. Needs `logprobs`." }),
+      ...toolFields,
+      modalities: optional(z.array(z.literal("text", { error: "the model writes text only" })).max(1), {
+        description: "Only text.",
+      }),
+      ...common,
+      ...sampling,
+      json_schema: optional(jsonSchema, { description: "llama-server's name for a schema that the answer follows." }),
+      parallel_tool_calls: ignored("Several calls at once."),
+      prediction: ignored("What the answer may look like."),
+      reasoning_effort: ignored("How long to think."),
+      verbosity: ignored("How long to answer."),
+    })
+    .refine((body) => body.top_logprobs == null || body.logprobs === true, {
+      path: ["top_logprobs"],
+      error: "needs `logprobs: true`",
+    })
+    .refine((body) => body.grammar == null || (body.json_schema ?? body.response_format) == null, {
+      path: ["grammar"],
+      error: "cannot be combined with `json_schema` or `response_format`",
+    });
+}
+
+export type ChatCompletions = z.infer<ReturnType<typeof chatCompletions>>;

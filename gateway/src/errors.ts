@@ -1,0 +1,66 @@
+/** What stands in `error` of every answer that is none, as OpenAI's clients read it. */
+export interface ErrorBody {
+  message: string;
+  type: string;
+  /** The request's field that is wrong. */
+  param: string | null;
+  /** For programs: `context_length_exceeded`, `invalid_api_key`, … */
+  code: string | null;
+}
+
+/** An answer that is an error, in OpenAI's form. Whatever else is thrown is the gateway's own fault: 500. */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly body: ErrorBody;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, body: Partial<ErrorBody> & { message: string; type: string }, headers = {}) {
+    super(body.message);
+    this.status = status;
+    this.body = { param: null, code: null, ...body };
+    this.headers = headers;
+  }
+}
+
+/** The client's mistake: 400. */
+export function invalidRequest(message: string, param: string | null = null, code: string | null = null): ApiError {
+  return new ApiError(400, { message, type: "invalid_request_error", param, code });
+}
+
+export function unauthorized(message: string): ApiError {
+  return new ApiError(
+    401,
+    { message, type: "authentication_error", code: "invalid_api_key" },
+    // The body is not read: the connection cannot be used again.
+    { "www-authenticate": "Bearer", connection: "close" },
+  );
+}
+
+export function forbidden(message: string): ApiError {
+  return new ApiError(403, { message, type: "permission_error" }, { connection: "close" });
+}
+
+export function notFound(message: string, code: string | null = null, param: string | null = null): ApiError {
+  return new ApiError(404, { message, type: "invalid_request_error", code, param });
+}
+
+/** Too much to do: 429, which the official clients repeat after the time given, in seconds. */
+export function overloaded(message: string, retryAfter: number, code = "overloaded", headers = {}): ApiError {
+  const type = code === "rate_limit_exceeded" ? "rate_limit_error" : "overloaded_error";
+  return new ApiError(429, { message, type, code }, { "retry-after": String(retryAfter), ...headers });
+}
+
+/** No engine could be asked: 503. */
+export function unavailable(message: string): ApiError {
+  return new ApiError(503, { message, type: "server_error", code: "unavailable" }, { "retry-after": "5" });
+}
+
+/** An engine was asked and failed: 502. */
+export function engineFailed(message: string): ApiError {
+  return new ApiError(502, { message, type: "server_error", code: "engine_failed" }, { "retry-after": "1" });
+}
+
+/** Nobody reads this one: it is for the log. */
+export function clientLeft(): ApiError {
+  return new ApiError(499, { message: "The client left.", type: "client_left" });
+}

@@ -1,0 +1,78 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import { times, type Account } from "./account.ts";
+import type { Ending } from "./accessLog.ts";
+
+/** What Prometheus may ask for, on a port of its own. */
+export class Metrics {
+  readonly registry = new Registry();
+  private readonly model: string;
+  private readonly requests = this.counter("requests_total", "Requests answered.", ["endpoint", "status"]);
+  private readonly promptTokens = this.counter("prompt_tokens_total", "Tokens read.");
+  private readonly cachedTokens = this.counter(
+    "cached_tokens_total",
+    "Of these, tokens that the replica had in memory.",
+  );
+  private readonly completionTokens = this.counter("completion_tokens_total", "Tokens written.");
+  private readonly firstToken = this.histogram(
+    "time_to_first_token_seconds",
+    "From the request to its first token, waiting included.",
+    [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600],
+  );
+  private readonly perToken = this.histogram(
+    "time_per_token_seconds",
+    "For each token after the first.",
+    [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5],
+  );
+  private readonly waiting = this.gauge(
+    "requests_waiting",
+    "Requests without a first token: in the queue, or being read.",
+  );
+  private readonly running = this.gauge("requests_running", "Requests whose answer is being written.");
+
+  constructor(model: string) {
+    this.model = model;
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  record(account: Account, { endpoint, status }: Ending): void {
+    const who = { model: this.model, key: account.key?.name ?? "" };
+    this.requests.inc({ ...who, endpoint, status });
+    this.promptTokens.inc(who, account.promptTokens);
+    this.cachedTokens.inc(who, account.cachedTokens);
+    this.completionTokens.inc(who, account.completionTokens);
+    const { firstToken, perToken } = times(account);
+    if (firstToken !== undefined) this.firstToken.observe({ model: this.model }, firstToken);
+    if (perToken !== undefined) this.perToken.observe({ model: this.model }, perToken);
+  }
+
+  /** Counts a request among those that wait, then among those that are answered. */
+  follow(): { begun: () => void; over: () => void } {
+    let gauge = this.waiting;
+    gauge.inc();
+    return {
+      begun: () => {
+        if (gauge === this.running) return;
+        gauge.dec();
+        gauge = this.running;
+        gauge.inc();
+      },
+      over: () => {
+        gauge.dec();
+      },
+    };
+  }
+
+  private counter(name: string, help: string, labels: readonly string[] = []) {
+    const labelNames = ["model", "key", ...labels];
+    return new Counter({ name: `bitnet_gateway_${name}`, help, labelNames, registers: [this.registry] });
+  }
+
+  private histogram(name: string, help: string, buckets: number[]) {
+    const labelNames = ["model"];
+    return new Histogram({ name: `bitnet_gateway_${name}`, help, labelNames, buckets, registers: [this.registry] });
+  }
+
+  private gauge(name: string, help: string) {
+    return new Gauge({ name: `bitnet_gateway_${name}`, help, registers: [this.registry] });
+  }
+}

@@ -1,0 +1,28 @@
+import type { FastifyRequest } from "fastify";
+import type { ApiKey } from "../config.ts";
+import { overloaded } from "../errors.ts";
+import { KeyUse } from "./keyLimits.ts";
+import type { Rule } from "./rule.ts";
+
+/** How many requests there may be, in all and for each key. What a request took is given back when its answer has ended. */
+export function admission(keys: readonly ApiKey[], mostRequests: number): Rule {
+  const uses = new Map(keys.map((key) => [key.name, new KeyUse(key)]));
+  let requests = 0;
+  return (request, reply) => {
+    if (request.routeOptions.config.asksEngine !== true) return undefined;
+    if (requests >= mostRequests) throw overloaded("Many requests wait already; try again later.", 30);
+    const use = uses.get(request.account.key?.name ?? "");
+    use?.begin();
+    requests++;
+    reply.headers(use?.headers() ?? {});
+    reply.raw.once("close", () => {
+      requests--;
+      use?.end(tokensOf(request));
+    });
+    return undefined;
+  };
+}
+
+function tokensOf({ account }: FastifyRequest): number {
+  return account.promptTokens + account.completionTokens;
+}

@@ -1,0 +1,19 @@
+import { ApiError } from "../errors.ts";
+import type { Rule } from "./rule.ts";
+
+/** As many as HAProxy takes (tune.http.maxhdr). Node leaves out what is too much without a word. */
+const mostHeaders = 101;
+
+export const refuseManyHeaders: Rule = (request) => {
+  if (request.raw.rawHeaders.length / 2 <= mostHeaders) return undefined;
+  const message = `A request may have up to ${mostHeaders} headers.`;
+  throw new ApiError(431, { message, type: "invalid_request_error" }, { connection: "close" });
+};
+
+/** Nothing is unpacked: a few bytes could become gigabytes. */
+export const refuseCompression: Rule = (request) => {
+  const encoding = request.headers["content-encoding"];
+  if (encoding === undefined || encoding === "identity") return undefined;
+  const message = "Send the body without a content-encoding: compressed requests are not read.";
+  throw new ApiError(415, { message, type: "invalid_request_error" }, { connection: "close" });
+};

@@ -1,0 +1,38 @@
+/** Stands for nothing having come for a while. */
+export const heartbeat = Symbol("heartbeat");
+
+/** What a source gives, and a heartbeat for each time that it gives nothing for so many seconds. */
+export async function* withHeartbeats<T>(
+  source: AsyncGenerator<T, void>,
+  seconds: number,
+): AsyncGenerator<T | typeof heartbeat, void> {
+  let next = source.next();
+  try {
+    for (;;) {
+      const result = await orHeartbeat(next, seconds);
+      if (result === heartbeat) {
+        yield heartbeat;
+        continue;
+      }
+      if (result.done === true) return;
+      yield result.value;
+      next = source.next();
+    }
+  } finally {
+    // Whoever stopped listening has ended the source already; what it still says is for nobody.
+    next.catch(() => undefined);
+    source.return().catch(() => undefined);
+  }
+}
+
+async function orHeartbeat<T>(promise: Promise<T>, seconds: number): Promise<T | typeof heartbeat> {
+  let timer: NodeJS.Timeout | undefined;
+  const beat = new Promise<typeof heartbeat>((resolve) => {
+    timer = setTimeout(resolve, seconds * 1000, heartbeat);
+  });
+  try {
+    return await Promise.race([promise, beat]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
