@@ -49,9 +49,18 @@ export function hasLostItsOwner({ hostname: host, pid, timestamp }: Lock): boole
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    return !isZombie(pid);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
+}
+
+/** One that was killed, and that its parent has not asked about yet, still has its id. Only Linux tells: proc(5), stat. */
+function isZombie(pid: number): boolean {
+  try {
+    return /\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
   }
 }
 

@@ -1,8 +1,10 @@
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { hostname, tmpdir, uptime } from "node:os";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { hostname, platform, tmpdir, uptime } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { createInterface } from "node:readline";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { deadLocks, removeLocks } from "../../../cli/lock.ts";
 
 let state: string;
@@ -37,6 +39,20 @@ test("a lock whose process has gone is dead, and is taken away alone", () => {
   removeLocks(found);
   expect(existsSync(dead)).toBe(false);
   expect(existsSync(alive)).toBe(true);
+});
+
+test.runIf(platform() === "linux")("a process that was killed is gone even where nobody has reaped it", async () => {
+  // The shell becomes a program that never asks about its child.
+  const shell = spawn("bash", ["-c", "sleep 0 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
+  try {
+    const [line] = (await once(createInterface(shell.stdout), "line")) as [string];
+    const zombie = Number(line);
+    await vi.waitUntil(() => readFileSync(`/proc/${zombie}/stat`, "utf8").includes(") Z "), { timeout: 5_000 });
+    lock("zombie", { pid: zombie });
+    expect(deadLocks("dev", `file://${state}`).map(({ pid }) => pid)).toEqual([zombie]);
+  } finally {
+    shell.kill();
+  }
 });
 
 test("a lock of another machine is nobody's to judge", () => {
