@@ -48,10 +48,15 @@ test("what an update that failed has pushed goes as well: what ran before it sta
 
 test("another stack's image in the same registry stays, and so does an image that the user gave a name", async () => {
   const others = await push(`not-${id}`);
-  const [first, second, third] = [await push(id), await push(id), await push(id)];
+  const update = async () => {
+    const image = await push(id);
+    await clean(image);
+    return image;
+  };
+  const first = await update();
   const named = `bitnet-server-test-name:${id}`;
   await execa("docker", ["tag", first, named]);
-  for (const image of [first, second, third]) await clean(image);
+  const [second, third] = [await update(), await update()];
   expect(await onEngine([others, named, first, second, third])).toEqual([others, named, second, third]);
   expect(await inRegistry([others, first, second, third])).toEqual([others, second, third]);
   await execa("docker", ["rmi", named, others, second, third]);
