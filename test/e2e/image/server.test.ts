@@ -265,7 +265,7 @@ test("a first answer that is not the one expected ends the server before anybody
   const wrong = [`--env=SMOKE_PROMPT=${question}`, "--env=SMOKE_ANSWER=eight", "--env=API_KEY=the-first-key"];
   const { exitCode, output } = await runToEnd(...replicaRights, ...wrong, image);
   expect(exitCode).toBe(1);
-  expect(output).toContain(`asked: ${question}\n  expected: eight\n  answered: ${model.answer(7)}`);
+  expect(output).toContain(`asked: ${question}\n  expected: eight\n  answered: ${model.answer(7).slice(0, 100)}`);
 
   const right = { SMOKE_PROMPT: question, SMOKE_ANSWER: model.answer(7), API_KEY: "the-first-key" };
   const server = await start(right, ["--health-interval=1s"]);
