@@ -5,6 +5,7 @@ import { execa } from "execa";
 import type { BenchOptions } from "../bench/workshop.ts";
 import { buildFolder } from "../components/image/buildFolder.ts";
 import { generatedModel } from "../offline/model.ts";
+import { offlineStack } from "../offline/stack.ts";
 import { confirm } from "./confirm.ts";
 import { duration } from "./duration.ts";
 import { describeChanges } from "./engineEvents.ts";
@@ -62,7 +63,8 @@ export async function up(invocation: Invocation): Promise<string> {
   const took = duration(Date.now() - began);
   const isTestModel = readStack(session.stack).get("modelUrl") === generatedModel.modelUrl;
   const summary = summarize(session.stack, result.outputs, describeChanges(run.changes), took, isTestModel);
-  const variables = stateVariables();
+  // On a closed network plain `pulumi` has no plugins.
+  const variables = session.stack === offlineStack ? "" : stateVariables();
   return variables === "" ? summary : `${summary}\n\nfor plain \`pulumi\` to see this stack: export ${variables}`;
 }
 
@@ -99,10 +101,10 @@ export async function destroy(invocation: Invocation, yes: boolean): Promise<str
     destroyWhole(opened, options, invocation.progress),
   );
   rmSync(join(checkout, buildFolder(stack)), { recursive: true, force: true });
-  const removed = run.changes.size === 0 ? "there was nothing to remove" : describeChanges(run.changes);
+  if (run.changes.size === 0) return `stack ${stack} is destroyed: there was nothing to remove`;
   const nothing =
     "Docker has none of its containers, networks and volumes left, and only images that other containers use";
-  return `stack ${stack} is destroyed: ${removed}, ${duration(Date.now() - began)}; ${nothing}`;
+  return `stack ${stack} is destroyed: ${describeChanges(run.changes)}, ${duration(Date.now() - began)}; ${nothing}`;
 }
 
 /** How to measure, and the folder that the results go to. */
@@ -124,7 +126,8 @@ export async function outputs(invocation: Invocation, { name, json, showSecrets 
   const settings = { ...invocation, command: "outputs", open: "read" as const };
   const { result } = await operate(session, settings, (stack) => stack.outputs());
   const available = Object.keys(result);
-  if (available.length === 0) throw new OperationFailed(`stack ${session.stack} is not up: npm run up`);
+  if (available.length === 0)
+    throw new OperationFailed(`stack ${session.stack} is not up: npm run up -- --stack ${session.qualifiedName}`);
   if (name !== undefined && result[name] === undefined) {
     throw new OperationFailed(
       `output: "${name}"\n  wrong: there is none of that name\n  right: ${available.join(", ")}`,

@@ -35,9 +35,9 @@ process.on("disconnect", () => {
 const stackHelp =
   "default: the stack last worked on if it is up, else dev where the network is open, offline where nothing answers";
 const cli = new Command("npm run").description("A BitNet model as an OpenAI-compatible API, on Pulumi");
-command("up", "build, push and run; again: change what is to be changed", up);
+command("up", "build, push and run; when run again, apply what changed", up);
 command("preview", "say what `up` would change", preview);
-command("refresh", "take over into the state what was changed by other means", refresh);
+command("refresh", "update the state to match what really exists", refresh);
 command("destroy", "remove all that the stack made", (settings, { yes = false }) => destroy(settings, yes)).option(
   "--yes",
   "without asking, as a script must",

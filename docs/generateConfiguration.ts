@@ -34,7 +34,7 @@ Set one with \`npm run pulumi -- config set KEY VALUE --stack dev\`, a secret wi
 setting is not set. What a stack does not set has its default: \`pulumi config\` shows only what the stack sets.
 
 Before anything is built or changed, the settings, the engine's source, the model, and the machine or the AWS account are
-checked, and all mistakes are reported together.
+checked, and all mistakes are reported together, as far as one does not keep another from being found.
 
 ## Settings of both targets
 

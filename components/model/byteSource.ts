@@ -187,7 +187,7 @@ function networkFault(error: unknown, url: URL, silence: number): Fault {
   const unreachable = ["ENOTFOUND", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EAI_AGAIN"].includes(reason);
   return {
     wrong: `${unreachable ? `${url.host} cannot be reached` : `the connection to ${url.host} broke off`} (${reason})`,
-    right: "an address that this machine can reach, or the path of a file that was downloaded elsewhere",
+    right: "in modelUrl, an address that this machine can reach or the path of a file that was downloaded elsewhere",
     passing: !unreachable || reason === "EAI_AGAIN",
   };
 }
