@@ -32,8 +32,8 @@ describe("up puts back", () => {
   const all: Role[] = ["replica", "load-balancer", "registry"];
 
   test.each<[string, () => Promise<void>]>([
-    ...all.map((role): [string, () => Promise<void>] => [`a removed ${role}`, () => remove(role)]),
-    ...all.map((role): [string, () => Promise<void>] => [`a stopped ${role}`, () => stop(role)]),
+    ["a stopped replica", () => stop("replica")],
+    ["a removed registry and a stopped load balancer", removeRegistryAndStopBalancer],
     ["everything, stopped", stopEverything],
     ["the networks, and the containers on them", removeNetworks],
   ])("%s, and then has nothing more to do", async (_, damage) => {
@@ -62,6 +62,10 @@ describe("up puts back", () => {
 
   async function stop(role: Role): Promise<void> {
     await docker.getContainer((await containerOf(stack.name, role)).Id).stop({ t: 1 });
+  }
+
+  async function removeRegistryAndStopBalancer(): Promise<void> {
+    await Promise.all([remove("registry"), stop("load-balancer")]);
   }
 
   async function stopEverything(): Promise<void> {
