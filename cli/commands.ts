@@ -58,6 +58,7 @@ export async function up(invocation: Invocation): Promise<string> {
   const settings = { ...invocation, command: "up", open: "select" as const };
   const { result, run } = await operate(session, settings, async (stack, options) => {
     await clearInterrupted(stack, options.signal, invocation.progress);
+    options.signal.throwIfAborted();
     return stack.up(options);
   });
   const took = duration(Date.now() - began);
@@ -185,7 +186,7 @@ export async function pulumi({ progress, signal }: Invocation, args: readonly st
   const named = namedStack(stackOf(args));
   const stack = named?.stack ?? (await selectedStack(pulumi))?.name;
   // These name their stack themselves.
-  const namesItself = args[0] === "stack" && args.length > 1;
+  const namesItself = args[0] === "stack" && ["init", "ls", "rm", "select"].includes(args[1] ?? "");
   if (stack !== undefined && !namesItself)
     progress.note(`stack ${shortName(stack)}: ${named?.why ?? "last worked on"}`);
   // Settings come before the first `up`, so that their stack need not exist yet.

@@ -24,6 +24,7 @@ export async function clearInterrupted(stack: Stack, signal: AbortSignal, progre
   }
   progress.note("the last command did not finish; checking what exists");
   await stack.refresh({ signal, clearPendingCreates: true });
+  signal.throwIfAborted();
   await removeStray(stack, progress);
 }
 
@@ -35,6 +36,7 @@ export async function clearInterrupted(stack: Stack, signal: AbortSignal, progre
 export async function destroyWhole(stack: Stack, options: OperationOptions, progress: Progress): Promise<void> {
   await clearInterrupted(stack, options.signal, progress);
   const id = idOf(await deploymentOf(stack));
+  options.signal.throwIfAborted();
   await destroyKnown(stack, options, progress);
   const forgotten = await leftovers(id);
   await removeLeftovers(forgotten);

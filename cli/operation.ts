@@ -64,6 +64,8 @@ export async function operate<T>(
   try {
     if (settings.command !== "outputs") clearDeadLocks(session.stack, progress);
     stack = await openStack(session, settings.open, program);
+    // Pulumi looks at a signal only while it works; one that came before it began is ours to see.
+    signal.throwIfAborted();
     const result = await work(stack, options);
     return { result, run };
   } catch (error) {

@@ -47,8 +47,8 @@ export class StackText {
 
   /** Every setting that can be read, by key. */
   all(): [key: string, value: Setting][] {
-    const { config = {} } = (this.#document.toJS() ?? {}) as { config?: Record<string, unknown> };
-    return Object.entries(config).flatMap(([key, value]) =>
+    const { config } = (this.#document.toJS() ?? {}) as { config?: Record<string, unknown> | null };
+    return Object.entries(config ?? {}).flatMap(([key, value]) =>
       key.startsWith(project) && isPlain(value) ? [[key.slice(project.length), value]] : [],
     );
   }
@@ -57,8 +57,8 @@ export class StackText {
    * What the program will be given, as far as it can be read here: without secrets.
    */
   resolve(): Given {
-    const { config = {} } = (this.#document.toJS() ?? {}) as { config?: Record<string, unknown> };
-    const own = Object.entries(config).filter(([key]) => key.startsWith(project));
+    const { config } = (this.#document.toJS() ?? {}) as { config?: Record<string, unknown> | null };
+    const own = Object.entries(config ?? {}).filter(([key]) => key.startsWith(project));
     const all = new Map(own.map(([key, value]) => [key.slice(project.length), value]));
     const readable = [...all].filter(([, value]) => !isSecret(value));
     const values = Object.fromEntries(readable.map(([key, value]) => [key, asText(value)]));

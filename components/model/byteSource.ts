@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { UserError } from "../errors.ts";
 
@@ -36,10 +36,11 @@ export function fileSource(path: string, refuse: Refuse): ByteSource {
     },
     async read(start, end) {
       try {
+        // Before it is opened, which for a pipe would wait for a writer.
+        const status = await stat(path);
+        if (!status.isFile()) throw refuse("it is not a file", "the path of a GGUF file");
+        size = status.size;
         await using file = await open(path);
-        const stat = await file.stat();
-        if (!stat.isFile()) throw refuse("it is not a file", "the path of a GGUF file");
-        size = stat.size;
         const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.max(0, Math.min(end, size) - start)), {
           position: start,
         });

@@ -62,6 +62,14 @@ test.each([
   expect(await terminal.ended).toBe(exitCode);
 });
 
+test("Ctrl-C before Pulumi has begun ends the command there: nothing is removed", async () => {
+  await using terminal = stack.inTerminal(`destroy --yes --stack ${stack.name}`);
+  await terminal.shows("named by --stack");
+  terminal.type(ctrlC);
+  expect(await terminal.ended).toBe(130);
+  expect(terminal.screen()).not.toContain("is destroyed");
+});
+
 const askForSecret = "pulumi config set --secret apiKeys --stack";
 const prompt = /value: /;
 

@@ -65,8 +65,7 @@ async function askAtRandom(url: string, vocabulary: number, promptLength: number
     // All probabilities, as ik_llama.cpp counts the others twice in the sum that it divides by. At temperature 0 neither
     // engine's samplers change them.
     const body = JSON.stringify({ prompt, n_predict: 1, temperature: 0, n_probs: vocabulary, cache_prompt: false });
-    // llama-server ends a connection after a few requests, without saying so before.
-    const headers = { "content-type": "application/json", connection: "close" };
+    const headers = { "content-type": "application/json" };
     const response = await fetch(`${url}/completion`, { method: "POST", headers, body });
     answer = await response.json();
     const next = completion.safeParse(answer).data?.completion_probabilities[0];

@@ -93,7 +93,12 @@ export class TestStack {
 
   /** The id that it has, or had before it was destroyed; undefined if it was never up. */
   get id(): string | undefined {
-    return (this.#id = idOf(this.#deployment()) ?? this.#id);
+    this.#rememberId();
+    return this.#id;
+  }
+
+  #rememberId(): void {
+    this.#id = idOf(this.#deployment()) ?? this.#id;
   }
 
   /** The `delete` of a Command resource, and its environment, as the state has them. */
@@ -129,6 +134,7 @@ export class TestStack {
 
   /** The same, with the command line behind another program, such as `setpriv --clear-groups`. */
   async runAs(wrapper: string[], command: string, environment: Environment = {}): Promise<Run> {
+    this.#rememberId(); // a destroy forgets it
     const [program, ...args] = [...wrapper, process.execPath, "cli/bootstrap.mjs", command, "--stack", this.name];
     const result = await execa(program, [...args, ...(command === "destroy" ? ["--yes"] : [])], {
       cwd: this.#checkout,

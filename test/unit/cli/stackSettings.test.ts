@@ -25,6 +25,11 @@ test("settings are read by their key; a secret is there, but not readable", () =
   expect(stack.all()).toEqual([["replicas", 2]]);
 });
 
+test("an empty `config:` sets nothing", () => {
+  expect(new StackText("config:\n").all()).toEqual([]);
+  expect(new StackText("config: null\n").resolve().isRight).toBe(true);
+});
+
 test("a file that is no YAML is named", () => {
   expect(() => new StackText("config: [", "Pulumi.dev.yaml")).toThrow(UserError);
   expect(() => new StackText("config: [", "Pulumi.dev.yaml")).toThrow(/^Pulumi\.dev\.yaml/);

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { RequestListener } from "node:http";
 import { tmpdir } from "node:os";
@@ -247,8 +248,11 @@ describe("what cannot be fetched is refused", () => {
     expect((await problem("https://user:word@example.com/model.gguf")).right).toContain("a token goes into modelToken");
   });
 
-  test("a local file that does not exist, and a folder", async () => {
+  test("a local file that does not exist, a folder, and a pipe, which would never end", async () => {
     expect((await problem(join(folder, "none.gguf"))).wrong).toBe("there is no such file");
+    const pipe = join(folder, "pipe.gguf");
+    execFileSync("mkfifo", [pipe]);
+    expect((await problem(pipe)).wrong).toBe("it is not a file");
     expect((await problem(folder)).wrong).toBe("it is not a file");
   });
 });
