@@ -80,7 +80,7 @@ describe("two checkouts on one engine, each with a stack of the same name", () =
     expect(exitCode, output).toBe(0);
     const { Name, State, Image } = await docker.getContainer(users).inspect();
     expect(State.Running).toBe(true);
-    expect(output).toContain(`were made from them: ${Name.slice(1)}`);
+    expect(output).toContain(`that other containers use: ${Name.slice(1)}`);
     expect(await belongingsOf(second)).toEqual([`image ${Image}`]);
 
     await docker.getContainer(users).remove({ force: true });
