@@ -1,25 +1,16 @@
 import { execa } from "execa";
-import { once } from "node:events";
 import { mkdtempSync, readFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, vi } from "vitest";
 import { bundleGateway } from "../../../gateway/bundle.ts";
 import { startFakeUpstream } from "../../../tools/fakeUpstream.ts";
+import { freePort } from "../../e2e/support/net.ts";
 import { send } from "../../support/http.ts";
 import { question } from "./gateway.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "gateway-"));
 const program = join(folder, "gateway.cjs");
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
-}
 
 it("the image's two files run: requests, metrics, health check, and an end after the last answer", async () => {
   await bundleGateway(folder);
