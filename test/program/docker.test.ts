@@ -347,10 +347,14 @@ async function images(config: Record<string, string> = {}, stack = defaultStack)
 }
 
 test("proxies reach every build, as secrets, and change no tag", async () => {
-  const before = await images();
-  vi.stubEnv("HTTP_PROXY", "http://me:password@proxy.example.com:3128");
-  vi.stubEnv("no_proxy", ".example.com,127.0.0.1");
   try {
+    for (const name of ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"]) {
+      vi.stubEnv(name, undefined);
+      vi.stubEnv(name.toLowerCase(), undefined);
+    }
+    const before = await images();
+    vi.stubEnv("HTTP_PROXY", "http://me:password@proxy.example.com:3128");
+    vi.stubEnv("no_proxy", ".example.com,127.0.0.1");
     const through = await images();
     expect(through.map(({ tag }) => tag)).toEqual(before.map(({ tag }) => tag));
     expect(through).toHaveLength(3);
