@@ -47,9 +47,10 @@ export function hasLostItsOwner({ hostname: host, pid, timestamp }: Lock): boole
 }
 
 function isRunning(pid: number): boolean {
+  if (isZombie(pid)) return false;
   try {
     process.kill(pid, 0);
-    return !isZombie(pid);
+    return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== "ESRCH";
   }
