@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { OutputMap } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
@@ -13,7 +13,7 @@ import { stateVariables } from "./failure.ts";
 import { clearInterrupted, destroyWhole } from "./interrupted.ts";
 import { openStack } from "./openStack.ts";
 import { OperationFailed, operate } from "./operation.ts";
-import { checkout, shortName } from "./paths.ts";
+import { checkout, shortName, stackFile } from "./paths.ts";
 import type { Progress } from "./progress.ts";
 import { canInstallDebianPackages, installDebianPackages } from "./requirements/debian.ts";
 import { namedStack, openSession, prepareMachine, selectedStack } from "./session.ts";
@@ -69,10 +69,11 @@ export async function up(invocation: Invocation): Promise<string> {
   return variables === "" ? summary : `${summary}\n\nfor plain \`pulumi\` to see this stack: export ${variables}`;
 }
 
-/** Says what `up` would do. */
+/** Says what `up` would do. A stack without a settings file is a typing error, not one to create. */
 export async function preview(invocation: Invocation): Promise<string> {
   const session = await openSession(invocation.stack, "program", invocation.progress);
-  const settings = { ...invocation, command: "preview", open: "create" as const };
+  const open = existsSync(stackFile(session.stack)) ? ("create" as const) : ("read" as const);
+  const settings = { ...invocation, command: "preview", open };
   const { run } = await operate(session, settings, (stack, options) => stack.preview(options));
   return [...run.planned, `stack ${session.stack}: ${describeChanges(run.changes, "future")}`].join("\n");
 }

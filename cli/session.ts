@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { LocalWorkspace } from "@pulumi/pulumi/automation/index.js";
+import { UserError } from "../components/errors.ts";
 import type { Network, Source } from "../offline/network.ts";
 import { probeNetwork } from "../offline/network.ts";
 import { prepareSources } from "../offline/prepare.ts";
@@ -73,11 +74,28 @@ export async function prepareMachine(need: "state" | "engine", progress: Progres
   return pulumi;
 }
 
-/** The stack that the user named, if any: for this command, or as for plain `pulumi`. */
+/**
+ * The stack that the user named, if any: for this command, or as for plain `pulumi`.
+ * @throws UserError if Pulumi would refuse the name
+ */
 export function namedStack(requested: string | undefined, env: NodeJS.ProcessEnv = process.env): Choice | undefined {
-  if (requested !== undefined) return { stack: requested, why: "named by --stack" };
-  const { PULUMI_STACK: stack = "" } = env;
-  return stack === "" ? undefined : { stack, why: "named by PULUMI_STACK" };
+  const { PULUMI_STACK: fromEnvironment = "" } = env;
+  if (requested === undefined && fromEnvironment === "") return undefined;
+  const [stack, where] = requested === undefined ? [fromEnvironment, "PULUMI_STACK"] : [requested, "--stack"];
+  checkStackName(stack, where);
+  return { stack, why: `named by ${where}` };
+}
+
+/** Pulumi's own rule (sdk/go/common/tokens/names.go), and no name of dots alone, which is a folder's. */
+function checkStackName(stack: string, key: string): void {
+  const parts = stack.split("/");
+  if (parts.length <= 3 && parts.every((part) => /^[\w.-]{1,100}$/.test(part) && !/^\.*$/.test(part))) return;
+  throw new UserError({
+    key,
+    value: stack,
+    wrong: "is not the name of a stack",
+    right: "1 to 100 letters, digits, hyphens, underscores and periods, such as dev or organization/bitnet-server/dev",
+  });
 }
 
 /** The stack that Pulumi has selected. */

@@ -48,6 +48,13 @@ test("--stack comes before PULUMI_STACK, which plain Pulumi respects, too", () =
   expect(namedStack(undefined, { PULUMI_STACK: "" })).toBeUndefined();
 });
 
+test.each(["", "..", "a/..", "a/b/c/d", "my stack", "prod;ls", "a".repeat(101)])(
+  "--stack %j is refused before anything is read or written",
+  (stack) => {
+    expect(() => namedStack(stack)).toThrow(/^--stack: ".*"\n {2}wrong: is not the name of a stack\n {2}right: 1 to 100/);
+  },
+);
+
 test("the selected stack, if there is anything of it, whatever the network is now", async () => {
   const last = selected("offline", 10);
   expect(await chooseStack({ ...clues, selected: last })).toEqual({ stack: "offline", why: "last worked on" });
