@@ -51,7 +51,9 @@ test("--stack comes before PULUMI_STACK, which plain Pulumi respects, too", () =
 test.each(["", "..", "a/..", "a/b/c/d", "my stack", "prod;ls", "a".repeat(101)])(
   "--stack %j is refused before anything is read or written",
   (stack) => {
-    expect(() => namedStack(stack)).toThrow(/^--stack: ".*"\n {2}wrong: is not the name of a stack\n {2}right: 1 to 100/);
+    expect(() => namedStack(stack)).toThrow(
+      /^--stack: ".*"\n {2}wrong: is not the name of a stack\n {2}right: 1 to 100/,
+    );
   },
 );
 
