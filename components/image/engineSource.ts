@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { UserError } from "../errors.ts";
 
 /** A git URL has a scheme or is of ssh's form, user@host:path; anything else is a path of this machine. */
@@ -13,13 +13,33 @@ export function requireEngineSource(engineRepo: string | undefined): void {
     requireCloneable(engineRepo);
     return;
   }
-  if (statSync(engineRepo, { throwIfNoEntry: false })?.isFile() === true) return;
+  const isFile = statSync(engineRepo, { throwIfNoEntry: false })?.isFile() === true;
+  if (isFile && isTarball(engineRepo)) return;
   throw new UserError({
     key: "engineRepo",
     value: engineRepo,
-    wrong: "it is no git URL, and there is no such file",
+    wrong: isFile ? "the file is no tar archive" : "it is no git URL, and there is no such file",
     right: "a git URL such as https://github.com/microsoft/BitNet, or the path of a source tarball",
   });
+}
+
+/** How a tar archive begins, plain or compressed as the image's build can unpack it, and at which byte (magic(5)). */
+const beginnings = [
+  { at: 257, hex: "7573746172" }, // ustar
+  { at: 0, hex: "1f8b" }, // gzip
+  { at: 0, hex: "425a68" }, // bzip2
+  { at: 0, hex: "fd377a585a00" }, // xz
+];
+
+function isTarball(path: string): boolean {
+  const file = openSync(path, "r");
+  try {
+    const head = Buffer.alloc(512);
+    readSync(file, head);
+    return beginnings.some(({ at, hex }) => head.toString("hex", at, at + hex.length / 2) === hex);
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** A build has no SSH key, no credentials and no file of this machine. */

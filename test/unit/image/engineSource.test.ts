@@ -1,3 +1,7 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { isGitUrl, requireEngineSource } from "../../../components/image/engineSource.ts";
 import { userErrorOf } from "../../support/userError.ts";
@@ -52,9 +56,25 @@ test("a source tarball that is not there is refused before anything is built", (
     { key: "engineRepo", value: "./no-such.tar.gz", wrong: "it is no git URL, and there is no such file" },
   ]);
   expect(() => {
-    requireEngineSource("package.json");
-  }).not.toThrow();
-  expect(() => {
     requireEngineSource(undefined);
   }).not.toThrow();
+});
+
+test("a file that is no tar archive is refused before anything is built", () => {
+  expect(problemsOf("package.json")).toMatchObject([
+    { key: "engineRepo", value: "package.json", wrong: "the file is no tar archive" },
+  ]);
+});
+
+test.each(["tar", "tar.gz", "tar.bz2", "tar.xz"])("a source tarball may be a .%s", (extension) => {
+  const folder = mkdtempSync(join(tmpdir(), "bitnet-server-engine-"));
+  try {
+    const tarball = join(folder, `engine.${extension}`);
+    execFileSync("tar", ["--create", "--auto-compress", "--file", tarball, "package.json"]);
+    expect(() => {
+      requireEngineSource(tarball);
+    }).not.toThrow();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
