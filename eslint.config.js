@@ -22,6 +22,7 @@ const zones = [
   { target: "./gateway", from: ["./components", "./cli", "./offline", "./commands", "./tools", "./test", "./bench"] },
   { target: "./tools", from: ["./components", "./cli", "./offline", "./test", "./bench"] },
   { target: ["./cli", "./offline", "./commands"], from: ["./test", "./bench/growth"] },
+  { target: "./cli", from: "./offline", except: ["index.ts"] },
 ];
 
 export default tseslint.config(

@@ -1,7 +1,7 @@
 import type { Problem } from "../components/errors.ts";
 import { UserError } from "../components/errors.ts";
-import type { Network, Source } from "../offline/network.ts";
-import { offlineStack } from "../offline/stack.ts";
+import type { Network, Source } from "./network.ts";
+import { offlineStack } from "../offline/index.ts";
 
 /** The stack where the network is open. */
 export const defaultStack = "dev";

@@ -1,4 +1,4 @@
-import type { Source } from "../offline/network.ts";
+import type { Source } from "./network.ts";
 
 /** The settings that say what an image is built from; undefined = not set. */
 export interface BuildSettings {

@@ -27,6 +27,15 @@ export class OperationFailed extends Error {
   }
 }
 
+/** Which operation, and how it is told. */
+interface OperationSettings {
+  readonly command: string;
+  readonly open: Opening;
+  readonly verbose: boolean;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
 /**
  * Does something with a stack, with progress, its full output in a log file, and failures told so that they help.
  * @param work the operation; it hands the options to Pulumi
@@ -34,39 +43,22 @@ export class OperationFailed extends Error {
  */
 export async function operate<T>(
   session: Session,
-  settings: { command: string; open: Opening; verbose: boolean; progress: Progress; signal: AbortSignal },
+  settings: OperationSettings,
   work: (stack: Stack, options: OperationOptions) => Promise<T>,
 ): Promise<{ result: T; run: EngineRun }> {
   const { command, progress, signal } = settings;
   const run = new EngineRun(progress, command === "preview");
   const thrown: unknown[] = [];
-  // What an `apply` throws arrives here; Pulumi listens too, and makes it a line of text.
   const collect = (error: unknown) => thrown.push(error);
-  const program: PulumiFn = async () => {
-    try {
-      return { ...(await import("../index.ts")).default };
-    } catch (error) {
-      thrown.push(error);
-      throw error;
-    }
-  };
-
   let stack: Stack | undefined;
+  // What an `apply` throws arrives here; Pulumi listens too, and makes it a line of text.
   process.on("unhandledRejection", collect);
-  const output = settings.verbose ? lines(progress) : log(`${command}-${session.stack}`, progress);
-  const options = {
-    signal,
-    onEvent: (event: EngineEvent) => {
-      output(toLog(event));
-      run.take(event);
-    },
-  };
   try {
-    if (settings.command !== "outputs") clearDeadLocks(session.stack, progress);
-    stack = await openStack(session, settings.open, program);
+    if (command !== "outputs") clearDeadLocks(session.stack, progress);
+    stack = await openStack(session, settings.open, programThatReports(collect));
     // Pulumi looks at a signal only while it works; one that came before it began is ours to see.
     signal.throwIfAborted();
-    const result = await work(stack, options);
+    const result = await work(stack, { signal, onEvent: listener(session, settings, run) });
     return { result, run };
   } catch (error) {
     if (signal.aborted) {
@@ -79,6 +71,26 @@ export async function operate<T>(
     process.off("unhandledRejection", collect);
     progress.stop();
   }
+}
+
+/** The program; what it throws is reported before Pulumi makes a line of text of it. */
+function programThatReports(report: (error: unknown) => void): PulumiFn {
+  return async () => {
+    try {
+      return { ...(await import("../index.ts")).default };
+    } catch (error) {
+      report(error);
+      throw error;
+    }
+  };
+}
+
+function listener({ stack }: Session, { command, verbose, progress }: OperationSettings, run: EngineRun) {
+  const output = verbose ? lines(progress) : log(`${command}-${stack}`, progress);
+  return (event: EngineEvent) => {
+    output(toLog(event));
+    run.take(event);
+  };
 }
 
 /** None where the state cannot be read: the failure itself is then about that. */

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import type { Network } from "../../offline/network.ts";
+import type { Network } from "../network.ts";
 import { checkout } from "../paths.ts";
 import type { Progress } from "../progress.ts";
 import { onPath } from "./onPath.ts";

@@ -1,7 +1,7 @@
 import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { UserError } from "../../components/errors.ts";
-import type { Network } from "../../offline/network.ts";
-import { buildPulumiCli } from "../../offline/pulumiCli.ts";
+import type { Network } from "../network.ts";
+import { buildPulumiCli } from "../../offline/index.ts";
 import { replace } from "../chooseStack.ts";
 import { tools } from "../paths.ts";
 import type { Progress } from "../progress.ts";

@@ -11,7 +11,7 @@ import { checkout } from "../../../cli/paths.ts";
 import { StackText } from "../../../cli/stackSettings.ts";
 import { baseImage } from "../../../offline/baseImage.ts";
 import { engineSource } from "../../../offline/engineSource.ts";
-import { probeNetwork } from "../../../offline/network.ts";
+import { probeNetwork } from "../../../cli/network.ts";
 import { freePort } from "./net.ts";
 import { descendants } from "./processes.ts";
 import type { Terminal } from "./terminal.ts";

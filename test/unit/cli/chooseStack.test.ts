@@ -3,8 +3,8 @@ import type { Clues } from "../../../cli/chooseStack.ts";
 import { chooseStack } from "../../../cli/chooseStack.ts";
 import { buildSources } from "../../../cli/neededSources.ts";
 import { namedStack } from "../../../cli/session.ts";
-import type { Network } from "../../../offline/network.ts";
-import { probeNetwork } from "../../../offline/network.ts";
+import type { Network } from "../../../cli/network.ts";
+import { probeNetwork } from "../../../cli/network.ts";
 
 const unasked = () => Promise.reject(new Error("nobody may ask"));
 const none = () => Promise.resolve(undefined);

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import pulumi from "@pulumi/pulumi/package.json" with { type: "json" };
 import { expect, test } from "vitest";
 import { StackText } from "../../../cli/stackSettings.ts";
-import { probeNetwork } from "../../../offline/network.ts";
+import { probeNetwork } from "../../../cli/network.ts";
 import { offlineStackFile } from "../../../offline/stack.ts";
 
 const dev = "config:\n  bitnet-server:model: some-model\n  bitnet-server:replicas: 2\n";
