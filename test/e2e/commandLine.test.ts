@@ -1,3 +1,4 @@
+import { execaSync } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { descendants, processesWith } from "./support/processes.ts";
 import { ctrlC } from "./support/terminal.ts";
@@ -82,8 +83,8 @@ test.each(["Ctrl-C", "SIGINT"])(
     const [command = 0] = started;
     if (how === "Ctrl-C") terminal.type(ctrlC);
     else process.kill(command, "SIGINT");
+    await expect.poll(() => started.filter(isRunning).map(commandLine), { timeout: 30_000 }).toEqual([]);
     expect(await terminal.ended).not.toBe(0);
-    await expect.poll(() => started.filter(isRunning), { timeout: 10_000 }).toEqual([]);
   },
 );
 
@@ -96,7 +97,7 @@ test.each([
   const started = descendants(terminal.pid).slice(1);
   expect(started.length).toBeGreaterThan(2);
   for (const pid of processesWith(victim).filter((found) => started.includes(found))) process.kill(pid, "SIGKILL");
-  await expect.poll(() => started.filter(isRunning), { timeout: 30_000 }).toEqual([]);
+  await expect.poll(() => started.filter(isRunning).map(commandLine), { timeout: 30_000 }).toEqual([]);
 });
 
 function isRunning(pid: number): boolean {
@@ -106,4 +107,9 @@ function isRunning(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** With its state, so that a failure says what is left. */
+function commandLine(pid: number): string {
+  return execaSync("ps", ["-o", "pid=,ppid=,stat=,args=", "--pid", String(pid)], { reject: false }).stdout;
 }
