@@ -2,19 +2,25 @@ import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { OutputMap } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
+import OpenAI, { APIError } from "openai";
 import type { BenchOptions } from "../bench/workshop.ts";
 import { buildFolder } from "../components/image/buildFolder.ts";
 import { generatedModel, offlineStack } from "../offline/index.ts";
+import { converse } from "./chat.ts";
 import { confirm } from "./confirm.ts";
+import { deploymentOf, idOf } from "./deployment.ts";
 import { duration } from "./duration.ts";
 import { describeChanges } from "./engineEvents.ts";
 import { stateVariables } from "./failure.ts";
 import { clearInterrupted, destroyWhole } from "./interrupted.ts";
+import type { LogOptions } from "./logs.ts";
+import { writeLogs } from "./logs.ts";
 import { openStack } from "./openStack.ts";
 import { OperationFailed, operate } from "./operation.ts";
 import { checkout, shortName, stackFile } from "./paths.ts";
 import type { Progress } from "./progress.ts";
 import { canInstallDebianPackages, installDebianPackages } from "./requirements/debian.ts";
+import type { Session } from "./session.ts";
 import { namedStack, openSession, prepareMachine, selectedStack } from "./session.ts";
 import { readStack } from "./stackSettings.ts";
 import { show, showOutputs, summarize } from "./summary.ts";
@@ -123,19 +129,51 @@ export interface OutputsOptions {
 
 /** A stack's outputs. */
 export async function outputs(invocation: Invocation, { name, json, showSecrets }: OutputsOptions): Promise<string> {
-  const session = await openSession(invocation.stack, "state", invocation.progress);
-  const settings = { ...invocation, command: "outputs", open: "read" as const };
-  const { result } = await operate(session, settings, (stack) => stack.outputs());
-  const available = Object.keys(result);
-  if (available.length === 0)
-    throw new OperationFailed(`stack ${session.stack} is not up: npm run up -- --stack ${session.qualifiedName}`);
+  const { result } = await readOutputs(invocation, "outputs");
   if (name !== undefined && result[name] === undefined) {
     throw new OperationFailed(
-      `output: "${name}"\n  wrong: there is none of that name\n  right: ${available.join(", ")}`,
+      `output: "${name}"\n  wrong: there is none of that name\n  right: ${Object.keys(result).join(", ")}`,
     );
   }
   if (name !== undefined) return show(result, name, showSecrets);
   return json ? JSON.stringify(plainValues(result, showSecrets), undefined, 2) : showOutputs(result, showSecrets);
+}
+
+/** @throws OperationFailed if the stack has none, and so is not up */
+async function readOutputs(invocation: Invocation, command: string): Promise<{ session: Session; result: OutputMap }> {
+  const session = await openSession(invocation.stack, "state", invocation.progress);
+  const settings = { ...invocation, command, open: "read" as const };
+  const { result } = await operate(session, settings, (stack) => stack.outputs());
+  if (Object.keys(result).length === 0)
+    throw new OperationFailed(`stack ${session.stack} is not up: npm run up -- --stack ${session.qualifiedName}`);
+  return { session, result };
+}
+
+/** A conversation with a stack's model. */
+export async function chat(invocation: Invocation, system: string | undefined): Promise<void> {
+  const { result, session } = await readOutputs(invocation, "chat");
+  const conversation = {
+    openai: new OpenAI({ baseURL: show(result, "url"), apiKey: show(result, "apiKey", true) || "none" }),
+    model: show(result, "model"),
+    system,
+  };
+  invocation.progress.note(`${conversation.model} of stack ${session.stack}; Ctrl-D ends the conversation`);
+  const streams = { input: process.stdin, output: process.stdout, errors: process.stderr };
+  try {
+    await converse(conversation, streams, invocation.signal);
+  } catch (error) {
+    if (error instanceof APIError) throw new OperationFailed(error.message, { cause: error });
+    throw error;
+  }
+}
+
+/** What a stack's containers print. */
+export async function logs(invocation: Invocation, options: LogOptions): Promise<void> {
+  const session = await openSession(invocation.stack, "engine", invocation.progress);
+  const settings = { ...invocation, command: "logs", open: "read" as const };
+  const { result: id } = await operate(session, settings, async (stack) => idOf(await deploymentOf(stack)));
+  const found = id === undefined ? 0 : await writeLogs(id, options, process.stdout, invocation.signal);
+  if (found === 0) throw new OperationFailed(`stack ${session.stack} has no containers on this machine`);
 }
 
 /**

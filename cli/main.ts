@@ -3,7 +3,8 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { ExecaError } from "execa";
 import { UserError } from "../components/errors.ts";
 import type { BenchSettings, Invocation } from "./commands.ts";
-import { bench, destroy, outputs, preview, pulumi, refresh, test, up } from "./commands.ts";
+import { bench, chat, destroy, logs, outputs, preview, pulumi, refresh, test, up } from "./commands.ts";
+import type { LogOptions } from "./logs.ts";
 import { OperationFailed } from "./operation.ts";
 import { Progress } from "./progress.ts";
 
@@ -51,6 +52,23 @@ cli
   .action(async (name: string | undefined, options: Options) => {
     const { json = false, showSecrets = false } = options;
     console.log(await outputs(invocation(options), { ...(name === undefined ? {} : { name }), json, showSecrets }));
+  });
+cli
+  .command("chat")
+  .description("a conversation with the stack's model; without a terminal, one question from standard input")
+  .option("--stack <name>", stackHelp)
+  .option("--system <text>", "what the model is told first")
+  .action(async ({ system, ...options }: Options & { system?: string }) => {
+    await chat(invocation(options), system);
+  });
+cli
+  .command("logs")
+  .description("what the stack's containers print")
+  .option("--stack <name>", stackHelp)
+  .option("-f, --follow", "go on until Ctrl-C", false)
+  .option("--tail <lines>", "of each container, how many of its last lines", lines, "all")
+  .action(async ({ follow, tail, ...options }: Options & LogOptions) => {
+    await logs(invocation(options), { follow, tail });
   });
 cli
   .command("test [args...]")
@@ -119,6 +137,11 @@ function command(name: string, description: string, run: Action): Command {
 
 function invocation({ stack, verbose = false }: Options): Invocation {
   return { ...(stack === undefined ? {} : { stack }), verbose, progress, signal: cancelled.signal };
+}
+
+function lines(text: string): string {
+  if (text !== "all" && !/^\d{1,6}$/.test(text)) throw new InvalidArgumentError("It should be a whole number, or all.");
+  return text;
 }
 
 function positive(text: string): number {

@@ -27,6 +27,9 @@ export class OperationFailed extends Error {
   }
 }
 
+/** Commands that lock nothing, and so are in nobody's way. */
+const readingOnly: ReadonlySet<string> = new Set(["outputs", "chat", "logs"]);
+
 /** Which operation, and how it is told. */
 interface OperationSettings {
   readonly command: string;
@@ -54,7 +57,7 @@ export async function operate<T>(
   // What an `apply` throws arrives here; Pulumi listens too, and makes it a line of text.
   process.on("unhandledRejection", collect);
   try {
-    if (command !== "outputs") clearDeadLocks(session.stack, progress);
+    if (!readingOnly.has(command)) clearDeadLocks(session.stack, progress);
     stack = await openStack(session, settings.open, programThatReports(collect));
     // Pulumi looks at a signal only while it works; one that came before it began is ours to see.
     signal.throwIfAborted();

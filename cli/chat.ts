@@ -1,0 +1,106 @@
+import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
+import { text } from "node:stream/consumers";
+import type OpenAI from "openai";
+import { APIError, APIUserAbortError } from "openai";
+
+type Message = OpenAI.ChatCompletionMessageParam;
+
+export interface Conversation {
+  readonly openai: OpenAI;
+  readonly model: string;
+  /** What the model is told first. Default: nothing. */
+  readonly system?: string | undefined;
+}
+
+/** Where questions come from, and where answers and errors go. */
+export interface Streams {
+  readonly input: Readable & { isTTY?: boolean };
+  readonly output: Writable;
+  readonly errors: Writable;
+}
+
+/**
+ * A conversation: on a terminal one line is one question, elsewhere the whole input is. Answers are written as they come.
+ * On a terminal Ctrl-C ends an answer, and between answers the conversation, as Ctrl-D does.
+ * @throws APIError elsewhere than on a terminal, where one can ask again
+ */
+export async function converse(conversation: Conversation, streams: Streams, signal: AbortSignal): Promise<void> {
+  const { system } = conversation;
+  const messages: Message[] = system === undefined ? [] : [{ role: "system", content: system }];
+  if (streams.input.isTTY === true) return onTerminal(conversation, messages, streams, signal);
+  messages.push({ role: "user", content: (await text(streams.input)).trim() });
+  await answer(conversation, messages, streams.output, signal);
+}
+
+async function onTerminal(
+  conversation: Conversation,
+  messages: Message[],
+  { input, output, errors }: Streams,
+  signal: AbortSignal,
+): Promise<void> {
+  const lines = createInterface({ input, output, prompt: "> ", terminal: true });
+  let answering: AbortController | undefined;
+  const interrupt = () => {
+    if (answering === undefined) lines.close();
+    else answering.abort();
+  };
+  lines.on("SIGINT", interrupt);
+  signal.addEventListener("abort", () => {
+    answering?.abort();
+    lines.close();
+  });
+  lines.prompt();
+  for await (const line of lines) {
+    if (line.trim() !== "") {
+      answering = new AbortController();
+      await turn(conversation, messages, line.trim(), output, answering.signal).catch(tellTo(errors));
+      answering = undefined;
+    }
+    lines.prompt();
+  }
+  output.write("\n");
+}
+
+/** A question that was not answered is not part of the conversation. */
+async function turn(
+  conversation: Conversation,
+  messages: Message[],
+  question: string,
+  output: Writable,
+  signal: AbortSignal,
+): Promise<void> {
+  const asked: Message[] = [...messages, { role: "user", content: question }];
+  const content = await answer(conversation, asked, output, signal);
+  messages.splice(0, messages.length, ...asked, { role: "assistant", content });
+}
+
+/** Writes an answer as it comes, and returns it: as far as it came, if it was cut short by the signal. */
+async function answer(
+  { openai, model }: Conversation,
+  messages: Message[],
+  output: Writable,
+  signal: AbortSignal,
+): Promise<string> {
+  let content = "";
+  try {
+    const stream = await openai.chat.completions.create({ model, messages, stream: true }, { signal });
+    for await (const { choices } of stream) {
+      const piece = choices[0]?.delta.content ?? "";
+      content += piece;
+      output.write(piece);
+    }
+  } catch (error) {
+    if (!(error instanceof APIUserAbortError)) throw error;
+  }
+  output.write("\n");
+  return content;
+}
+
+/** What the API refuses is told, and the next question may be another one; anything else is a bug. */
+function tellTo(errors: Writable) {
+  return (error: unknown) => {
+    if (!(error instanceof APIError)) throw error;
+    errors.write(`${error.message}\n`);
+  };
+}

@@ -1,0 +1,34 @@
+import type { Writable } from "node:stream";
+import Docker from "dockerode";
+import { execa } from "execa";
+
+export interface LogOptions {
+  /** Go on until the signal comes. */
+  readonly follow: boolean;
+  /** How many of each container's last lines: a number, or `all`. */
+  readonly tail: string;
+}
+
+/**
+ * Writes what a stack's containers print, each line behind its container's name.
+ * @param id the stack's
+ * @returns how many containers there are
+ */
+export async function writeLogs(
+  id: string,
+  { follow, tail }: LogOptions,
+  output: Writable,
+  signal: AbortSignal,
+): Promise<number> {
+  const containers = await new Docker().listContainers({ all: true, filters: { label: [`bitnet-server.id=${id}`] } });
+  const names = containers.map(({ Id, Names }) => Names[0]?.slice(1) ?? Id).toSorted();
+  const width = Math.max(...names.map((name) => name.length));
+  await Promise.all(
+    names.map(async (name) => {
+      const args = ["logs", `--tail=${tail}`, ...(follow ? ["--follow"] : []), name];
+      const running = execa("docker", args, { reject: false, buffer: false, cancelSignal: signal });
+      for await (const line of running.iterable({ from: "all" })) output.write(`${name.padEnd(width)}  ${line}\n`);
+    }),
+  );
+  return names.length;
+}
