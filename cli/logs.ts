@@ -26,7 +26,7 @@ export async function writeLogs(
   await Promise.all(
     names.map(async (name) => {
       const args = ["logs", `--tail=${tail}`, ...(follow ? ["--follow"] : []), name];
-      const running = execa("docker", args, { reject: false, buffer: false, cancelSignal: signal });
+      const running = execa("docker", args, { all: true, buffer: false, reject: false, cancelSignal: signal });
       for await (const line of running.iterable({ from: "all" })) output.write(`${name.padEnd(width)}  ${line}\n`);
     }),
   );
