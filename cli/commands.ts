@@ -20,9 +20,9 @@ import { OperationFailed, operate } from "./operation.ts";
 import { checkout, shortName, stackFile } from "./paths.ts";
 import type { Progress } from "./progress.ts";
 import { canInstallDebianPackages, installDebianPackages } from "./requirements/debian.ts";
-import type { Session } from "./session.ts";
 import { namedStack, openSession, prepareMachine, selectedStack } from "./session.ts";
 import { readStack } from "./stackSettings.ts";
+import { describeStatus, look } from "./status.ts";
 import { show, showOutputs, summarize } from "./summary.ts";
 
 /** What every command is given. */
@@ -139,14 +139,22 @@ export async function outputs(invocation: Invocation, { name, json, showSecrets 
   return json ? JSON.stringify(plainValues(result, showSecrets), undefined, 2) : showOutputs(result, showSecrets);
 }
 
-/** @throws OperationFailed if the stack has none, and so is not up */
-async function readOutputs(invocation: Invocation, command: string): Promise<{ session: Session; result: OutputMap }> {
-  const session = await openSession(invocation.stack, "state", invocation.progress);
+/**
+ * A stack's outputs, and its id.
+ * @throws OperationFailed if it has no outputs, and so is not up
+ */
+async function readOutputs(invocation: Invocation, command: string, need: "state" | "engine" = "state") {
+  const session = await openSession(invocation.stack, need, invocation.progress);
   const settings = { ...invocation, command, open: "read" as const };
-  const { result } = await operate(session, settings, (stack) => stack.outputs());
+  const { result, id } = (
+    await operate(session, settings, async (stack) => ({
+      result: await stack.outputs(),
+      id: idOf(await deploymentOf(stack)),
+    }))
+  ).result;
   if (Object.keys(result).length === 0)
     throw new OperationFailed(`stack ${session.stack} is not up: npm run up -- --stack ${session.qualifiedName}`);
-  return { session, result };
+  return { session, result, id };
 }
 
 /** A conversation with a stack's model. */
@@ -167,11 +175,19 @@ export async function chat(invocation: Invocation, system: string | undefined): 
   }
 }
 
+/** What a stack is doing. */
+export async function status(invocation: Invocation, json: boolean): Promise<string> {
+  const { result, session, id } = await readOutputs(invocation, "status", "engine");
+  // On AWS there is none.
+  const status = await look(id, show(result, "statsUrl") || undefined);
+  if (json) return JSON.stringify(status, undefined, 2);
+  const facts = ["url", "model", "image"].map((name) => `${name.padEnd(9)}  ${show(result, name)}`);
+  return [`stack ${session.stack} is up`, ...facts, "", describeStatus(status)].join("\n");
+}
+
 /** What a stack's containers print. */
 export async function logs(invocation: Invocation, options: LogOptions): Promise<void> {
-  const session = await openSession(invocation.stack, "engine", invocation.progress);
-  const settings = { ...invocation, command: "logs", open: "read" as const };
-  const { result: id } = await operate(session, settings, async (stack) => idOf(await deploymentOf(stack)));
+  const { session, id } = await readOutputs(invocation, "logs", "engine");
   const found = id === undefined ? 0 : await writeLogs(id, options, process.stdout, invocation.signal);
   if (found === 0) throw new OperationFailed(`stack ${session.stack} has no containers on this machine`);
 }

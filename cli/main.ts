@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { ExecaError } from "execa";
 import { UserError } from "../components/errors.ts";
 import type { BenchSettings, Invocation } from "./commands.ts";
-import { bench, chat, destroy, logs, outputs, preview, pulumi, refresh, test, up } from "./commands.ts";
+import { bench, chat, destroy, logs, outputs, preview, pulumi, refresh, status, test, up } from "./commands.ts";
 import type { LogOptions } from "./logs.ts";
 import { OperationFailed } from "./operation.ts";
 import { Progress } from "./progress.ts";
@@ -52,6 +52,14 @@ cli
   .action(async (name: string | undefined, options: Options) => {
     const { json = false, showSecrets = false } = options;
     console.log(await outputs(invocation(options), { ...(name === undefined ? {} : { name }), json, showSecrets }));
+  });
+cli
+  .command("status")
+  .description("what the stack is doing: containers, replicas, free slots, waiting requests, tokens")
+  .option("--stack <name>", stackHelp)
+  .option("--json", "as JSON")
+  .action(async (options: Options) => {
+    console.log(await status(invocation(options), options.json ?? false));
   });
 cli
   .command("chat")

@@ -28,7 +28,7 @@ export class OperationFailed extends Error {
 }
 
 /** Commands that lock nothing, and so are in nobody's way. */
-const readingOnly: ReadonlySet<string> = new Set(["outputs", "chat", "logs"]);
+const readingOnly: ReadonlySet<string> = new Set(["outputs", "status", "chat", "logs"]);
 
 /** Which operation, and how it is told. */
 interface OperationSettings {

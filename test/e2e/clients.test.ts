@@ -62,6 +62,18 @@ test("npm run chat is a conversation in the terminal, and knows the stack's key"
   expect(await terminal.ended).toBe(0);
 });
 
+test("npm run status shows containers, replicas, slots and what was read and written", async () => {
+  const { exitCode, output } = await stack.command("status", "--stack", stack.name);
+  expect(exitCode, output).toBe(0);
+  expect(output).toContain(outputs.image);
+  expect(output).toMatch(/^fleet-replica-0-\w+ +Up .*\(healthy\)$/m);
+  expect(output).toMatch(/^llama-\d+ +UP +0 of 1 +\d+/m);
+  expect(output).toMatch(/^requests waiting: 0$/m);
+  expect(output).toMatch(/since the gateways started: [1-9]\d* requests, [\d,]+ tokens read, [1-9][\d,]* written, \d/);
+  const { stdout } = await stack.command("status", "--stack", stack.name, "--json");
+  expect(JSON.parse(stdout)).toMatchObject({ waiting: 0, replicas: [{ state: "UP", busy: 0, slots: 1 }] });
+});
+
 test("npm run logs shows what each of the stack's containers printed, behind its name", async () => {
   const { exitCode, output } = await stack.command("logs", "--stack", stack.name, "--tail", "20");
   expect(exitCode, output).toBe(0);
@@ -72,14 +84,14 @@ test("npm run logs shows what each of the stack's containers printed, behind its
   expect(later.output).toContain("It should be a whole number, or all.");
 });
 
-test("chat and logs of a stack that is not up say so", async () => {
+test("chat, logs and status of a stack that is not up say so", async () => {
   const other = await TestStack.create({});
   try {
     await other.pulumi("config", "set", "replicas", "1");
-    for (const command of ["chat", "logs"]) {
+    for (const command of ["chat", "logs", "status"]) {
       const { exitCode, output } = await other.command(command, "--stack", other.name);
       expect(exitCode).toBe(1);
-      expect(output).toMatch(/is not up: npm run up|has no containers on this machine/);
+      expect(output).toContain(`is not up: npm run up -- --stack ${other.name}`);
     }
   } finally {
     await other.dispose();
