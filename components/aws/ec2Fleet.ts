@@ -70,7 +70,11 @@ export class Ec2Fleet extends pulumi.ComponentResource {
 
     const network = this.chooseNetwork(name, args);
     const balancer = this.createLoadBalancer(name, args, network);
-    const keys = new ApiKeys(`${name}-keys`, { keys: args.apiKeys, tags: args.tags }, { parent: this });
+    const keys = new ApiKeys(
+      `${name}-keys`,
+      { keys: args.apiKeys.map(({ key }) => key), tags: args.tags },
+      { parent: this },
+    );
     const logGroup = this.createLogGroup(name, args);
     const template = this.createTemplate(name, args, { network, balancer, keys, logGroup });
     const group = this.createGroup(name, args, { network, balancer, keys, logGroup, template });

@@ -201,7 +201,7 @@ exec docker run --name bitnet-balancer --rm --interactive --network ${network.na
   ${hardening} --tmpfs /run:rw,noexec,nosuid,nodev,size=1m,mode=1777 \\
   --env HAPROXY_CONFIG --entrypoint sh \\
   ${logTo("balancer")} \\
-  "$BALANCER_IMAGE" -c 'while IFS= read -r key; do export "$key"; done; exec entrypoint.sh' </run/bitnet-server/keys
+  "$BALANCER_IMAGE" -c 'while IFS= read -r key; do export "$key"; done; printf "%s\\n" "$HAPROXY_CONFIG" >/run/haproxy.cfg; exec haproxy -db -f /run/haproxy.cfg' </run/bitnet-server/keys
 `;
 
 /** So often a server is started anew before it is taken to end always. */

@@ -80,6 +80,8 @@ const environment = z.object({
   STALL_TIMEOUT: seconds.default(60),
   /** Seconds between two comment lines in a stream that waits. */
   HEARTBEAT: seconds.default(15),
+  /** Seconds after SIGTERM in which it still takes requests, but /health says 503: until HAProxy sends no more. */
+  DRAIN_DELAY: z.coerce.number().nonnegative().default(0),
 });
 
 export type Config = ReturnType<typeof readConfig>;
@@ -113,6 +115,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>) {
     firstTokenTimeout: rest.FIRST_TOKEN_TIMEOUT,
     stallTimeout: rest.STALL_TIMEOUT,
     heartbeat: rest.HEARTBEAT,
+    drainDelay: rest.DRAIN_DELAY,
   };
 }
 
