@@ -17,10 +17,10 @@
  * The container's format is the GGUF specification's (github.com/ggml-org/ggml, docs/gguf.md). I2_S was read from
  * `quantize_i2_s` in microsoft/BitNet, src/ggml-bitnet-mad.cpp, and checked with bitnet.cpp and ik_llama.cpp.
  */
-import { createWriteStream } from "node:fs";
 import { open, writeFile } from "node:fs/promises";
-import { pipeline } from "node:stream/promises";
 import { parseArgs } from "node:util";
+import type { Tensor, Value } from "./gguf.ts";
+import { ALIGNMENT, byteLength, ggufHeader, I2_S_TAIL, padded, writeGguf } from "./gguf.ts";
 
 /** `tiny` is 1.5 MB; `2b` has the shape of microsoft/bitnet-b1.58-2B-4T and 1.2 GB. */
 export type ModelSize = "tiny" | "2b";
@@ -90,7 +90,7 @@ export function answersOf(options: SyntheticModelOptions = {}): Answers {
 /** Writes the model tensor by tensor: no more than a few MB of it are ever in memory. */
 export async function writeSyntheticModel(path: string, options: SyntheticModelOptions = {}): Promise<Answers> {
   const tensors = tensorsOf(options);
-  await pipeline(fileContent(header(options, tensors), tensors), createWriteStream(path));
+  await writeGguf(path, metadata(options), tensors);
   return answersOf(options);
 }
 
@@ -99,7 +99,7 @@ export type RandomModelOptions = Pick<SyntheticModelOptions, "size" | "seed" | "
 /** Writes a model of the same shape whose weights are all drawn from the seed. */
 export async function writeRandomModel(path: string, options: RandomModelOptions = {}): Promise<void> {
   const tensors = tensorsOf(options, drawnWeights(options));
-  await pipeline(fileContent(header(options, tensors), tensors), createWriteStream(path));
+  await writeGguf(path, metadata(options), tensors);
 }
 
 /**
@@ -115,13 +115,13 @@ export async function corrupt(path: string, tensorName: string, options: Synthet
   const file = await open(path, "r+");
   try {
     const zeros = Buffer.alloc(byteLength("I2_S", tensor.dims) - I2_S_TAIL, I2_S_ZEROS);
-    await file.write(zeros, 0, zeros.length, header(options, tensors).length + before);
+    await file.write(zeros, 0, zeros.length, ggufHeader(metadata(options), tensors).length + before);
   } finally {
     await file.close();
   }
 }
 
-interface Shape {
+export interface Shape {
   /** Length of the residual stream. */
   width: number;
   feedForward: number;
@@ -132,36 +132,20 @@ interface Shape {
 }
 
 // I2_S needs rows of a multiple of 128 weights, ik_llama.cpp's IQ2_BN rows of at least 512.
-const SHAPES: Record<ModelSize, Shape> = {
+export const SHAPES: Record<ModelSize, Shape> = {
   tiny: { width: 512, feedForward: 768, layers: 2, heads: 4, kvHeads: 2, vocabulary: 512 },
   "2b": { width: 2560, feedForward: 6912, layers: 30, heads: 20, kvHeads: 5, vocabulary: 128256 },
 };
 
-type TensorType = "F32" | "F16" | "I2_S" | "Q4_K";
-
-/** ggml_type in ggml.h; I2_S as in Microsoft's fork of it. */
-const TYPE_NUMBERS: Record<TensorType, number> = { F32: 0, F16: 1, Q4_K: 12, I2_S: 36 };
-
-/** The scale, and what pads it to 32 bytes, behind an I2_S tensor's weights. */
-const I2_S_TAIL = 32;
 /** Four weights of 0 each: 01 01 01 01. */
 const I2_S_ZEROS = 0b01010101;
 /** What four weights can be: every byte without a pair of bits that is 3, which stands for no weight. */
 const I2_S_BYTES = [...Array(256).keys()].filter((byte) => (byte & (byte >>> 1) & 0b01010101) === 0);
-const ALIGNMENT = 32;
 const CHUNK = 4 << 20;
 const SPECIAL_TOKENS = ["<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>"];
 const CHAT_TEMPLATE =
   "{% for m in messages %}{{ m['role'] | capitalize }}: {{ m['content'] | trim }}<|eot_id|>{% endfor %}" +
   "{% if add_generation_prompt %}Assistant: {% endif %}";
-
-interface Tensor {
-  name: string;
-  /** As in the file: the length of a row first. */
-  dims: number[];
-  type: TensorType;
-  content: () => Iterable<Uint8Array>;
-}
 
 /** A ternary matrix that is zero but for some weights of +1, each named by its row and column. */
 interface Ternary {
@@ -169,24 +153,8 @@ interface Ternary {
   scale: number;
 }
 
-function byteLength(type: TensorType, dims: number[]): number {
-  const weights = dims.reduce((product, dim) => product * dim, 1);
-  switch (type) {
-    case "F32":
-      return weights * 4;
-    case "F16":
-      return weights * 2;
-    case "I2_S":
-      return weights / 4 + I2_S_TAIL;
-    case "Q4_K":
-      return (weights / 256) * 144;
-  }
-}
-
-const padded = (length: number): number => Math.ceil(length / ALIGNMENT) * ALIGNMENT;
-
 /** mulberry32: 32 random bits a call, the same for the same seed on every machine. */
-function random(seed: number): () => number {
+export function random(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -446,15 +414,8 @@ function drawnHalves(next: () => number, count: number): Generator<Uint8Array> {
   return drawn(count * 2, () => 0x20002000 | (next() & 0x8fff8fff));
 }
 
-type Value =
-  | { uint32: number }
-  | { float32: number }
-  | { bool: boolean }
-  | { text: string }
-  | { texts: string[] }
-  | { int32s: number[] };
-
-function metadata(options: SyntheticModelOptions): Record<string, Value> {
+/** What the file says of the model, besides its tensors. */
+export function metadata(options: SyntheticModelOptions): Record<string, Value> {
   const { size = "tiny", architecture = "bitnet-b1.58", contextLength = 4096 } = options;
   const shape = SHAPES[size];
   const { opening, nothing, rest } = vocabulary(options);
@@ -490,65 +451,6 @@ function metadata(options: SyntheticModelOptions): Record<string, Value> {
     "tokenizer.ggml.add_bos_token": { bool: true },
     "tokenizer.chat_template": { text: CHAT_TEMPLATE },
   };
-}
-
-function header(options: SyntheticModelOptions, tensors: Tensor[]): Buffer {
-  const pairs = Object.entries(metadata(options));
-  const parts = [Buffer.from("GGUF"), uint32(3), uint64(tensors.length), uint64(pairs.length)];
-  for (const [key, value] of pairs) parts.push(text(key), encoded(value));
-  let offset = 0;
-  for (const { name, dims, type } of tensors) {
-    parts.push(text(name), uint32(dims.length), ...dims.map(uint64), uint32(TYPE_NUMBERS[type]), uint64(offset));
-    offset += padded(byteLength(type, dims));
-  }
-  const bytes = Buffer.concat(parts);
-  return Buffer.concat([bytes], padded(bytes.length));
-}
-
-function* fileContent(head: Uint8Array, tensors: Tensor[]): Generator<Uint8Array> {
-  yield head;
-  for (const { type, dims, content } of tensors) {
-    yield* content();
-    const length = byteLength(type, dims);
-    yield Buffer.alloc(padded(length) - length);
-  }
-}
-
-/** A metadata value behind the number of its type, gguf_metadata_value_type in the specification. */
-function encoded(value: Value): Buffer {
-  if ("uint32" in value) return Buffer.concat([uint32(4), uint32(value.uint32)]);
-  if ("float32" in value) return Buffer.concat([uint32(6), float32(value.float32)]);
-  if ("bool" in value) return Buffer.concat([uint32(7), Buffer.of(value.bool ? 1 : 0)]);
-  if ("text" in value) return Buffer.concat([uint32(8), text(value.text)]);
-  if ("texts" in value) {
-    return Buffer.concat([uint32(9), uint32(8), uint64(value.texts.length), ...value.texts.map(text)]);
-  }
-  return Buffer.concat([uint32(9), uint32(5), uint64(value.int32s.length), ...value.int32s.map(uint32)]);
-}
-
-/** As GGUF has it: four bytes, the least first. */
-export function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
-}
-
-/** As GGUF has it: eight bytes, the least first. */
-export function uint64(value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(BigInt(value));
-  return bytes;
-}
-
-function float32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeFloatLE(value);
-  return bytes;
-}
-
-function text(value: string): Buffer {
-  const bytes = Buffer.from(value);
-  return Buffer.concat([uint64(bytes.length), bytes]);
 }
 
 if (import.meta.main) {

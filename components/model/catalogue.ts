@@ -1,7 +1,8 @@
 import { closest, distance } from "fastest-levenshtein";
 import { UserError } from "../errors.ts";
+import type { Engine } from "./engines.ts";
 
-/** A published BitNet model in GGUF. */
+/** A published 1-bit or 1.58-bit model in GGUF. */
 export interface CatalogueModel {
   /** What a stack calls it in the setting `model`; also the name that the API reports, unless `modelAlias` is set. */
   name: string;
@@ -16,6 +17,8 @@ export interface CatalogueModel {
    * the GGUF itself says decides.
    */
   contextLength?: number;
+  /** The engines that run it, as the image is built here. */
+  engines: readonly Engine[];
   license: string;
   /** The public page that names the repository and the file. */
   source: string;
@@ -26,20 +29,24 @@ const revisionUnknown = "main";
 
 const FALCON_LICENSE = "Falcon-LLM License (falconllm.tii.ae/falcon-terms-and-conditions.html)";
 
+const BOTH: readonly Engine[] = ["bitnet.cpp", "ik_llama.cpp"];
+
 /**
- * Published BitNet models of which a public page names the GGUF file. Models that only come as safetensors (1bitLLM's)
- * or in a type that no engine here computes rightly (TQ1_0, TQ2_0) are left out.
+ * Published models of which a public page names a GGUF file that an engine here runs. Left out are models that come as
+ * safetensors (1bitLLM's) or as files that have to be converted first, and Ternary-Bonsai, in Q2_0, PQ2_0 and PTQ1_0, which
+ * no engine here computes. Of TriLM, in TQ1_0 and TQ2_0, no page was found that names a file of the publisher's: it is
+ * served from `modelUrl`.
  *
  * Context lengths: the 2B-4T's is its GGUF's own (github.com/ikawrakow/ik_llama.cpp/issues/365 prints it), Llama 3's is
  * in github.com/microsoft/vidur/issues/78, Falcon3-1B's in huggingface.co/tiiuae/Falcon3-1B-Instruct-1.58bit's
- * config.json.
+ * config.json, the Bonsai models' on their pages.
  *
  * Revisions, sums and sizes, looked up in November 2026 on pages other than Hugging Face's own, which could not be
  * reached: of the 2B-4T all three stand in several projects that pin it (a test of theirs, a list of cases to validate,
  * a record of a download), and agree. The Falcon models' sums and sizes are in one catalogue of a public project
  * (`BITNET_MODEL_CATALOG` of its model registry), whose entry for the 2B-4T is right; no page was found that names a
- * revision of theirs, so it is the sum that pins them. Of Llama3-8B-1.58 neither was found: its address is its branch,
- * and what it leads to may change.
+ * revision of theirs, so it is the sum that pins them. Of Llama3-8B-1.58 and of Bonsai neither was found: their address is
+ * their branch, and what it leads to may change.
  */
 export const CATALOGUE: readonly CatalogueModel[] = [
   {
@@ -48,6 +55,7 @@ export const CATALOGUE: readonly CatalogueModel[] = [
     sha256: "4221b252fdd5fd25e15847adfeb5ee88886506ba50b8a34548374492884c2162",
     size: 1_187_801_280,
     contextLength: 4096,
+    engines: BOTH,
     license: "MIT",
     source: "https://huggingface.co/microsoft/bitnet-b1.58-2B-4T-gguf/tree/main",
   },
@@ -55,6 +63,7 @@ export const CATALOGUE: readonly CatalogueModel[] = [
     name: "Llama3-8B-1.58-100B-tokens",
     url: i2s("eugenehp/Llama3-8B-1.58-100B-tokens-GGUF", revisionUnknown),
     contextLength: 8192,
+    engines: BOTH,
     license: "Meta Llama 3 Community License, as a derivative of Meta-Llama-3-8B-Instruct",
     source: "https://huggingface.co/eugenehp/Llama3-8B-1.58-100B-tokens-GGUF/tree/main",
   },
@@ -64,6 +73,7 @@ export const CATALOGUE: readonly CatalogueModel[] = [
     sha256: "0ecef8ad9bcb1b7d3b73bac7b0237daf2faa962b60cbbaf62c86ff51a39444b4",
     size: 1_361_904_672,
     contextLength: 8192,
+    engines: BOTH,
     license: FALCON_LICENSE,
     source: "https://huggingface.co/tiiuae/Falcon3-1B-Instruct-1.58bit-GGUF/tree/main",
   },
@@ -72,6 +82,7 @@ export const CATALOGUE: readonly CatalogueModel[] = [
     url: i2s("tiiuae/Falcon3-3B-Instruct-1.58bit-GGUF", revisionUnknown),
     sha256: "2ee9723dc1abcc53f231ef1637bdd7c1ec1dbaf132c2c59873100cfb48b41455",
     size: 2_221_465_632,
+    engines: BOTH,
     license: FALCON_LICENSE,
     source: "https://huggingface.co/tiiuae/Falcon3-3B-Instruct-1.58bit-GGUF/tree/main",
   },
@@ -80,6 +91,7 @@ export const CATALOGUE: readonly CatalogueModel[] = [
     url: i2s("tiiuae/Falcon3-7B-Instruct-1.58bit-GGUF", revisionUnknown),
     sha256: "612ab67d4c5fb77d9f810eb521eb4a477dae46df1a85ca501018490e2dac35c6",
     size: 3_278_680_768,
+    engines: BOTH,
     license: FALCON_LICENSE,
     source: "https://huggingface.co/tiiuae/Falcon3-7B-Instruct-1.58bit-GGUF/tree/main",
   },
@@ -88,20 +100,37 @@ export const CATALOGUE: readonly CatalogueModel[] = [
     url: i2s("tiiuae/Falcon3-10B-Instruct-1.58bit-GGUF", revisionUnknown),
     sha256: "e37945ee82693a6541b5fa5484f0e24787c04a9ce95e6e377f68a6b15f139c1f",
     size: 3_991_393_696,
+    engines: BOTH,
     license: FALCON_LICENSE,
     source: "https://github.com/ikawrakow/ik_llama.cpp/pull/169",
+  },
+  {
+    name: "Falcon-E-1B-Instruct",
+    url: i2s("tiiuae/Falcon-E-1B-Instruct-GGUF", revisionUnknown),
+    sha256: "feb7478007e916d26bb807cb1a01cc45ac16f197e355d8c30aed25e550ecd73b",
+    size: 666_324_256,
+    engines: ["bitnet.cpp"],
+    license: FALCON_LICENSE,
+    source: "https://huggingface.co/tiiuae/Falcon-E-1B-Instruct-GGUF",
   },
   {
     name: "Falcon-E-3B-Instruct",
     url: i2s("tiiuae/Falcon-E-3B-Instruct-GGUF", revisionUnknown),
     sha256: "acef6896311c5d0713d80e4c7f7bc2ffa1fa183d905e2ca9236545372f434255",
     size: 999_908_608,
+    engines: ["bitnet.cpp"],
     license: FALCON_LICENSE,
     source: "https://huggingface.co/tiiuae/Falcon-E-3B-Instruct-GGUF",
   },
+  bonsai("Bonsai-1.7B", 32_768),
+  bonsai("Bonsai-4B", 32_768),
+  bonsai("Bonsai-8B", 65_536),
 ];
 
-/** The catalogue's default: the only model that was trained from the start as BitNet and is published by its authors. */
+/**
+ * The catalogue's default: trained as BitNet from the start, published by BitNet's authors under a free licence, small
+ * enough for most machines, pinned by its revision and its sum, and run by both engines.
+ */
 export const DEFAULT_MODEL = "bitnet-b1.58-2B-4T";
 
 /** @throws UserError, with the nearest name, if the catalogue has no model of that name */
@@ -126,4 +155,11 @@ export function findModel(name: string): CatalogueModel {
 /** All of them keep the name that Microsoft's converter gives a file of type I2_S. */
 function i2s(repository: string, revision: string): string {
   return `https://huggingface.co/${repository}/resolve/${revision}/ggml-model-i2_s.gguf`;
+}
+
+/** Everything in Q1_0, the embedding too. */
+function bonsai(name: string, contextLength: number): CatalogueModel {
+  const page = `https://huggingface.co/prism-ml/${name}-gguf`;
+  const url = `${page}/resolve/${revisionUnknown}/${name}.gguf`;
+  return { name, url, contextLength, engines: ["ik_llama.cpp"], license: "Apache-2.0", source: page };
 }

@@ -2,51 +2,64 @@
 export const ENGINE_NAMES = ["bitnet.cpp", "ik_llama.cpp"] as const;
 export type Engine = (typeof ENGINE_NAMES)[number];
 
-/** The types that a BitNet model's ternary weights come in; the numbers are in {@link tensorTypeName}. */
-export const TERNARY_TYPES = ["I2_S", "TL1", "TL2", "TQ1_0", "TQ2_0", "IQ1_BN", "IQ2_BN"] as const;
+/** The types that weights of one bit, or of three values, come in; the numbers are in {@link tensorTypeName}. */
+// prettier-ignore
+export const TERNARY_TYPES = [
+  "I2_S", "TL1", "TQ1_0", "TQ2_0", "Q1_0", "Q2_0", "IQ1_BN", "IQ2_BN", "PQ2_0", "PTQ1_0",
+] as const;
 export type TernaryType = (typeof TERNARY_TYPES)[number];
+
+const ROTATED = "it is PrismML's own, with rotated weights that only its fork of llama.cpp computes (Ternary-Bonsai-2)";
+
+/** Those that no engine here computes, and why. */
+export const UNSUPPORTED_TYPES: Readonly<Partial<Record<TernaryType, string>>> = {
+  // microsoft/BitNet's utils/codegen_tl1.py.
+  TL1: "its kernels are generated for the matrix sizes of one model, and not compiled in",
+  Q2_0: "neither engine has it; Ternary-Bonsai models are published in it",
+  PQ2_0: ROTATED,
+  PTQ1_0: ROTATED,
+};
 
 /** What an engine, as docker/server/Dockerfile builds it, was shown to do. */
 export interface EngineAbilities {
-  /** Values of `general.architecture` that it loads and that models with ternary weights come in. */
-  architectures: readonly string[];
-  /** Types whose products it computes rightly from the file as it is. */
-  computes: readonly TernaryType[];
-  /** Types that its llama-quantize turns into `to`, without loss, while the image is built. */
-  requantises: { from: readonly TernaryType[]; to: TernaryType } | undefined;
+  /**
+   * By value of `general.architecture`, the types that it computes rightly, from the file as it is or converted while
+   * the image is built.
+   */
+  types: ReadonlyMap<string, readonly TernaryType[]>;
+  /** Types that docker/server/build/convert-model.sh turns into `to`, without loss. */
+  converts: { from: readonly TernaryType[]; to: TernaryType } | undefined;
   /** Values of `tokenizer.ggml.pre` that such models come with and that it refuses to load. */
   unknownTokenizers: readonly string[];
   /** How many requests one replica may compute at once with every answer right. */
   maxParallel: number;
 }
 
+/** The architectures that models with ternary weights come in: those that microsoft/BitNet's converters write. */
+const BITNET = ["bitnet-b1.58", "bitnet-25", "bitnet", "llama"];
+
+const each = (architectures: readonly string[], types: readonly TernaryType[]) =>
+  architectures.map((architecture) => [architecture, types] as const);
+
 /**
- * - bitnet.cpp: the architectures are those that the converters in microsoft/BitNet's utils/ write. TL1 and TL2 need
- *   kernels generated for one model's matrix sizes (utils/codegen_tl1.py, codegen_tl2.py), which this build has not;
- *   TQ1_0 and TQ2_0 were never compared with known answers. 4 slots: 48 starts without a wrong answer (docs).
+ * - bitnet.cpp: TQ1_0 and TQ2_0 were never compared with known answers. 4 slots: 48 starts without a wrong answer (docs).
  * - ik_llama.cpp: src/llama-arch.cpp. It loads I2_S but computes it wrongly and silently; its own pull request 169 made
- *   llama-quantize read I2_S instead. It has no TQ1_0, TQ2_0, TL1 or TL2 (ggml/include/ggml.h). Its src/llama-vocab.cpp
- *   does not know Falcon-E's tokenizer. With more than one slot it gave wrong answers or crashed (its issue 809).
+ *   llama-quantize read I2_S instead. It has no TQ1_0 and TQ2_0 (ggml/include/ggml.h), which
+ *   docker/server/build/pack-ternary.pl writes as IQ2_BN. Q1_0 is its Q1_0_G128 (its pull request 1570), which was
+ *   compared with plain arithmetic in the only architecture that models come in. Its src/llama-vocab.cpp does not know
+ *   Falcon-E's tokenizer. With more than one slot it gave wrong answers or crashed (its issue 809).
  */
 export const ENGINES: Readonly<Record<Engine, EngineAbilities>> = {
   "bitnet.cpp": {
-    architectures: ["bitnet-b1.58", "bitnet-25", "bitnet", "llama"],
-    computes: ["I2_S"],
-    requantises: undefined,
+    types: new Map(each(BITNET, ["I2_S"])),
+    converts: undefined,
     unknownTokenizers: [],
     maxParallel: 4,
   },
   "ik_llama.cpp": {
-    architectures: ["bitnet-b1.58", "bitnet-25", "bitnet", "llama"],
-    computes: ["IQ1_BN", "IQ2_BN"],
-    requantises: { from: ["I2_S"], to: "IQ2_BN" },
+    types: new Map([...each(BITNET, ["I2_S", "TQ1_0", "TQ2_0", "IQ1_BN", "IQ2_BN"]), ...each(["qwen3"], ["Q1_0"])]),
+    converts: { from: ["I2_S", "TQ1_0", "TQ2_0"], to: "IQ2_BN" },
     unknownTokenizers: ["falcon_e"],
     maxParallel: 1,
   },
 };
-
-/** The types that an engine takes, as they are or requantised. */
-export function acceptedTypes(engine: Engine): readonly TernaryType[] {
-  const { computes, requantises } = ENGINES[engine];
-  return [...computes, ...(requantises?.from ?? [])];
-}

@@ -3,9 +3,9 @@ import { UserError } from "../errors.ts";
 import type { ByteSource, Patience, Refuse } from "./byteSource.ts";
 import { fileSource, httpSource } from "./byteSource.ts";
 import type { Engine, TernaryType } from "./engines.ts";
-import { acceptedTypes, ENGINES, TERNARY_TYPES } from "./engines.ts";
 import type { PromptFacts } from "./promptFacts.ts";
 import { promptFacts } from "./promptFacts.ts";
+import { checkEngine, checkVocabulary, ternaryTypeOf } from "./supported.ts";
 import { tensorBytes, tensorTypeName } from "./tensorTypes.ts";
 
 export interface Tensor {
@@ -75,10 +75,11 @@ export async function inspectModel(options: InspectOptions): Promise<ModelFacts>
   const start = await source.read(0, CHUNK);
   checkStart(start, source.size, location, refuse);
   const header = await readHeader(source, start, refuse);
-  const facts = factsOf(header, refuse);
+  const facts = { ...factsOf(header, refuse), fileSize: source.size ?? header.dataEnd };
+  checkVocabulary(facts, refuse);
   if (engine !== undefined) checkEngine(facts, header.tokenizer, engine, refuse);
   checkEnd(header, source.size, refuse);
-  return { ...facts, fileSize: source.size ?? header.dataEnd };
+  return facts;
 }
 
 /** Whether a location is meant as a URL, rather than as the path of a file. */
@@ -180,6 +181,7 @@ async function readHeader(source: ByteSource, start: Uint8Array, refuse: Refuse)
 }
 
 function factsOf({ metadata, tensors }: Header, refuse: Refuse): Omit<ModelFacts, "fileSize"> {
+  const ternaryType = ternaryTypeOf(tensors, refuse);
   const architecture = metadata.get("general.architecture");
   if (typeof architecture !== "string") throw refuse("its header names no architecture", BITNET_GGUF);
   const optional = (key: string): number | undefined => {
@@ -193,6 +195,10 @@ function factsOf({ metadata, tensors }: Header, refuse: Refuse): Omit<ModelFacts
     if (number === undefined || !(number > 0)) throw refuse(`its header lacks ${architecture}.${key}`, BITNET_GGUF);
     return number;
   };
+  if ([...metadata.keys()].some((key) => key.startsWith("prism."))) {
+    const wrong = "its weights are rotated (prism.hadamard), which only PrismML's fork of llama.cpp undoes";
+    throw refuse(wrong, "a model of the first Bonsai series");
+  }
   const name = metadata.get("general.name");
   const parts = optionalCount(metadata.get("split.count"));
   if (parts > 1)
@@ -214,7 +220,7 @@ function factsOf({ metadata, tensors }: Header, refuse: Refuse): Omit<ModelFacts
     kvHeads: optional("attention.head_count_kv") ?? heads,
     headWidth: optional("attention.key_length") ?? width / heads,
     vocabulary: optional("vocab_size") ?? (Array.isArray(tokens) ? tokens.length : 0),
-    ternaryType: ternaryTypeOf(tensors, refuse),
+    ternaryType,
     prompt: promptFacts(metadata),
     tensors,
   };
@@ -222,45 +228,6 @@ function factsOf({ metadata, tensors }: Header, refuse: Refuse): Omit<ModelFacts
 
 function optionalCount(value: unknown): number {
   return typeof value === "number" || typeof value === "bigint" ? Number(value) : 0;
-}
-
-/** A BitNet model is one whose linear layers, all of them, are ternary; its embeddings and norms are not. */
-function ternaryTypeOf(tensors: readonly Tensor[], refuse: Refuse): TernaryType {
-  const linear = tensors.filter(({ name }) =>
-    /^blk\.\d+\.(attn_(q|k|v|qkv|output)|ffn_(gate|up|down))\.weight$/.test(name),
-  );
-  const counts = Object.entries(Object.groupBy(linear, ({ type }) => type)).map(
-    ([type, them]) => [type, them?.length] as const,
-  );
-  const ternary = TERNARY_TYPES.find((type) => type === counts[0]?.[0]);
-  if (ternary === undefined || counts.length > 1) {
-    const found = counts.map(([type, count]) => `${type} (${count ?? 0})`).join(", ") || "none";
-    const right = `a BitNet (1-bit) model, whose linear layers are all of one of the types ${TERNARY_TYPES.join(", ")}`;
-    throw refuse(`it is not a BitNet model: the types of its linear layers are ${found}`, right);
-  }
-  return ternary;
-}
-
-function checkEngine(facts: Omit<ModelFacts, "fileSize">, tokenizer: unknown, engine: Engine, refuse: Refuse): void {
-  const { architectures, unknownTokenizers } = ENGINES[engine];
-  const engines = Object.keys(ENGINES) as Engine[];
-  if (!architectures.includes(facts.architecture)) {
-    const right = `a model of one of the architectures ${architectures.join(", ")}`;
-    throw refuse(`its architecture is ${facts.architecture}, which the engine ${engine} does not run`, right);
-  }
-  if (typeof tokenizer === "string" && unknownTokenizers.includes(tokenizer)) {
-    const others = engines.filter((other) => !ENGINES[other].unknownTokenizers.includes(tokenizer));
-    const right = `another model, or engine: ${others.join(" or ")}`;
-    throw refuse(`its tokenizer is ${tokenizer}, which the engine ${engine} does not know`, right);
-  }
-  if (!acceptedTypes(engine).includes(facts.ternaryType)) {
-    const others = engines.filter((other) => acceptedTypes(other).includes(facts.ternaryType));
-    const right = `a model in ${acceptedTypes(engine).join(" or ")}`;
-    throw refuse(
-      `its weights are ${facts.ternaryType}, which the engine ${engine} was not shown to compute rightly`,
-      others.length === 0 ? right : `${right}, or engine: ${others.join(" or ")}`,
-    );
-  }
 }
 
 function checkEnd({ dataEnd }: Header, size: number | undefined, refuse: Refuse): void {

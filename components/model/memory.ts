@@ -1,5 +1,5 @@
 import type { Problem } from "../errors.ts";
-import type { Engine } from "./engines.ts";
+import type { Engine, TernaryType } from "./engines.ts";
 import { ENGINES } from "./engines.ts";
 import type { ModelFacts } from "./inspect.ts";
 import { tensorBytes } from "./tensorTypes.ts";
@@ -51,12 +51,12 @@ function computeBytes({ vocabulary, width, heads }: ModelFacts, tokens: number):
 
 /** The weights as docker/server/build/convert-model.sh makes them of the file's: what a token touches. */
 export function imageWeights({ tensors, ternaryType }: ModelFacts, engine: Engine): number {
-  const { requantises } = ENGINES[engine];
-  const ternary = requantises?.from.includes(ternaryType) === true ? requantises.to : ternaryType;
+  const { converts } = ENGINES[engine];
+  const ternary = converts?.from.includes(ternaryType) === true ? converts.to : ternaryType;
   return sum(
     tensors.map((tensor) => {
       if (tensor.type === ternaryType) return tensorBytes(ternary, tensor.dims);
-      return isVocabulary(tensor) ? vocabularyBytes(tensor) : tensorBytes(tensor.type, tensor.dims);
+      return isVocabulary(tensor) ? vocabularyBytes(tensor, ternaryType) : tensorBytes(tensor.type, tensor.dims);
     }),
   );
 }
@@ -67,7 +67,8 @@ export function imageWeights({ tensors, ternaryType }: ModelFacts, engine: Engin
  */
 function weightBytes(facts: ModelFacts, engine: Engine): number {
   const vocabulary = facts.tensors.filter(isVocabulary);
-  const copy = vocabulary.length === 1 ? sum(vocabulary.map(vocabularyBytes)) : 0;
+  const copy =
+    vocabulary.length === 1 ? sum(vocabulary.map((tensor) => vocabularyBytes(tensor, facts.ternaryType))) : 0;
   return imageWeights(facts, engine) + copy;
 }
 
@@ -77,11 +78,13 @@ const isVocabulary = ({ name }: Tensor) => /^(token_embd|output)\.weight$/.test(
 
 /**
  * Embedding and output matrix become Q6_K, or Q8_0 where a row is no multiple of Q6_K's blocks, unless they are smaller
- * already and of a type that docker/server/build/check-gguf.pl has among its `%quantised`.
+ * already and of a type that docker/server/build/check-gguf.pl has among its `%quantised`. A model in Q1_0 stays as it is.
  */
-function vocabularyBytes({ type, dims }: Tensor): number {
+function vocabularyBytes({ type, dims }: Tensor, ternaryType: TernaryType): number {
+  const own = tensorBytes(type, dims);
+  if (ternaryType === "Q1_0") return own;
   const becomes = tensorBytes((dims[0] ?? 0) % 256 === 0 ? "Q6_K" : "Q8_0", dims);
-  return STAYS.includes(type) ? Math.min(tensorBytes(type, dims), becomes) : becomes;
+  return STAYS.includes(type) ? Math.min(own, becomes) : becomes;
 }
 
 const STAYS = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"];

@@ -3,11 +3,11 @@ import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Checked, Problem } from "../errors.ts";
-import { attempt } from "../errors.ts";
+import { attempt, UserError } from "../errors.ts";
 import type { Patience } from "./byteSource.ts";
 import { publishedSum } from "./byteSource.ts";
 import type { CatalogueModel } from "./catalogue.ts";
-import { DEFAULT_MODEL, findModel } from "./catalogue.ts";
+import { CATALOGUE, DEFAULT_MODEL, findModel } from "./catalogue.ts";
 import { requireDownloader } from "./downloader.ts";
 import type { Engine } from "./engines.ts";
 import type { ModelFacts } from "./inspect.ts";
@@ -89,8 +89,17 @@ export async function resolveModel(settings: ModelSettings, patience?: Patience)
   return { found, problems };
 }
 
-function catalogueModel({ model, modelUrl }: ModelSettings): CatalogueModel | undefined {
-  return modelUrl === undefined ? findModel(model ?? DEFAULT_MODEL) : undefined;
+function catalogueModel({ model, modelUrl, engine }: ModelSettings): CatalogueModel | undefined {
+  if (modelUrl !== undefined) return undefined;
+  const found = findModel(model ?? DEFAULT_MODEL);
+  if (engine === undefined || found.engines.includes(engine)) return found;
+  const others = CATALOGUE.filter(({ engines }) => engines.includes(engine)).map(({ name }) => name);
+  throw new UserError({
+    key: "model",
+    value: found.name,
+    wrong: `the engine ${engine} does not run it`,
+    right: `engine: ${found.engines.join(" or ")}; or, with ${engine}, one of ${others.join(", ")}`,
+  });
 }
 
 function checkContext({ contextSize }: ModelSettings, { contextLength }: ModelFacts): Problem[] {

@@ -11,9 +11,11 @@ interface Layout {
 }
 
 /**
- * ggml's tensor types by number. Sizes: ggml-common.h of llama.cpp; I2_S and the TL types: ggml.h of the llama.cpp that
- * microsoft/BitNet uses (elsewhere 39 is MXFP4); the BN types: ggml.h, ggml-common.h and ggml.c of ik_llama.cpp. No size
- * stands where it depends on the model (TL1, TL2).
+ * ggml's tensor types by number. Sizes: ggml-common.h of llama.cpp; I2_S and TL1: ggml.h of the llama.cpp that
+ * microsoft/BitNet uses, which has TL2 where today's files have MXFP4 (39); the BN types: ggml.h, ggml-common.h and ggml.c
+ * of ik_llama.cpp; PQ2_0 and PTQ1_0, which PrismML's fork alone has: github.com/ggml-org/llama.cpp/issues/29058 and
+ * github.com/NousResearch/hermes-agent/issues/119194. TL1 has no size, as it depends on the model. Q2_0 has llama.cpp's;
+ * older files of PrismML's have another layout under the same number.
  */
 const LAYOUTS: ReadonlyMap<number, Layout> = new Map([
   [0, { name: "F32", block: 1, bytes: 4 }],
@@ -42,9 +44,14 @@ const LAYOUTS: ReadonlyMap<number, Layout> = new Map([
   [35, { name: "TQ2_0", block: 256, bytes: 66 }],
   [36, { name: "I2_S", block: 4, bytes: 1, perTensor: 32 }],
   [38, { name: "TL1", block: 1, bytes: 0 }],
-  [39, { name: "TL2", block: 1, bytes: 0 }],
+  [39, { name: "MXFP4", block: 32, bytes: 17 }],
+  [40, { name: "NVFP4", block: 64, bytes: 36 }],
+  [41, { name: "Q1_0", block: 128, bytes: 18 }],
+  [42, { name: "Q2_0", block: 64, bytes: 18 }],
   [134, { name: "IQ1_BN", block: 64, bytes: 13, perRow: 2 }],
   [135, { name: "IQ2_BN", block: 64, bytes: 16, perRow: 4 }],
+  [142, { name: "PQ2_0", block: 128, bytes: 34 }],
+  [143, { name: "PTQ1_0", block: 128, bytes: 28 }],
 ]);
 
 const BY_NAME: ReadonlyMap<string, Layout> = new Map([...LAYOUTS.values()].map((layout) => [layout.name, layout]));

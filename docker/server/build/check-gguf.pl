@@ -6,22 +6,39 @@
 # components/model has the same rules, with where they come from; there they spare a build, here they guard every image.
 use strict;
 use warnings;
+use lib $0 =~ m{(.*)/} ? $1 : '.';    # this folder; perl-base, all that the image has, lacks FindBin
+use Gguf;
 
 my ($path) = @ARGV;
 my ($engine, $url) = @ENV{qw(ENGINE MODEL_URL)};
 
-my %ternary = (34 => 'TQ1_0', 35 => 'TQ2_0', 36 => 'I2_S', 38 => 'TL1', 39 => 'TL2', 134 => 'IQ1_BN', 135 => 'IQ2_BN');
-my %engines = (
-    'bitnet.cpp'   => {types => ['I2_S'], tokenizers => []},
-    'ik_llama.cpp' => {types => ['I2_S', 'IQ1_BN', 'IQ2_BN'], tokenizers => ['falcon_e']},
+# The types that weights of one bit, or of three values, come in.
+my %ternary = (
+    34  => 'TQ1_0', 35 => 'TQ2_0', 36 => 'I2_S', 38 => 'TL1', 41 => 'Q1_0', 42 => 'Q2_0',
+    134 => 'IQ1_BN', 135 => 'IQ2_BN', 142 => 'PQ2_0', 143 => 'PTQ1_0',
 );
-my @architectures = qw(bitnet-b1.58 bitnet-25 bitnet llama);
+# Those that no engine here can compute.
+my %unsupported = (
+    TL1 => 'its kernels are generated for the matrix sizes of one model, and not compiled in',
+    Q2_0 => 'neither engine has it; Ternary-Bonsai models are published in it',
+    PQ2_0 => 'it is PrismML\'s own, with rotated weights that only its fork of llama.cpp computes (Ternary-Bonsai-2)',
+    PTQ1_0 => 'it is PrismML\'s own, with rotated weights that only its fork of llama.cpp computes (Ternary-Bonsai-2)',
+);
+my @bitnet = qw(bitnet-b1.58 bitnet-25 bitnet llama);
+# By architecture the types that the engine computes rightly, as they are or converted.
+my %engines = (
+    'bitnet.cpp'   => {types => {map { $_ => ['I2_S'] } @bitnet}, tokenizers => []},
+    'ik_llama.cpp' => {
+        types => {(map { $_ => [qw(I2_S TQ1_0 TQ2_0 IQ1_BN IQ2_BN)] } @bitnet), qwen3 => ['Q1_0']},
+        tokenizers => ['falcon_e'],
+    },
+);
 
 # Bytes of a row of N weights, by type: blocks of so many weights take so many bytes, and the row takes some more.
 my %layouts = (
     0  => [1, 4], 1 => [1, 2], 30 => [1, 2], 2 => [32, 18], 3 => [32, 20], 6 => [32, 22], 7 => [32, 24], 8 => [32, 34],
     10 => [256, 84], 11 => [256, 110], 12 => [256, 144], 13 => [256, 176], 14 => [256, 210],
-    36 => [4, 1], 134 => [64, 13, 2], 135 => [64, 16, 4],
+    34 => [256, 54], 35 => [256, 66], 36 => [4, 1], 41 => [128, 18], 134 => [64, 13, 2], 135 => [64, 16, 4],
 );
 
 # In ggml's own letters: ik_llama.cpp's llama-quantize takes no others, and says nothing.
@@ -34,98 +51,32 @@ sub refuse { die "MODEL_URL=$url: it is not a model that can be served: $_[0]\n"
 
 $engines{$engine} or die "ENGINE=$engine: there is no such engine; use @{[join ' or ', sort keys %engines]}\n"
     if defined $engine;
-my $size = -s $path || 0;
-open my $file, '<:raw', $path or die "$path: $!\n";
 
-sub take {
-    my ($length) = @_;
-    my $left = $size - tell $file;
-    refuse("it is truncated or damaged: its header goes on past its end, byte $size") if $length > $left;
-    (read($file, my $bytes, $length) // -1) == $length or die "$path: $!\n";
-    return $bytes;
-}
-sub number { my ($format, $length) = @_; return unpack $format, take($length) }
-sub text { return take(number('Q<', 8)) }
-
-checkStart();
-my %metadata = readMetadata();
-my @tensors = readTensors();
+my $model = readGguf($path, \&refuse);
+my %metadata = %{$model->{keys}};
+my @tensors = @{$model->{tensors}};
 my $weights = checkModel();
 checkEnd();
 printFacts();
 
-# The first bytes: is it GGUF, and one that the engines read? Says what it is instead, where that can be seen.
-sub checkStart {
-    refuse('the file is empty') if $size == 0;
-    my $start = take($size < 512 ? $size : 512);
-    if (substr($start, 0, 4) ne 'GGUF') {
-        refuse('a web page (HTML); on Hugging Face the file itself is at .../resolve/main/FILE, not .../blob/main/FILE')
-            if $start =~ /^\s*<(!doctype|html|\?xml)/i;
-        refuse('a Git LFS pointer, not the file itself; `git lfs pull` fetches that') if $start =~ /^version https:..git-lfs/;
-        refuse('safetensors, not GGUF; convert it with the engine\'s own script') if $start =~ /^.{8}\{"/s;
-        refuse('it does not begin with "GGUF"');
-    }
-    refuse("it is truncated: $size bytes are less than a GGUF header") if $size < 24;
-    seek $file, 4, 0;
-    my $version = number('L<', 4);
-    refuse('a big-endian GGUF, made for another kind of machine') if $version != 0 && ($version & 0xffff) == 0;
-    refuse("a GGUF of version $version; versions 2 and 3 are understood, convert it again")
-        if $version != 2 && $version != 3;
-}
-
-sub readMetadata {
-    my $tensors = number('Q<', 8);
-    my $keys = number('Q<', 8);
-    # Names, types and sizes take at least 24 bytes for a tensor and 13 for a key.
-    refuse("its header claims $tensors tensors and $keys keys, more than $size bytes can hold; it is damaged")
-        if $tensors > $size / 24 || $keys > $size / 13;
-    $metadata{''} = $tensors;
-    for (1 .. $keys) {
-        my $key = text();
-        my $kind = number('L<', 4);
-        # The engines end at any other kind, which is a number of 32 bits without a sign.
-        refuse('its header has general.alignment of another kind than uint32; convert it again')
-            if $key eq 'general.alignment' && $kind != 4;
-        my $value = value($kind, $key);
-        $metadata{$key} = $value if $key ne 'general.name' || $kind == 8;
-    }
-    return %metadata;
-}
-
-# A value; of a list, only its length.
-sub value {
-    my ($kind, $key) = @_;
-    my %formats = (
-        0 => ['C', 1], 1 => ['c', 1], 2 => ['S<', 2], 3 => ['s<', 2], 4 => ['L<', 4], 5 => ['l<', 4], 6 => ['f<', 4],
-        7 => ['C', 1], 10 => ['Q<', 8], 11 => ['q<', 8], 12 => ['d<', 8],
-    );
-    return text() if $kind == 8;
-    return number(@{$formats{$kind}}) if $formats{$kind};
-    refuse("its header has a value of an unknown kind, $kind, for $key; it is damaged") if $kind != 9;
-    my ($of, $count) = (number('L<', 4), number('Q<', 8));
-    if (my $format = $formats{$of}) {
-        take($format->[1] * $count);
-    } else {
-        value($of, $key) for 1 .. $count;
-    }
-    return $count;
-}
-
-sub readTensors {
-    return map {
-        my $name = text();
-        my $count = number('L<', 4);
-        refuse("its header gives $name $count dimensions; it is damaged") if $count < 1 || $count > 4;
-        my @dims = map { number('Q<', 8) } 1 .. $count;
-        {name => $name, dims => \@dims, type => number('L<', 4), offset => number('Q<', 8)};
-    } 1 .. delete $metadata{''};
-}
-
 # Returns the type of the weights.
 sub checkModel {
+    my %types;
+    for my $tensor (@tensors) {
+        $types{$tensor->{type}}++
+            if $tensor->{name} =~ /^blk\.\d+\.(attn_(q|k|v|qkv|output)|ffn_(gate|up|down))\.weight$/;
+    }
+    my @types = sort { $a <=> $b } keys %types;
+    my $found = join(', ', map { ($ternary{$_} // "ggml type $_") . " ($types{$_})" } @types) || 'none';
+    for my $type (map { $ternary{$_} // '' } @types) {
+        refuse("its weights are $type: $unsupported{$type}") if $unsupported{$type};
+    }
     my $architecture = $metadata{'general.architecture'} // refuse('its header names no architecture');
-    refuse("its architecture is $architecture, which the engines do not run; they run @architectures")
+    my @architectures = sort keys %{{map { %{$_->{types}} } defined $engine ? $engines{$engine} : values %engines}};
+    refuse("its architecture is $architecture, which is not run here; these are: @architectures")
         unless grep { $_ eq $architecture } @architectures;
+    refuse('its weights are rotated (prism.hadamard), which only PrismML\'s fork of llama.cpp undoes')
+        if grep { /^prism\./ } keys %metadata;
     for my $key (qw(context_length block_count embedding_length attention.head_count)) {
         refuse("its header lacks $architecture.$key") unless ($metadata{"$architecture.$key"} // 0) > 0;
     }
@@ -134,32 +85,32 @@ sub checkModel {
         if $alignment != 32;
     refuse('one part of several; join them with llama-gguf-split') if ($metadata{'split.count'} // 0) > 1;
 
-    my %types;
-    for my $tensor (@tensors) {
-        $types{$tensor->{type}}++
-            if $tensor->{name} =~ /^blk\.\d+\.(attn_(q|k|v|qkv|output)|ffn_(gate|up|down))\.weight$/;
-    }
-    my @types = sort { $a <=> $b } keys %types;
-    my $found = join(', ', map { ($ternary{$_} // "ggml type $_") . " ($types{$_})" } @types) || 'none';
     refuse("no BitNet model; the types of its linear layers are $found, and should all be one of "
-            . join(', ', map { $ternary{$_} } sort { $a <=> $b } keys %ternary))
+            . join(', ', grep { !$unsupported{$_} } map { $ternary{$_} } sort { $a <=> $b } keys %ternary))
         if @types != 1 || !$ternary{$types[0]};
-    checkEngine($ternary{$types[0]}) if defined $engine;
+    for my $tensor (grep { $_->{name} =~ /^(token_embd|output)\.weight$/ } @tensors) {
+        my $type = $ternary{$tensor->{type}} // next;
+        refuse("its $tensor->{name} is of the type $type, which no engine here looks tokens up in")
+            if $type ne 'Q1_0' || $types[0] != 41;
+    }
+    checkEngine($architecture, $ternary{$types[0]}) if defined $engine;
     return $ternary{$types[0]};
 }
 
 sub checkEngine {
-    my ($weights) = @_;
-    my ($types, $tokenizers) = @{$engines{$engine}}{qw(types tokenizers)};
+    my ($architecture, $weights) = @_;
+    my $tokenizers = $engines{$engine}{tokenizers};
+    my @types = @{$engines{$engine}{types}{$architecture}};
     my $tokenizer = $metadata{'tokenizer.ggml.pre'} // '';
     refuse("its tokenizer is $tokenizer, which the engine $engine does not know")
         if grep { $_ eq $tokenizer } @$tokenizers;
-    refuse("its weights are $weights, which the engine $engine was not shown to compute rightly; it takes @$types")
-        unless grep { $_ eq $weights } @$types;
+    refuse("its weights are $weights, which the engine $engine was not shown to compute rightly; of the architecture"
+            . " $architecture it takes @types")
+        unless grep { $_ eq $weights } @types;
 }
 
 sub checkEnd {
-    my $start = tell($file) + (-tell($file) % 32);
+    my ($start, $size) = @{$model}{qw(dataStart size)};
     for my $tensor (@tensors) {
         my ($row, @others) = @{$tensor->{dims}};
         my $length = rowBytes($tensor->{type}, $row);

@@ -8,16 +8,30 @@ import type { Engine } from "../../../components/model/engines.ts";
 import { ENGINES } from "../../../components/model/engines.ts";
 import { inspectModel } from "../../../components/model/inspect.ts";
 import { servedName } from "../../../components/model/servedName.ts";
-import { uint32, uint64, writeSyntheticModel } from "../../../tools/syntheticModel.ts";
+import { uint32, uint64 } from "../../../tools/gguf.ts";
+import type { RandomModelType } from "../../../tools/randomModels.ts";
+import { writeModelOf } from "../../../tools/randomModels.ts";
+import { writeSyntheticModel } from "../../../tools/syntheticModel.ts";
 
 // The image guards itself where there is no Pulumi, by rules of its own in Perl: they are the same rules.
 let folder: string;
 let good: Buffer;
+let random: Record<RandomModelType, Buffer>;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "checkers-"));
   await writeSyntheticModel(join(folder, "good.gguf"), { name: "test-model", contextLength: 2048 });
   good = readFileSync(join(folder, "good.gguf"));
+  const drawn = async (type: RandomModelType) => {
+    await writeModelOf(join(folder, `${type}.gguf`), { type });
+    return readFileSync(join(folder, `${type}.gguf`));
+  };
+  random = {
+    TQ1_0: await drawn("TQ1_0"),
+    TQ2_0: await drawn("TQ2_0"),
+    IQ2_BN: await drawn("IQ2_BN"),
+    Q1_0: await drawn("Q1_0"),
+  };
 });
 afterAll(() => {
   rmSync(folder, { recursive: true });
@@ -154,7 +168,12 @@ const cases: Readonly<Record<string, () => Buffer>> = {
   "with weights of type TQ1_0": () => types(34),
   "with weights of type TQ2_0": () => types(35),
   "with weights of type TL1": () => types(38),
-  "with weights of type TL2": () => types(39),
+  "with weights of type MXFP4": () => types(39),
+  "with weights of type NVFP4": () => types(40),
+  "with weights of type Q1_0": () => types(41),
+  "with weights of type Q2_0": () => types(42),
+  "with weights of type PQ2_0": () => types(142),
+  "with weights of type PTQ1_0": () => types(143),
   "with weights of type IQ1_BN": () => types(134),
   "with weights of type IQ2_BN": () => types(135),
   "with weights of a type that nobody knows": () => types(99),
@@ -163,6 +182,14 @@ const cases: Readonly<Record<string, () => Buffer>> = {
   "with one tensor of five dimensions": () => after(query, 0, uint32(5)),
   "with one tensor larger than the file": () => after(query, 4 + 8, uint64(2 ** 40)),
   "with one tensor after the file's end": () => after(query, 4 + 16 + 4, uint64(2 ** 40)),
+  "with an embedding of a ternary type": () => after("token_embd.weight", 4 + 16, uint32(35)),
+  "with rotated weights": () => withKeys(key("prism.hadamard.block_size", kinds.uint32, uint32(128))),
+  "of random weights in TQ1_0": () => random.TQ1_0,
+  "of random weights in TQ2_0": () => random.TQ2_0,
+  "of random weights in IQ2_BN": () => random.IQ2_BN,
+  "of random weights in Q1_0, as Bonsai is": () => random.Q1_0,
+  "of random weights in TQ1_0, cut": () => random.TQ1_0.subarray(0, -4096),
+  "of random weights in Q1_0, cut": () => random.Q1_0.subarray(0, -4096),
   "with a tokenizer that ik_llama.cpp lacks": () => replaced("tokenizer.ggml.pre", kinds.string, text("falcon_e")),
 };
 
@@ -173,6 +200,8 @@ describe.each(Object.keys(ENGINES) as Engine[])("for %s program and image say th
     const [ours, theirs] = [await program(path, engine), await image(path, engine)];
     expect(theirs).toEqual(ours);
     if (name === "as it was made") expect(ours).toMatchObject({ name: "test-model", weights: "I2_S" });
+    const [, type] = /^of random weights in (\w+)(?:, as Bonsai is)?$/.exec(name) ?? [];
+    if (type !== undefined && engine === "ik_llama.cpp") expect(ours?.weights).toBe(type);
   });
 });
 

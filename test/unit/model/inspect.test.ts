@@ -8,7 +8,8 @@ import { UserError } from "../../../components/errors.ts";
 import type { InspectOptions } from "../../../components/model/inspect.ts";
 import { inspectModel } from "../../../components/model/inspect.ts";
 import type { SyntheticModelOptions } from "../../../tools/syntheticModel.ts";
-import { uint32, uint64, writeSyntheticModel } from "../../../tools/syntheticModel.ts";
+import { uint32, uint64 } from "../../../tools/gguf.ts";
+import { writeSyntheticModel } from "../../../tools/syntheticModel.ts";
 import type { WebServer } from "./webServer.ts";
 import { serveRange, startWebServer } from "./webServer.ts";
 
@@ -367,8 +368,8 @@ describe("a GGUF of the wrong kind is refused", () => {
   });
 
   test.each(["bitnet.cpp", "ik_llama.cpp"] as const)("of an architecture that %s does not run", async (engine) => {
-    const found = await problem(file(await model({ architecture: "qwen3" })), { engine });
-    expect(found.wrong).toBe(`its architecture is qwen3, which the engine ${engine} does not run`);
+    const found = await problem(file(await model({ architecture: "qwen2" })), { engine });
+    expect(found.wrong).toBe(`its architecture is qwen2, which the engine ${engine} does not run`);
     expect(found.right).toContain("bitnet-b1.58");
   });
 
@@ -384,17 +385,41 @@ describe("a GGUF of the wrong kind is refused", () => {
     });
 
   test.each([
-    ["bitnet.cpp", 34, "TQ1_0", "a model in I2_S"],
-    ["bitnet.cpp", 35, "TQ2_0", "a model in I2_S"],
-    ["bitnet.cpp", 38, "TL1", "a model in I2_S"],
-    ["bitnet.cpp", 39, "TL2", "a model in I2_S"],
+    ["bitnet.cpp", 34, "TQ1_0", "a model in I2_S, or engine: ik_llama.cpp"],
+    ["bitnet.cpp", 35, "TQ2_0", "a model in I2_S, or engine: ik_llama.cpp"],
+    ["bitnet.cpp", 41, "Q1_0", "a model in I2_S"],
     ["bitnet.cpp", 134, "IQ1_BN", "or engine: ik_llama.cpp"],
     ["bitnet.cpp", 135, "IQ2_BN", "or engine: ik_llama.cpp"],
-    ["ik_llama.cpp", 35, "TQ2_0", "a model in IQ1_BN or IQ2_BN or I2_S"],
+    ["ik_llama.cpp", 41, "Q1_0", "a model in I2_S or TQ1_0 or TQ2_0 or IQ1_BN or IQ2_BN"],
   ] as const)("%s with weights of type %i, %s", async (engine, number, name, right) => {
     const found = await problem(file(retyped(number)), { engine });
     expect(found.wrong).toBe(`its weights are ${name}, which the engine ${engine} was not shown to compute rightly`);
     expect(found.right).toContain(right);
+  });
+
+  test.each([
+    [38, "TL1", "generated for the matrix sizes of one model"],
+    [42, "Q2_0", "Ternary-Bonsai"],
+    [142, "PQ2_0", "only its fork of llama.cpp computes (Ternary-Bonsai-2)"],
+    [143, "PTQ1_0", "only its fork of llama.cpp computes (Ternary-Bonsai-2)"],
+  ])(
+    "with weights of type %i, %s, which no engine here computes: by its name, with the reason",
+    async (number, name, reason) => {
+      for (const engine of ["bitnet.cpp", "ik_llama.cpp"] as const) {
+        const found = await problem(file(retyped(number)), { engine });
+        expect(found.wrong).toContain(`its weights are ${name}: `);
+        expect(found.wrong).toContain(reason);
+        expect(found.right).toBe("weights of the types I2_S, TQ1_0, TQ2_0, Q1_0, IQ1_BN, IQ2_BN");
+      }
+    },
+  );
+
+  test.each([
+    [39, "MXFP4"],
+    [40, "NVFP4"],
+  ])("with weights of type %i, which today's files have for %s", async (number, name) => {
+    const found = await problem(file(retyped(number)), { engine: "bitnet.cpp" });
+    expect(found.wrong).toBe(`it is not a BitNet model: the types of its linear layers are ${name} (14)`);
   });
 
   test("ik_llama.cpp takes its own type IQ2_BN as it is", async () => {

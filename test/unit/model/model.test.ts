@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkout } from "../../../cli/paths.ts";
 import type { Problem } from "../../../components/errors.ts";
 import { CATALOGUE, DEFAULT_MODEL, findModel } from "../../../components/model/catalogue.ts";
+import { ENGINE_NAMES } from "../../../components/model/engines.ts";
 import { imageWeights, memoryNeed, memoryProblem } from "../../../components/model/memory.ts";
 import type { ModelFacts } from "../../../components/model/inspect.ts";
 import type { Model, ModelSettings } from "../../../components/model/model.ts";
@@ -59,10 +60,10 @@ describe("the catalogue", () => {
     expect(new Set(CATALOGUE.map(({ name }) => name.toLowerCase())).size).toBe(CATALOGUE.length);
   });
 
-  test("pins every model by its revision or by its sum, but for the one of which neither was found", () => {
+  test("pins every model by its revision or by its sum, but for those of which neither was found", () => {
     const pinned = CATALOGUE.filter(({ url, sha256 }) => /\/resolve\/[0-9a-f]{40}\//.test(url) || sha256 !== undefined);
     const others = CATALOGUE.filter((entry) => !pinned.includes(entry)).map(({ name }) => name);
-    expect(others).toEqual(["Llama3-8B-1.58-100B-tokens"]);
+    expect(others).toEqual(["Llama3-8B-1.58-100B-tokens", "Bonsai-1.7B", "Bonsai-4B", "Bonsai-8B"]);
     for (const { sha256, size } of pinned) {
       expect(sha256).toMatch(/^[0-9a-f]{64}$/);
       expect(size).toBeGreaterThan(600e6);
@@ -72,6 +73,23 @@ describe("the catalogue", () => {
   test("has as its default what docker/server/Dockerfile has", () => {
     const dockerfile = readFileSync(join(checkout, "docker/server/Dockerfile"), "utf8");
     expect(dockerfile).toContain(`ARG MODEL_URL=${findModel(DEFAULT_MODEL).url}\n`);
+  });
+
+  test("says of every model which engines run it: the default runs on each", () => {
+    expect(CATALOGUE.filter(({ engines }) => engines.length === 0)).toEqual([]);
+    expect(findModel(DEFAULT_MODEL).engines).toEqual(ENGINE_NAMES);
+    expect(findModel("Falcon-E-1B-Instruct").engines).toEqual(["bitnet.cpp"]);
+    expect(findModel("Bonsai-8B").engines).toEqual(["ik_llama.cpp"]);
+  });
+
+  test("a model that the engine does not run is refused before anything is fetched, with what would do", async () => {
+    const [problem, ...others] = await problems(
+      resolveModel({ model: "Bonsai-8B", engine: "bitnet.cpp", parallel: 1 }),
+    );
+    expect(others).toEqual([]);
+    expect(problem).toMatchObject({ key: "model", value: "Bonsai-8B", wrong: "the engine bitnet.cpp does not run it" });
+    expect(problem?.right).toMatch(/^engine: ik_llama.cpp; or, with bitnet.cpp, one of bitnet-b1.58-2B-4T, /);
+    expect(problem?.right).not.toMatch(/one of .*Bonsai/);
   });
 
   test("finds a model whatever the case", () => {
@@ -204,6 +222,13 @@ describe("memory", () => {
     const [embedding, norm, quarter] = [(2560 / 256) * 210 * 128256, 2560 * 4, 2560 * (2560 / 4)];
     expect(imageWeights(facts, "bitnet.cpp")).toBe(embedding + norm + quarter + 32);
     expect(imageWeights(facts, "ik_llama.cpp")).toBe(embedding + norm + quarter + 2560 * 4);
+  });
+
+  test("of a model in Q1_0, which no build changes: 18 bytes for 128 weights, the embedding's too", () => {
+    const tensors = facts.tensors.map((tensor) => (tensor.type === "F32" ? tensor : { ...tensor, type: "Q1_0" }));
+    const bonsai: ModelFacts = { ...facts, architecture: "qwen3", ternaryType: "Q1_0", tensors };
+    const weights = 2560 * 128256 + 2560 * 2560;
+    expect(imageWeights(bonsai, "ik_llama.cpp")).toBe((weights / 128) * 18 + 2560 * 4);
   });
 
   test("of rows that no block of Q6_K divides: a Q8_0 embedding", () => {

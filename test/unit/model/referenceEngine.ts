@@ -1,9 +1,11 @@
 /**
- * BitNet b1.58 in plain arithmetic, as bitnet.cpp's and ik_llama.cpp's graphs (`build_bitnet_158`) have it, to know what
- * a tiny generated model says without an engine. It reads the very bytes of the file. One sequence.
+ * BitNet b1.58 in plain arithmetic, as bitnet.cpp's and ik_llama.cpp's graphs (`build_bitnet_158`) have it, and the
+ * architectures llama and qwen3 (`build_llama`, `build_qwen3`), to know what a tiny generated model says without an
+ * engine. It reads the very bytes of the file. One sequence.
  */
 import { readFileSync } from "node:fs";
 import { gguf } from "@huggingface/gguf";
+import { matrixOf } from "./weightTypes.ts";
 
 /**
  * What the model answers to a prompt, greedily.
@@ -46,51 +48,22 @@ interface Cache {
   values: Float64Array[];
 }
 
-/** A ternary matrix: for each row, the columns with a weight of +1 and those with −1. */
-interface Matrix {
-  rows: { plus: number[]; minus: number[] }[];
-  scale: number;
-}
-
 type Model = Awaited<ReturnType<typeof load>>;
 
 async function load(path: string) {
   const { metadata, tensorInfos, tensorDataOffset } = await gguf(path, { allowLocalFile: true });
   const meta = new Map<string, unknown>(Object.entries(metadata));
   const bytes = readFileSync(path);
-  const data = new DataView(bytes.buffer, bytes.byteOffset);
-  const number = (key: string) => Number(meta.get(`bitnet-b1.58.${key}`));
-  const find = (name: string) => {
+  const architecture = String(meta.get("general.architecture"));
+  const number = (key: string) => Number(meta.get(`${architecture}.${key}`));
+  const matrix = (name: string): Float64Array[] => {
     const info = tensorInfos.find((tensor) => tensor.name === `${name}.weight`);
-    const [columns = 0, rows = 1] = (info?.shape ?? []).map(Number);
-    return { columns, rows, at: Number(tensorDataOffset + (info?.offset ?? 0n)) };
+    if (info === undefined) throw new RangeError(`the model has no tensor ${name}`);
+    const [columns = 0, rows = 1] = info.shape.map(Number);
+    const at = bytes.byteOffset + Number(tensorDataOffset + info.offset);
+    return matrixOf({ type: info.dtype, columns, rows, bytes: new DataView(bytes.buffer, at) });
   };
-  const matrix = (name: string): Matrix => {
-    const { columns, rows, at } = find(name);
-    const weightAt = (weight: number) => {
-      const byte = bytes[at + (weight >> 7) * 32 + (weight & 31)] ?? 0;
-      return ((byte >> (6 - 2 * ((weight & 127) >> 5))) & 3) - 1;
-    };
-    const read: Matrix = { rows: [], scale: data.getFloat32(at + (rows * columns) / 4, true) };
-    for (let row = 0; row < rows; row++) {
-      const [plus, minus]: [number[], number[]] = [[], []];
-      for (let column = 0; column < columns; column++) {
-        const weight = weightAt(row * columns + column);
-        if (weight !== 0) (weight > 0 ? plus : minus).push(column);
-      }
-      read.rows.push({ plus, minus });
-    }
-    return read;
-  };
-  const norm = (name: string): Float64Array => {
-    const { columns, at } = find(name);
-    return Float64Array.from({ length: columns }, (_, column) => data.getFloat32(at + column * 4, true));
-  };
-  const embedding = find("token_embd");
-  const embeddingOf = (token: number): Float64Array => {
-    const at = embedding.at + token * embedding.columns * 2;
-    return Float64Array.from({ length: embedding.columns }, (_, column) => data.getFloat16(at + column * 2, true));
-  };
+  const kept = remembered(matrix);
   return {
     vocabulary: meta.get("tokenizer.ggml.tokens") as string[],
     layers: number("block_count"),
@@ -99,9 +72,16 @@ async function load(path: string) {
     kvHeads: number("attention.head_count_kv"),
     epsilon: number("attention.layer_norm_rms_epsilon"),
     ropeBase: number("rope.freq_base"),
-    matrix: remembered(matrix),
-    norm: remembered(norm),
-    embeddings: Array.from({ length: embedding.rows }, (_, token) => embeddingOf(token)),
+    /** BitNet's own: norms within attention and feed-forward block, activations of 8 bits, squared ReLU. */
+    bitnet: architecture.startsWith("bitnet"),
+    /** Each head's queries and keys have a norm. */
+    headNorms: architecture === "qwen3",
+    /** The rotary embedding pairs a head's dimension with its neighbour; otherwise with the one half a head away. */
+    neighbours: architecture === "llama",
+    yarn: { factor: number("rope.scaling.factor"), context: number("rope.scaling.original_context_length") },
+    matrix: kept,
+    norm: (name: string) => kept(name)[0] ?? new Float64Array(),
+    embeddings: kept("token_embd"),
   };
 }
 
@@ -130,38 +110,58 @@ function logitsAfter(model: Model, cache: Cache[], tokens: readonly number[]): F
 
 /** Computes one token: the state that the output matrix is multiplied with. */
 function step(model: Model, cache: Cache[], token: number): Float64Array<ArrayBuffer> {
-  const { width, heads, kvHeads } = model;
-  const headWidth = width / heads;
   const normalised = (name: string, x: Float64Array) => normalise(x, model.norm(name), model.epsilon);
   const x = Float64Array.from(model.embeddings[token] ?? []);
   if (x.length === 0) throw new RangeError(`the model has no token ${token}`);
-  cache.forEach(({ keys, values }, layer) => {
+  cache.forEach((ofLayer, layer) => {
     const name = (part: string) => `blk.${layer}.${part}`;
-    const by = (part: string, input: Float64Array) => multiply(model.matrix(name(part)), input);
+    const by = (part: string, input: Float64Array) => multiply(model, name(part), input);
+    const sub = (part: string, input: Float64Array) => (model.bitnet ? normalised(name(part), input) : input);
     const a = normalised(name("attn_norm"), x);
-    const query = rotated(by("attn_q", a), keys.length, headWidth, model.ropeBase);
-    keys.push(rotated(by("attn_k", a), keys.length, headWidth, model.ropeBase));
-    values.push(by("attn_v", a));
-    const attended = new Float64Array(width);
-    for (let head = 0; head < heads; head++) {
-      const [q, kv] = [head * headWidth, Math.floor((head * kvHeads) / heads) * headWidth];
-      const ofQuery = query.subarray(q, q + headWidth);
-      const scores = keys.map((key) => dot(ofQuery, key.subarray(kv, kv + headWidth)) / Math.sqrt(headWidth));
-      const most = Math.max(...scores);
-      const shares = scores.map((score) => Math.exp(score - most));
-      const all = shares.reduce((sum, share) => sum + share);
-      values.forEach((value, at) => {
-        const share = (shares[at] ?? 0) / all;
-        for (let i = 0; i < headWidth; i++) attended[q + i] = (attended[q + i] ?? 0) + share * (value[kv + i] ?? 0);
-      });
-    }
-    add(x, by("attn_output", normalised(name("attn_sub_norm"), attended)));
+    const placed = (part: "q" | "k") => {
+      const heads = model.headNorms
+        ? normaliseHeads(model, name(`attn_${part}_norm`), by(`attn_${part}`, a))
+        : undefined;
+      return rotated(model, heads ?? by(`attn_${part}`, a), ofLayer.values.length);
+    };
+    const query = placed("q");
+    ofLayer.keys.push(placed("k"));
+    ofLayer.values.push(by("attn_v", a));
+    add(x, by("attn_output", sub("attn_sub_norm", attend(model, ofLayer, query))));
     const f = normalised(name("ffn_norm"), x);
     const up = by("ffn_up", f);
-    const units = by("ffn_gate", f).map((gate, unit) => Math.max(0, gate) ** 2 * (up[unit] ?? 0));
-    add(x, by("ffn_down", normalised(name("ffn_sub_norm"), units)));
+    const gated = (gate: number) => (model.bitnet ? Math.max(0, gate) ** 2 : gate / (1 + Math.exp(-gate)));
+    const units = by("ffn_gate", f).map((gate, unit) => gated(gate) * (up[unit] ?? 0));
+    add(x, by("ffn_down", sub("ffn_sub_norm", units)));
   });
   return normalised("output_norm", x);
+}
+
+function attend({ width, heads, kvHeads }: Model, { keys, values }: Cache, query: Float64Array): Float64Array {
+  const headWidth = width / heads;
+  const attended = new Float64Array(width);
+  for (let head = 0; head < heads; head++) {
+    const [q, kv] = [head * headWidth, Math.floor((head * kvHeads) / heads) * headWidth];
+    const ofQuery = query.subarray(q, q + headWidth);
+    const scores = keys.map((key) => dot(ofQuery, key.subarray(kv, kv + headWidth)) / Math.sqrt(headWidth));
+    const most = Math.max(...scores);
+    const shares = scores.map((score) => Math.exp(score - most));
+    const all = shares.reduce((sum, share) => sum + share);
+    values.forEach((value, at) => {
+      const share = (shares[at] ?? 0) / all;
+      for (let i = 0; i < headWidth; i++) attended[q + i] = (attended[q + i] ?? 0) + share * (value[kv + i] ?? 0);
+    });
+  }
+  return attended;
+}
+
+function normaliseHeads(model: Model, name: string, x: Float64Array): Float64Array {
+  const headWidth = model.width / model.heads;
+  const norm = model.norm(name);
+  const heads = Array.from({ length: x.length / headWidth }, (_, head) =>
+    normalise(x.subarray(head * headWidth, (head + 1) * headWidth), norm, model.epsilon),
+  );
+  return Float64Array.from(heads.flatMap((head) => [...head]));
 }
 
 function add(x: Float64Array, y: Float64Array): void {
@@ -179,25 +179,41 @@ function normalise(x: Float64Array, weights: Float64Array, epsilon: number): Flo
   return Float64Array.from(x, (value, i) => (value / length) * (weights[i] ?? 0));
 }
 
-/** A BitLinear layer: activations of 8 bits, scaled by their largest. */
-function multiply({ rows, scale }: Matrix, input: Float64Array): Float64Array {
+/** In a BitLinear layer activations have 8 bits, scaled by their largest. */
+function multiply({ bitnet, matrix }: Model, name: string, input: Float64Array): Float64Array {
   const largest = input.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-5);
-  const activations = Int32Array.from(input, (value) => Math.round((value * 127) / largest));
-  const sum = (columns: number[]) => {
-    let total = 0;
-    for (const column of columns) total += activations[column] ?? 0;
-    return total;
-  };
-  return Float64Array.from(rows, ({ plus, minus }) => ((sum(plus) - sum(minus)) * scale * largest) / 127);
+  const activations = bitnet ? input.map((value) => Math.round((value * 127) / largest)) : input;
+  const unit = bitnet ? largest / 127 : 1;
+  return Float64Array.from(matrix(name), (row) => dot(row, activations) * unit);
 }
 
-/** Rotary position embedding, the kind that pairs dimension i of a head with i + half. */
-function rotated(x: Float64Array, position: number, headWidth: number, base: number): Float64Array {
+/** Rotary position embedding. */
+function rotated(model: Model, x: Float64Array, position: number): Float64Array {
+  const { width, heads, neighbours } = model;
+  const headWidth = width / heads;
   const half = headWidth / 2;
+  const { angles, length } = rotation(model, headWidth);
   return x.map((value, at) => {
     const i = at % headWidth;
-    const angle = position * base ** (-(i % half) / half);
-    const other = x[i < half ? at + half : at - half] ?? 0;
-    return value * Math.cos(angle) + (i < half ? -other : other) * Math.sin(angle);
+    const angle = position * (angles[neighbours ? i >> 1 : i % half] ?? 0);
+    const first = neighbours ? i % 2 === 0 : i < half;
+    const distance = neighbours ? 1 : half;
+    const other = x[first ? at + distance : at - distance] ?? 0;
+    return (value * Math.cos(angle) + (first ? -other : other) * Math.sin(angle)) * length;
   });
+}
+
+/**
+ * The angle between two positions for each pair of a head's dimensions, and what the rotation lengthens a vector by. YaRN
+ * (arxiv.org/abs/2309.00071; ggml's rope_yarn, with 32 and 1 rotations) slows down the pairs that turn slowly.
+ */
+function rotation({ ropeBase, yarn }: Model, headWidth: number): { angles: number[]; length: number } {
+  const plain = Array.from({ length: headWidth / 2 }, (_, pair) => ropeBase ** ((-2 * pair) / headWidth));
+  if (Number.isNaN(yarn.factor)) return { angles: plain, length: 1 };
+  const pairThatTurns = (times: number) =>
+    (headWidth * Math.log(yarn.context / (times * 2 * Math.PI))) / (2 * Math.log(ropeBase));
+  const [from, to] = [Math.max(0, Math.floor(pairThatTurns(32))), Math.min(headWidth - 1, Math.ceil(pairThatTurns(1)))];
+  const slowed = (pair: number) => Math.min(1, Math.max(0, (pair - from) / Math.max(0.001, to - from)));
+  const angles = plain.map((angle, pair) => angle * (1 - slowed(pair)) + (angle / yarn.factor) * slowed(pair));
+  return { angles, length: 1 + 0.1 * Math.log(yarn.factor) };
 }
