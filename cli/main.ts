@@ -4,6 +4,7 @@ import { ExecaError } from "execa";
 import { UserError } from "../components/errors.ts";
 import type { BenchSettings, Invocation } from "./commands.ts";
 import { bench, destroy, outputs, preview, pulumi, refresh, test, up } from "./commands.ts";
+import { availableMemory, describeModels, modelTable } from "./models.ts";
 import { OperationFailed } from "./operation.ts";
 import { Progress } from "./progress.ts";
 
@@ -52,6 +53,16 @@ cli
     const { json = false, showSecrets = false } = options;
     console.log(await outputs(invocation(options), { ...(name === undefined ? {} : { name }), json, showSecrets }));
   });
+cli
+  .command("models")
+  .description("the catalogue: what each model needs, whether it fits here, which engine runs it")
+  .option("--json", "as JSON, in bytes")
+  .action(async ({ json = false }: Options) => {
+    const available = await availableMemory();
+    const lines = await describeModels(available);
+    console.log(json ? JSON.stringify(lines, undefined, 2) : modelTable(lines, available));
+  });
+
 cli
   .command("test [args...]")
   .description("run all tests; arguments are vitest's")
