@@ -5,6 +5,7 @@ import { UserError } from "../components/errors.ts";
 import type { BenchSettings, Invocation } from "./commands.ts";
 import { bench, chat, destroy, logs, outputs, preview, pulumi, refresh, status, test, up } from "./commands.ts";
 import type { LogOptions } from "./logs.ts";
+import { availableMemory, describeModels, modelTable } from "./models.ts";
 import { OperationFailed } from "./operation.ts";
 import { Progress } from "./progress.ts";
 
@@ -78,6 +79,16 @@ cli
   .action(async ({ follow, tail, ...options }: Options & LogOptions) => {
     await logs(invocation(options), { follow, tail });
   });
+cli
+  .command("models")
+  .description("the catalogue: what each model needs, whether it fits here, which engine runs it")
+  .option("--json", "as JSON, in bytes")
+  .action(async ({ json = false }: Options) => {
+    const available = await availableMemory();
+    const lines = await describeModels(available);
+    console.log(json ? JSON.stringify(lines, undefined, 2) : modelTable(lines, available));
+  });
+
 cli
   .command("test [args...]")
   .description("run all tests; arguments are vitest's")

@@ -44,7 +44,7 @@ export interface Owner {
 export type Ports = Readonly<Partial<Record<"port" | "statsPort" | "registryPort", number | undefined>>>;
 
 /** The part of the machine's memory that replicas may lock; the rest is for the system and for what else runs. */
-const usableMemory = 0.9;
+export const usableMemory = 0.9;
 
 /**
  * Asks the Docker Engine and, for the ports, the operating system.

@@ -44,7 +44,7 @@ export interface ModelSettings {
 }
 
 /** Tokens per slot unless `contextSize` says otherwise: what the 2B-4T model was trained with. */
-const DEFAULT_CONTEXT = 4096;
+export const DEFAULT_CONTEXT = 4096;
 
 /**
  * Finds the model that the settings name, reads its header and checks all that can be known before anything is built.
