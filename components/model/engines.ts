@@ -26,7 +26,7 @@ export interface EngineAbilities {
  *   TQ1_0 and TQ2_0 were never compared with known answers. 4 slots: 48 starts without a wrong answer (docs).
  * - ik_llama.cpp: src/llama-arch.cpp. It loads I2_S but computes it wrongly and silently; its own pull request 169 made
  *   llama-quantize read I2_S instead. It has no TQ1_0, TQ2_0, TL1 or TL2 (ggml/include/ggml.h). Its src/llama-vocab.cpp
- *   does not know Falcon-E's tokenizer. With more than one slot it gave wrong answers or crashed (its issue 809).
+ *   does not know Falcon-E's tokenizer. 8 slots: right with the changes of docker/server/build/patch-engine.sh (docs).
  */
 export const ENGINES: Readonly<Record<Engine, EngineAbilities>> = {
   "bitnet.cpp": {
@@ -41,7 +41,7 @@ export const ENGINES: Readonly<Record<Engine, EngineAbilities>> = {
     computes: ["IQ1_BN", "IQ2_BN"],
     requantises: { from: ["I2_S"], to: "IQ2_BN" },
     unknownTokenizers: ["falcon_e"],
-    maxParallel: 1,
+    maxParallel: 8,
   },
 };
 
