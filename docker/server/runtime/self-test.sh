@@ -62,7 +62,7 @@ body() {
 ask() {
   local question answer reply
   IFS=$'\t' read -r question answer <<<"${questions[$1]}"
-  reply=$("$here/ask.sh" 60 /v1/chat/completions "$(body "$question" 100 "${2-}")") ||
+  reply=$("$here/ask.sh" 120 /v1/chat/completions "$(body "$question" 100 "${2-}")") ||
     { echo "no answer to \"$question\"" && return 1; }
   [[ $reply == *"\"content\":\"$answer\""* ]] ||
     { echo "a wrong answer to \"$question\": it should be \"$answer\", and is: $reply" && return 1; }
@@ -84,18 +84,17 @@ letters() { printf "%$1s" '' | tr ' ' x; }
 
 # Slot 0 reads a text, $1.
 occupy() {
-  "$here/ask.sh" 60 /v1/chat/completions "$(body "$1" 1 '"id_slot":0,"cache_prompt":true')" >/dev/null ||
+  "$here/ask.sh" 120 /v1/chat/completions "$(body "$1" 1 '"id_slot":0,"cache_prompt":true')" >/dev/null ||
     fail "slot 0 does not answer"
 }
 
-# As many clients as there are slots, and two that leave while their prompts are read or their answers written, which the
-# server sees within a second.
+# As many clients as there are slots, and two that leave: one while its answer is written, one while it waits for the first
+# one's slot. The server sees that within a second.
 check_crowd() {
-  local n client asking=() until=$((SECONDS + 2)) long
-  long=$(letters 1000)
-  for n in true false; do
-    "$here/ask.sh" 0.3 /v1/chat/completions "$(body "$long" 2000 "\"ignore_eos\":true,\"stream\":$n")" >/dev/null 2>&1 &
-  done
+  local n client asking=() until=$((SECONDS + 2))
+  leave 2 2000 &
+  sleep 0.1
+  leave 0.3 1 &
   for ((n = 0; n < slots; n++)); do
     client $((n * 3)) "$until" &
     asking+=($!)
@@ -104,6 +103,11 @@ check_crowd() {
     wait "$client" || fail "see above"
   done
   answers=$((answers + slots * each))
+}
+
+# $1: after how many seconds, $2: the tokens of the answer.
+leave() {
+  "$here/ask.sh" "$1" /v1/chat/completions "$(body "$(letters 300)" "$2" '"id_slot":0,"ignore_eos":true')" >/dev/null 2>&1
 }
 
 # Asks some of the questions, beginning with number $1, and on until $2, a time of SECONDS.
@@ -117,7 +121,7 @@ client() {
 check_stream() {
   local question answer stream pieces
   IFS=$'\t' read -r question answer <<<"${questions[0]}"
-  stream=$("$here/ask.sh" 60 /v1/chat/completions "$(body "$question" 100 '"stream":true')") || fail "it does not stream"
+  stream=$("$here/ask.sh" 120 /v1/chat/completions "$(body "$question" 100 '"stream":true')") || fail "it does not stream"
   pieces=$(grep -o '"content":"[^"]*"' <<<"$stream" | cut -d'"' -f4 | tr -d '\n')
   [[ $pieces == "$answer" && $stream == *'"model":"self-test"'* && $stream == *'data: [DONE]'* ]] ||
     fail "a stream should be \"$answer\", and is: $stream"
