@@ -47,7 +47,7 @@ const each = (architectures: readonly string[], types: readonly TernaryType[]) =
  *   llama-quantize read I2_S instead. It has no TQ1_0 and TQ2_0 (ggml/include/ggml.h), which
  *   docker/server/build/pack-ternary.pl writes as IQ2_BN. Q1_0 is its Q1_0_G128 (its pull request 1570), which was
  *   compared with plain arithmetic in the only architecture that models come in. Its src/llama-vocab.cpp does not know
- *   Falcon-E's tokenizer. With more than one slot it gave wrong answers or crashed (its issue 809).
+ *   Falcon-E's tokenizer. 8 slots: right with the changes of docker/server/build/patch-engine.sh (docs).
  */
 export const ENGINES: Readonly<Record<Engine, EngineAbilities>> = {
   "bitnet.cpp": {
@@ -60,6 +60,6 @@ export const ENGINES: Readonly<Record<Engine, EngineAbilities>> = {
     types: new Map([...each(BITNET, ["I2_S", "TQ1_0", "TQ2_0", "IQ1_BN", "IQ2_BN"]), ...each(["qwen3"], ["Q1_0"])]),
     converts: { from: ["I2_S", "TQ1_0", "TQ2_0"], to: "IQ2_BN" },
     unknownTokenizers: ["falcon_e"],
-    maxParallel: 1,
+    maxParallel: 8,
   },
 };

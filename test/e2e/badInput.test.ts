@@ -120,7 +120,7 @@ describe("npm run up refuses settings:", () => {
   });
 
   test("parallel above what the engine answers rightly", () =>
-    expectRefusal({ parallel: 2 }, { key: "parallel", wrong: /ik_llama\.cpp/, right: /at most 1/ }));
+    expectRefusal({ parallel: 9 }, { key: "parallel", wrong: /ik_llama\.cpp/, right: /at most 8/ }));
 
   test("more memory than the machine has", async () => {
     const modelUrl = join(folder, "long.gguf");

@@ -66,9 +66,58 @@ patch_ik_llama() {
   done
   edit other-heads-to-ggml '*/iqk_flash_attn.cpp' '/if \(type_q != 0 \|\| type_mask != 1 .* return false;/a if (Dk != Dv || (Dk != 64 \&\& Dk != 96 \&\& Dk != 128 \&\& Dk != 256)) return false;'
 
+  patch_ik_memory
+  patch_ik_slots
+
   # Its issue 2451: one request's ignore_eos or logit_bias would stay in force for everybody's later requests.
   edit own-logit-bias '*/server-context.cpp' \
     's|^( *)\{  // apply logit bias$|&\n\1    slot.sparams.logit_bias = default_sparams.logit_bias;|'
+}
+
+# What stays allocated for ever.
+patch_ik_memory() {
+  # With each request a sampler, 0.5 MB with the 128,256 tokens of Llama 3's vocabulary. Its pull request 1851 has mended
+  # it, with the function llama_free_adaptive_p.
+  if ! grep --quiet --recursive --include=sampling.cpp llama_free_adaptive_p "$source"; then
+    edit free-samplers '*/src/llama-sampling.cpp' \
+      's/^struct llama_sampler_adaptive_p \* llama_init_adaptive_p_impl\(/void llama_free_adaptive_p(struct llama_sampler_adaptive_p * adapt_p_ctx) { delete adapt_p_ctx; }\n&/'
+    edit free-samplers '*/common/sampling.cpp' \
+      's/^void common_sampler_free\(struct common_sampler \* ctx\) \{$/void llama_free_adaptive_p(struct llama_sampler_adaptive_p * adapt_p_ctx);\n&\n    llama_free_adaptive_p(ctx->adapt_p_ctx);/'
+  fi
+
+  # Most of each answer and of each piece of a stream, as they are deleted without a virtual destructor.
+  edit free-answers '*/server-task.h' 's/^struct server_task_result \{$/&\n    virtual ~server_task_result() = default;/'
+
+  # What had come for a client that has left.
+  edit free-unread-answers '*/server-queue.cpp' \
+    's/^ *waiting_task_ids\.erase\(id_task\);$/&\n    queue_results.erase(std::remove_if(queue_results.begin(), queue_results.end(), [id_task](const server_task_result_ptr \& result) { return result->id == id_task; }), queue_results.end());/'
+}
+
+# What goes wrong with several slots. Whoever updates the commit can drop a patch once its fault is mended there: the
+# build's self-test fails without the first three.
+patch_ik_slots() {
+  local attention='*/iqk_fa_templates.h' skip='kh.next_block(k_step); vh.next_block(k_step); mr += k_step*sizeof(ggml_half); continue;'
+
+  # Undoes its pull requests 1430 and 1439: to find the last used cell of the KV cache, they look at every 256th cell
+  # only. If that one is free, as it may be where another conversation has ended, used cells above it drop out of
+  # attention, and answers are wrong.
+  edit every-used-cell '*/src/llama.cpp' 's/llama_kv_cache_cell_max\(kv_self, pad\)/llama_kv_cache_cell_max(kv_self)/'
+
+  # Attention ended where the last row's mask ends, but rows of other conversations may have keys beyond that:
+  # GGML_ASSERT(S > 0). Its pull request 1880 has mended it, with the function mask_effective_nk1.
+  if ! grep --quiet --recursive --include=iqk_fa_templates.h mask_effective_nk1 "$source"; then
+    edit every-rows-keys "$attention" '/auto Mc = .*\(q_step - 1\)\*stride_m\);/,/ik \+= k_step;/c const int ik = nk1;'
+  fi
+
+  # A client that leaves while its prompt is read ended the decoding of all, and nobody else got an answer. Without that
+  # its own task still ends, after the step at hand. Its pull request 1941 has mended it for clients without a slot only.
+  edit others-go-on '*/server/server.cpp' '/^ *(if \(rd(->|\.)any_task_on_slot\(\)\) )?llama_decode_stop\(\);/d'
+
+  # For speed: keys that the masks hide from all rows at hand, mostly other conversations', need not be multiplied. The
+  # first block is, as it clears what the products are added to.
+  edit skip-hidden-keys "$attention" 's/^struct BaseHelper \{$/static inline bool all_hidden(const char * mask, int rows, int stride, int n) { for (int j = 0; j < rows; ++j) { auto m = (const uint16_t *)(mask + j*stride); for (int k = 0; k < n; ++k) if (m[k] != 0xfc00) return false; } return true; }\n&/'
+  edit skip-hidden-keys "$attention" "s/^ *for \\(int k1 = 0; k1 < (ik|nk1_eff)\\/k_step; \\+\\+k1\\) \\{\$/&\\nif (k1 > 0 \\&\\& all_hidden(mr, q_step, stride_m, k_step)) { $skip }/"
+  edit skip-hidden-keys "$attention" "s/^ *for \\(int k1 = 0; k1 < nk1\\/k_step; \\+\\+k1\\) \\{\$/&\\nif (k1 > 0 \\&\\& all_hidden(mr, n_left, stride_m, k_step)) { $skip }/"
 }
 
 patch_both() {

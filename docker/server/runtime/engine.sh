@@ -7,12 +7,12 @@
 # the core away meanwhile.
 export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-10000}
 
-# How many requests at once the engine was shown to answer rightly (DESIGN.md: 48 starts with 4 slots of bitnet.cpp
-# without a wrong answer; with more than 1, every version of ik_llama.cpp answered some wrongly or crashed).
+# How many requests at once the engine was shown to answer rightly (docs/DESIGN.md; ik_llama.cpp as
+# build/patch-engine.sh changes it).
 max_parallel() {
   case $ENGINE in
   bitnet.cpp) echo 4 ;;
-  *) echo 1 ;;
+  *) echo 8 ;;
   esac
 }
 

@@ -8,25 +8,68 @@ import { checkout } from "../../../cli/paths.ts";
 import { engineSource } from "../../../offline/engineSource.ts";
 
 let folder: string;
-/** ik_llama.cpp's source as it is compiled, and of bitnet.cpp's, which no package registry has, the lines that matter. */
-let sources: Record<"ik_llama.cpp" | "bitnet.cpp", string>;
+/**
+ * ik_llama.cpp's source as a closed network compiles it; of its commit that Dockerfile names, and of bitnet.cpp's, which no
+ * package registry has, the lines that matter.
+ */
+let sources: Record<"ik_llama.cpp" | "ik_llama.cpp 8337e4c" | "bitnet.cpp", string>;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "patches-"));
-  sources = { "ik_llama.cpp": join(folder, "ik"), "bitnet.cpp": join(folder, "bitnet") };
+  sources = {
+    "ik_llama.cpp": join(folder, "sdist"),
+    "ik_llama.cpp 8337e4c": join(folder, "commit"),
+    "bitnet.cpp": join(folder, "bitnet"),
+  };
   await mkdir(sources["ik_llama.cpp"]);
   await execa("tar", ["-xzf", join(checkout, engineSource), "-C", sources["ik_llama.cpp"], "--strip-components=1"]);
-  for (const [path, lines] of Object.entries(bitnetExcerpt)) {
-    const file = join(sources["bitnet.cpp"], path);
+  await writeExcerpt(sources["ik_llama.cpp 8337e4c"], commitExcerpt);
+  await writeExcerpt(sources["bitnet.cpp"], bitnetExcerpt);
+});
+
+async function writeExcerpt(source: string, excerpt: Excerpt): Promise<void> {
+  for (const [path, lines] of Object.entries(excerpt)) {
+    const file = join(source, path);
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, lines.join("\n"));
   }
-});
+}
+
 afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-const bitnetExcerpt: Readonly<Record<string, readonly string[]>> = {
+type Excerpt = Readonly<Record<string, readonly string[]>>;
+
+const loop = (end: string) => `        for (int k1 = 0; k1 < ${end}/k_step; ++k1) {`;
+const commitExcerpt: Excerpt = {
+  ...Object.fromEntries(
+    ["192_128", "192_192", "320_256", "512_512", "576_512"].map((heads) => [
+      `ggml/src/iqk/fa/iqk_fa_${heads}.cpp`,
+      [`IQK_FA_CASE(iqk_fa_${heads}) {`, "    return true;", "}", ""],
+    ]),
+  ),
+  "ggml/src/iqk/iqk_flash_attn.cpp": ["    if (type_q != 0 || type_mask != 1 || max_bias > 0) return false;", ""],
+  "ggml/src/iqk/fa/iqk_fa_templates.h": [
+    "inline int mask_effective_nk1(const char * mask, int n_rows, int stride_m, int nk1, int k_step) {",
+    "struct BaseHelper {",
+    loop("nk1_eff"),
+    loop("nk1"),
+    "",
+  ],
+  "src/llama.cpp": ["                auto max_cell = llama_kv_cache_cell_max(kv_self, pad);", ""],
+  "common/sampling.cpp": ["        llama_free_adaptive_p(ctx->adapt_p_ctx);", ""],
+  "examples/server/server-context.cpp": ["        {  // apply logit bias", ""],
+  "examples/server/server-task.h": ["struct server_task_result {", ""],
+  "examples/server/server-queue.cpp": ["        waiting_task_ids.erase(id_task);", ""],
+  "examples/server/server.cpp": [
+    "                    if (rd->any_task_on_slot()) llama_decode_stop(); // cancel-cascade fix",
+    '        {"model", json_value(request, "model", std::string(DEFAULT_OAICOMPAT_MODEL))},',
+    "",
+  ],
+};
+
+const bitnetExcerpt: Excerpt = {
   "src/ggml-bitnet-mad.cpp": ["        int8_t * y_col = y + col * by;", ""],
   "3rdparty/llama.cpp/ggml/src/ggml.c": [
     "static void ggml_compute_forward_mul_mat(",
@@ -48,6 +91,7 @@ const bitnetExcerpt: Readonly<Record<string, readonly string[]>> = {
 };
 
 const server = /json_value\((request|data), "model", std::string\((DEFAULT_OAICOMPAT_MODEL)?\)\)/g;
+const attention = "ggml/src/iqk/fa/iqk_fa_templates.h";
 /** For each patch: where it applies, and what it looks for there. */
 const patches: readonly [engine: keyof typeof sources, name: string, paths: string[], what: RegExp][] = [
   ["ik_llama.cpp", "no-heads-of-192_128", ["ggml/src/iqk/fa/iqk_fa_192_128.cpp"], /^IQK_FA_CASE/gm],
@@ -55,6 +99,23 @@ const patches: readonly [engine: keyof typeof sources, name: string, paths: stri
   ["ik_llama.cpp", "other-heads-to-ggml", ["ggml/src/iqk/iqk_flash_attn.cpp"], /type_mask != 1/g],
   ["ik_llama.cpp", "own-logit-bias", ["examples/server/server-context.cpp"], /apply logit bias$/gm],
   ["ik_llama.cpp", "answers-under-alias", ["examples/server/server.cpp"], server],
+  ["ik_llama.cpp", "every-rows-keys", [attention], /auto Mc = /g],
+  ["ik_llama.cpp", "free-samplers", ["src/llama-sampling.cpp"], /llama_init_adaptive_p_impl\(/g],
+  ["ik_llama.cpp", "free-samplers", ["common/sampling.cpp"], /^void common_sampler_free/gm],
+  ["ik_llama.cpp", "every-used-cell", ["src/llama.cpp"], /llama_kv_cache_cell_max\(kv_self, pad\)/g],
+  ["ik_llama.cpp", "others-go-on", ["examples/server/server.cpp"], /llama_decode_stop\(\);/g],
+  ["ik_llama.cpp", "skip-hidden-keys", [attention], /^struct BaseHelper/gm],
+  ["ik_llama.cpp", "skip-hidden-keys", [attention], /k1 < (ik|nk1_eff)\//g],
+  ["ik_llama.cpp", "skip-hidden-keys", [attention], /k1 < nk1\//g],
+  ["ik_llama.cpp", "free-answers", ["examples/server/server-task.h"], /^struct server_task_result \{/gm],
+  ["ik_llama.cpp", "free-unread-answers", ["examples/server/server-queue.cpp"], /waiting_task_ids\.erase/g],
+  ["ik_llama.cpp 8337e4c", "every-used-cell", ["src/llama.cpp"], /llama_kv_cache_cell_max\(kv_self, pad\)/g],
+  ["ik_llama.cpp 8337e4c", "others-go-on", ["examples/server/server.cpp"], /llama_decode_stop\(\);/g],
+  ["ik_llama.cpp 8337e4c", "skip-hidden-keys", [attention], /^struct BaseHelper/gm],
+  ["ik_llama.cpp 8337e4c", "skip-hidden-keys", [attention], /k1 < (ik|nk1_eff)\//g],
+  ["ik_llama.cpp 8337e4c", "skip-hidden-keys", [attention], /k1 < nk1\//g],
+  ["ik_llama.cpp 8337e4c", "free-answers", ["examples/server/server-task.h"], /^struct server_task_result \{/gm],
+  ["ik_llama.cpp 8337e4c", "free-unread-answers", ["examples/server/server-queue.cpp"], /waiting_task_ids\.erase/g],
   ["bitnet.cpp", "const-y-col", ["src/ggml-bitnet-mad.cpp"], /int8_t/g],
   ["bitnet.cpp", "products-on-heap", ["3rdparty/llama.cpp/ggml/src/ggml.c"], /float tmp/g],
   ["bitnet.cpp", "products-on-heap", ["3rdparty/llama.cpp/ggml/src/ggml.c"], /^static void/gm],
@@ -65,13 +126,14 @@ const patches: readonly [engine: keyof typeof sources, name: string, paths: stri
 
 async function patch(engine: string, source: string, tested: boolean) {
   const script = join(checkout, "docker/server/build/patch-engine.sh");
-  return execa("bash", [script, source, String(tested)], { env: { ENGINE: engine }, all: true, reject: false });
+  const env = { ENGINE: engine.split(" ", 1)[0] };
+  return execa("bash", [script, source, String(tested)], { env, all: true, reject: false });
 }
 
 /** A copy of what the patches look at, without the patch's target. */
 async function mutilated(engine: keyof typeof sources, paths: readonly string[], what: RegExp): Promise<string> {
   const copy = await mkdtemp(join(folder, "mutilated-"));
-  for (const part of ["ggml/src/iqk", "examples/server", "src", "3rdparty"]) {
+  for (const part of ["ggml/src/iqk", "examples/server", "common", "src", "3rdparty"]) {
     const isThere = (await readdir(join(sources[engine], part)).catch(() => [])).length > 0;
     if (isThere) await cp(join(sources[engine], part), join(copy, part), { recursive: true });
   }
@@ -83,11 +145,14 @@ async function mutilated(engine: keyof typeof sources, paths: readonly string[],
   return copy;
 }
 
-test.each(["ik_llama.cpp", "bitnet.cpp"] as const)("every patch applies to %s's source", async (engine) => {
-  const { exitCode, all } = await patch(engine, await mutilated(engine, [], /$/), true);
-  expect(exitCode, all).toBe(0);
-  expect(all).not.toContain("warning");
-});
+test.each(["ik_llama.cpp", "ik_llama.cpp 8337e4c", "bitnet.cpp"] as const)(
+  "every patch applies to %s's source",
+  async (engine) => {
+    const { exitCode, all } = await patch(engine, await mutilated(engine, [], /$/), true);
+    expect(exitCode, all).toBe(0);
+    expect(all).not.toContain("warning");
+  },
+);
 
 describe("a patch that finds nothing to change", () => {
   test.each(patches)("in the tested %s ends the build with its name: %s", async (engine, name, paths, what) => {

@@ -314,7 +314,7 @@ describe("a container that cannot serve says why in one line", () => {
 
   test.each([
     ["CONTEXT_SIZE", "8192", "this model's is at most 4096"],
-    ["PARALLEL", "2", "ik_llama.cpp answers rightly at most 1 at once"],
+    ["PARALLEL", "9", "ik_llama.cpp answers rightly at most 8 at once"],
     ["THREADS", "two", "a whole number of at least 1"],
     ["LOCK_MEMORY", "yes", "required, try or off"],
   ])("%s=%s", async (name, value, right) => {

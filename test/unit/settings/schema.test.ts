@@ -278,15 +278,16 @@ describe("settings that do not go together are refused:", () => {
   });
 
   test("more requests at once than the engine answers correctly", () => {
-    expect(problemsOf({ engine: "ik_llama.cpp", parallel: "2" })).toEqual([
+    expect(problemsOf({ engine: "ik_llama.cpp", parallel: "9" })).toEqual([
       {
         key: "parallel",
-        value: "2",
-        wrong: "ik_llama.cpp is known to answer correctly only up to 1 at once",
-        right: "at most 1; for more requests at once, more replicas",
+        value: "9",
+        wrong: "ik_llama.cpp is known to answer correctly only up to 8 at once",
+        right: "at most 8; for more requests at once, more replicas",
       },
     ]);
     expect(problemsOf({ parallel: "4" })).toEqual([]);
+    expect(problemsOf({ engine: "ik_llama.cpp", parallel: "8" })).toEqual([]);
   });
 
   test.each(["--api-key=abcdefgh", "--api_key", "--ctx_size", "-tb", "--threads-batch", "-ub", "-mu", "--cache_ram"])(
