@@ -1,0 +1,76 @@
+import { createHash } from "node:crypto";
+import type { ApiKey, KeyLimits } from "../../gateway/src/config.ts";
+import { ports } from "./ports.ts";
+import { patience } from "./timeouts.ts";
+
+/** What the gateway's container is told, whichever target runs it. gateway/src/config.ts reads it. */
+export interface GatewayOptions {
+  /** Where HAProxy's internal frontend is reached: a host name or an address. */
+  balancer: string;
+  /** The name that the API reports. */
+  modelAlias: string;
+  /** Tokens of one conversation. */
+  contextSize: number;
+  /** Requests that one replica answers at once. */
+  parallel: number;
+  /** What the model's file says of its prompts. */
+  prompt: PromptFacts;
+  /** Origins of web pages, or `*`. Default: `*` with keys, none without. */
+  corsOrigins?: readonly string[] | undefined;
+  /** Names under which the service is reached, or `*`. Default: any with keys, those of this machine without. */
+  allowedHosts?: readonly string[] | undefined;
+}
+
+/** What of a model's file the gateway needs, to turn a conversation into tokens. Undefined: the engine is asked. */
+export interface PromptFacts {
+  /** Jinja source. */
+  chatTemplate: string | undefined;
+  bosToken: string | undefined;
+  eosToken: string | undefined;
+  /** Text that is a control token wherever it stands. */
+  specialTokens: readonly string[] | undefined;
+}
+
+/** A key that clients may send. */
+export interface NamedKey {
+  /** In the gateway's log and metrics. */
+  name: string;
+  /** In clear. */
+  key: string;
+  limits?: KeyLimits | undefined;
+}
+
+/** The gateway's environment but for {@link apiKeysVariable}, which is a secret. */
+export function gatewayEnvironment(options: GatewayOptions): Record<string, string> {
+  const { prompt, corsOrigins, allowedHosts } = options;
+  return {
+    UPSTREAM_URL: `http://${options.balancer}:${ports.balancer}`,
+    MODEL_ALIAS: options.modelAlias,
+    CONTEXT_SIZE: String(options.contextSize),
+    PARALLEL: String(options.parallel),
+    PORT: String(ports.gateway),
+    METRICS_PORT: String(ports.gatewayMetrics),
+    FIRST_TOKEN_TIMEOUT: String(patience),
+    ...given("CHAT_TEMPLATE", prompt.chatTemplate),
+    ...given("BOS_TOKEN", prompt.bosToken),
+    ...given("EOS_TOKEN", prompt.eosToken),
+    ...given("SPECIAL_TOKENS", prompt.specialTokens && JSON.stringify(prompt.specialTokens)),
+    ...given("CORS_ORIGINS", corsOrigins?.join(",")),
+    ...given("ALLOWED_HOSTS", allowedHosts?.join(",")),
+  };
+}
+
+/** The variable that {@link apiKeysValue} belongs in. */
+export const apiKeysVariable = "API_KEYS";
+
+/** The keys as the gateway has them: by name and SHA-256, never in clear. */
+export function apiKeysValue(keys: readonly NamedKey[]): string {
+  const hashed = keys.map(({ name, key, limits = {} }): ApiKey => {
+    return { name, sha256: createHash("sha256").update(key).digest("hex"), limits };
+  });
+  return JSON.stringify(hashed);
+}
+
+function given(name: string, value: string | undefined): Record<string, string> {
+  return value === undefined ? {} : { [name]: value };
+}
