@@ -1,3 +1,4 @@
+import { ports } from "./ports.ts";
 import { drainDelay, drainTimeout } from "./timeouts.ts";
 
 /** What the server container is told, whichever target runs it. docker/server/runtime/entrypoint.sh reads it. */
@@ -18,7 +19,7 @@ export interface ServerOptions {
 }
 
 /** The port of the server's API, in its container. */
-export const serverPort = 8080;
+export const serverPort = ports.server;
 
 /** The environment of docker/server/runtime/entrypoint.sh. */
 export function serverEnvironment(options: ServerOptions): string[] {

@@ -1,6 +1,10 @@
 #!/bin/sh
-# Runs HAProxy with the configuration in HAPROXY_CONFIG, which may refer to other variables as "${NAME}".
+# Runs HAProxy with haproxy.cfg, which says what the environment has to hold.
 set -eu
-printf '%s\n' "${HAPROXY_CONFIG:?is not set}" >/run/haproxy.cfg
-unset HAPROXY_CONFIG
-exec haproxy -db -f /run/haproxy.cfg
+# HAProxy reads certificates from files; /run is in memory.
+if [ -n "${TLS_PEM-}" ]; then
+  (umask 077 && printf '%s\n' "$TLS_PEM" >/run/tls.pem)
+  unset TLS_PEM
+  export TLS=on
+fi
+exec haproxy -db -f /usr/local/etc/haproxy/haproxy.cfg
