@@ -57,7 +57,7 @@ export interface ContainerDefinition {
   portMappings: { containerPort: number; protocol: "tcp" }[];
   environment: { name: string; value: string }[];
   secrets: { name: string; valueFrom: string }[];
-  readonlyRootFilesystem: true;
+  readonlyRootFilesystem: boolean;
   dockerSecurityOptions: ["no-new-privileges"];
   linuxParameters: {
     capabilities: { drop: ["ALL"]; add: string[] };
@@ -66,7 +66,7 @@ export interface ContainerDefinition {
   ulimits: { name: string; softLimit: number; hardLimit: number }[];
   healthCheck?: { command: string[]; interval: number; timeout: number; retries: number; startPeriod: number };
   dependsOn: { containerName: ContainerName; condition: "START" }[];
-  restartPolicy: { enabled: true; ignoredExitCodes: number[]; restartAttemptPeriod: number };
+  restartPolicy: { enabled: boolean; ignoredExitCodes: number[]; restartAttemptPeriod: number };
   stopTimeout: number;
   dockerLabels: Record<string, string>;
   logConfiguration: { logDriver: "awslogs"; options: Record<string, string> };
