@@ -492,14 +492,17 @@ test("subnets are in availability zones, never in a Local Zone, whose name comes
   expect(new Set(zones)).toEqual(new Set(["eu-central-1a", "eu-central-1b"]));
 });
 
-test("Pulumi.prod.yaml deploys with nothing but a region and a domain set", async () => {
-  const { config } = parse(readFileSync("Pulumi.prod.yaml", "utf8")) as { config: Record<string, string> };
-  expect(Object.keys(config)).toEqual(["aws:region", "bitnet-server:target", "bitnet-server:domain"]);
+test("Pulumi.prod.yaml is a production stack: two instances, alarms, deletion protection, a maintained image", async () => {
+  const { config } = parse(readFileSync("Pulumi.prod.yaml", "utf8")) as { config: Record<string, unknown> };
   const own = Object.entries(config).filter(([key]) => key.startsWith("bitnet-server:"));
   const run = await runProgram(
-    Object.fromEntries(own.map(([key, value]) => [key.replace("bitnet-server:", ""), value])),
+    Object.fromEntries(own.map(([key, value]) => [key.replace("bitnet-server:", ""), String(value)])),
   );
   expect(run.outputs.url).toBe("https://llm.example.com/v1");
+  expect(only(run, scalableTarget)).toMatchObject({ minCapacity: 2 });
+  expect(only(run, balancer)).toMatchObject({ enableDeletionProtection: true });
+  expect(only(run, "aws:sns/topicSubscription:TopicSubscription")).toHaveProperty("endpoint");
+  expect(only(run, group)).toHaveProperty("maxInstanceLifetime");
 });
 
 // What hangs together over several resources.

@@ -139,6 +139,8 @@ function balancer(description: TaskDescription): ContainerDefinition {
     portMappings: [ports.edge, ports.health].map((containerPort) => ({ containerPort, protocol: "tcp" })),
     environment: variables(balancerEnvironment({ parallel: description.server.parallel, keepAlive })),
     linuxParameters: { capabilities: { drop: ["ALL"], add: [] }, tmpfs: [tmpfs("/run", 1)] },
+    // Two for each connection, of which haproxy.cfg takes 6,000; it does not start with less than it needs.
+    ulimits: [{ name: "nofile", softLimit: 16_384, hardLimit: 16_384 }],
     dependsOn: [{ containerName: "gateway", condition: "START" }],
     stopTimeout: balancerGrace,
   };
