@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
+import { Agent, fetch } from "undici";
 import { z } from "zod";
 import { answerTimeout, settleTimeout } from "../components/serving/timeouts.ts";
 
@@ -18,6 +19,12 @@ const test = z
     answer: z.string().optional(),
   })
   .parse(JSON.parse(process.env.SMOKE_TEST ?? "{}"));
+
+/**
+ * A certificate may name anything but this machine's address. On this machine nobody is in between; elsewhere the name is
+ * the one that clients use.
+ */
+const dispatcher = new Agent({ connect: { rejectUnauthorized: test.replicaIds === undefined } });
 
 /** What the OpenAI API says a chat completion has to have: platform.openai.com/docs/api-reference/chat/object. */
 const completion = z.object({
@@ -63,7 +70,8 @@ async function waitForReplicas(ids: readonly string[]): Promise<string[]> {
 /** It may just have been started, and finds a new replica within a second or two. */
 async function waitForBalancer(): Promise<void> {
   await waitFor("the load balancer", async () => {
-    const { status } = await fetch(new URL("/health", test.url), { signal: AbortSignal.timeout(5_000) }).catch(explain);
+    const signal = AbortSignal.timeout(5_000);
+    const { status } = await fetch(new URL("/health", test.url), { dispatcher, signal }).catch(explain);
     if (status !== 200) throw new Error(`/health answers ${status}`);
   });
 }
@@ -100,7 +108,7 @@ function problemOf({ Name, Config, State }: Docker.ContainerInspectInfo): string
   return health === "healthy" ? undefined : `${Name} is ${health}`;
 }
 
-/** The balancer names who answered, if asked to: components/serving/haproxy.ts. */
+/** The balancer names who answered, if asked to: docker/load-balancer/haproxy.cfg. */
 async function askUntilAnsweredBy(addresses: readonly string[]): Promise<string> {
   const silent = new Set(addresses);
   const deadline = Date.now() + answerTimeout * 1000;
@@ -121,6 +129,7 @@ async function askUntilAnsweredBy(addresses: readonly string[]): Promise<string>
 async function ask(): Promise<{ status: number; body: string; replica: string | undefined }> {
   const key = process.env.SMOKE_TEST_API_KEY;
   const response = await fetch(`${test.url}/chat/completions`, {
+    dispatcher,
     method: "POST",
     headers: {
       "content-type": "application/json",

@@ -3,6 +3,7 @@ import type { Account } from "./aws/account.ts";
 import { inspectAccount, stackTags } from "./aws/account.ts";
 import type { Machine } from "./docker/machine.ts";
 import { checkMachine, inspectMachine } from "./docker/machine.ts";
+import { readTls } from "./docker/tls.ts";
 import type { Checked, Problem } from "./errors.ts";
 import { attempt, UserError } from "./errors.ts";
 import { requireEngineSource } from "./image/engineSource.ts";
@@ -22,6 +23,8 @@ export interface DockerPlan {
   settings: DockerSettings;
   model: Model;
   machine: Machine;
+  /** The certificate, the rest of its chain and its key, in PEM. Undefined: plain HTTP. */
+  tls: string | undefined;
 }
 
 export interface AwsPlan {
@@ -46,13 +49,14 @@ export async function preflight(configuration: Configuration, stackId: string | 
     }),
     checkModel(checked),
   ]);
+  const tls = await attempt(() => (sound.target === "docker" ? readTls(sound) : undefined));
   const machine = sound.target === "docker" ? await checkDockerEngine(sound, model.found, stackId) : unchecked;
   const account = sound.target === "aws" ? await checkAwsAccount(sound, model.found) : unchecked;
 
-  const problems = [checked, source, model, machine, account].flatMap((check) => check.problems);
+  const problems = [checked, source, model, tls, machine, account].flatMap((check) => check.problems);
   if (problems.length > 0) throw new UserError(...problems.map((problem) => hideSecret(problem, configuration)));
   if (settings?.target === "docker" && model.found !== undefined && machine.found !== undefined) {
-    return { target: "docker", settings, model: model.found, machine: machine.found };
+    return { target: "docker", settings, model: model.found, machine: machine.found, tls: tls.found };
   }
   if (settings?.target === "aws" && model.found !== undefined && account.found !== undefined) {
     return { target: "aws", settings, model: model.found, account: account.found };

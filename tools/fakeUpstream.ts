@@ -11,6 +11,8 @@ import { text } from "node:stream/consumers";
  *     curl 127.0.0.1:9000/behaviour -d '{"tokenDelay": 500}'
  */
 export interface Behaviour {
+  /** The model's name. */
+  model: string;
   /** bitnet.cpp's server tells less of its model. */
   engine: "ik_llama.cpp" | "bitnet.cpp";
   /** The answer, token by token. */
@@ -26,6 +28,7 @@ export interface Behaviour {
 }
 
 const ordinary: Behaviour = {
+  model: "fake",
   engine: "ik_llama.cpp",
   answer: ["The", " digit", " is", " 5", "."],
   firstDelay: 0,
@@ -112,7 +115,7 @@ class Fake {
       case "/detokenize":
         return [{ content: JSON.stringify(body.tokens) === `[${bos}]` ? tokenNames.bos_token : "" }];
       case "/v1/models":
-        return [{ data: [{ id: "fake", meta: { n_vocab: vocabularySize } }] }];
+        return [{ data: [{ id: this.behaviour.model, meta: { n_vocab: vocabularySize } }] }];
       case "/tokenize":
         return [{ tokens: this.tokens(body.content, body.add_special === true) }];
       case "/completion":

@@ -1,9 +1,13 @@
 import { randomUUID } from "node:crypto";
+import { chmod, mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import type { Core } from "../../components/docker/cpus.ts";
 import { shareCores } from "../../components/docker/cpus.ts";
-import { haproxyConfiguration } from "../../components/serving/haproxy.ts";
+import { balancerEnvironment, dnsNames } from "../../components/serving/balancer.ts";
+import { ports } from "../../components/serving/ports.ts";
 import { freePort } from "../../test/e2e/support/net.ts";
 import type { Workshop } from "../workshop.ts";
 import type { Server } from "./server.ts";
@@ -37,20 +41,25 @@ export const real = (configuration: string): string => configuration;
 
 /** Round robin that knows nothing of slots: what a load balancer does that nobody has configured. */
 export function roundRobin(configuration: string): string {
-  return withoutRouting(configuration)
-    .replace(/^ {2}balance .*$/m, "  balance roundrobin")
-    .replace(/^( {2}default-server.*?) maxconn \d+/m, "$1");
+  return ofReplicas(withoutRouting(configuration), (backend) =>
+    backend.replace(/^ {2}balance .*$/m, "  balance roundrobin").replace(/^( {2}default-server.*?) maxconn \S+/m, "$1"),
+  );
 }
 
 /** The real configuration, but that a conversation goes to whichever replica has the fewest requests. */
 export function withoutRouting(configuration: string): string {
-  return configuration.replace(/^backend replicas$[^]*?(?=^frontend )/m, (backend) =>
+  return ofReplicas(configuration, (backend) =>
     backend
       .split("\n")
       .filter((line) => !/^ {2}(use-server|stick|stick-table|hash-\S+|http-request) /.test(line))
       .join("\n")
       .replace(/^ {2}balance .*$/m, "  balance leastconn"),
   );
+}
+
+/** Changes the backend that sends requests to replicas, and nothing else. */
+function ofReplicas(configuration: string, change: (backend: string) => string): string {
+  return configuration.replace(/^backend replicas$[^]*?(?=^backend )/m, change);
 }
 
 export async function startFleet(workshop: Workshop, options: FleetOptions): Promise<Fleet> {
@@ -69,22 +78,27 @@ export async function startFleet(workshop: Workshop, options: FleetOptions): Pro
       shareCores(cores, count).map((share) => ({
         image,
         cores: share,
-        flags: [`--network=${network}`],
+        flags: [`--network=${network}`, `--network-alias=${dnsNames.replicas}`],
         environment: { PARALLEL: String(slots) },
       })),
     );
-    const addresses = replicas.map(({ name }) => `${name}:8080`);
-    const configuration = haproxyConfiguration({ parallel: slots, replicas: { addresses }, apiKeys: 0 });
+    const configuration = await readFile("docker/load-balancer/haproxy.cfg", "utf8");
+    const environment = Object.entries(balancerEnvironment({ parallel: slots, dns: "127.0.0.11:53" }));
     const balancerImage = await workshop.dockerBuild("bench-load-balancer", "docker/load-balancer/Dockerfile");
     const balancers: Record<string, string> = {};
     for (const [name, change] of Object.entries(options.balancers)) {
       const [port, statsPort] = [await freePort(), await freePort()];
       const container = `${network}-${name}`;
       containers.push(container);
+      const changed = join(await mkdtemp(join(tmpdir(), "bench-")), "haproxy.cfg");
+      await writeFile(changed, change(configuration));
+      await chmod(dirname(changed), 0o755);
       await execa("docker", [
         ...["run", "--detach", "--name", container, `--label=${workshop.label}`, `--network=${network}`],
-        ...[`--publish=127.0.0.1:${port}:8080`, `--publish=127.0.0.1:${statsPort}:8404`],
-        ...["--env", `HAPROXY_CONFIG=${change(configuration)}`, balancerImage],
+        ...[`--publish=127.0.0.1:${port}:${ports.balancer}`, `--publish=127.0.0.1:${statsPort}:${ports.statistics}`],
+        `--volume=${changed}:/usr/local/etc/haproxy/haproxy.cfg:ro`,
+        ...environment.map(([name, value]) => `--env=${name}=${value}`),
+        balancerImage,
       ]);
       balancers[name] = `http://127.0.0.1:${port}`;
       await allUp(container, statsPort, count);

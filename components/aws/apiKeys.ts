@@ -1,11 +1,12 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
+import type { NamedKey } from "../settings/apiKeys.ts";
 import { apiKeysValue, apiKeysVariable } from "../serving/gateway.ts";
 
 export interface ApiKeysArgs {
   /** In clear; become a Pulumi secret. None: one of 40 characters is generated. */
-  keys: readonly string[];
+  keys: readonly NamedKey[];
   tags: Record<string, string>;
 }
 
@@ -24,8 +25,8 @@ export class ApiKeys extends pulumi.ComponentResource {
     super("bitnet-server:aws:ApiKeys", name, {}, opts);
     const parent = { parent: this };
 
-    const [first, ...others] = keys;
-    this.first = pulumi.secret(first ?? new random.RandomPassword(name, { length: 40, special: false }, parent).result);
+    const named = keys.length > 0 ? pulumi.output([...keys]) : this.generate(name);
+    this.first = pulumi.secret(named.apply(([first]) => first?.key ?? ""));
 
     const secret = new aws.secretsmanager.Secret(
       name,
@@ -37,9 +38,7 @@ export class ApiKeys extends pulumi.ComponentResource {
       },
       parent,
     );
-    const text = this.first.apply((key) =>
-      JSON.stringify({ [apiKeysVariable]: apiKeysValue([key, ...others].map(named)) }),
-    );
+    const text = named.apply((all) => JSON.stringify({ [apiKeysVariable]: apiKeysValue(all) }));
     const version = new aws.secretsmanager.SecretVersion(
       name,
       { secretId: secret.id, secretString: pulumi.secret(text) },
@@ -50,8 +49,8 @@ export class ApiKeys extends pulumi.ComponentResource {
     this.version = version.versionId;
     this.registerOutputs({ secretArn: this.secretArn, version: this.version });
   }
-}
-
-function named(key: string, index: number) {
-  return { name: `key-${index + 1}`, key };
+  private generate(name: string): pulumi.Output<NamedKey[]> {
+    const { result } = new random.RandomPassword(name, { length: 40, special: false }, { parent: this });
+    return result.apply((key) => [{ name: "key-1", key, limits: {} }]);
+  }
 }

@@ -1,6 +1,6 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import type { PromptFacts } from "../serving/gateway.ts";
+import type { PromptFacts } from "../model/promptFacts.ts";
 import type { ServerOptions } from "../serving/server.ts";
 import type { AwsSettings } from "../settings/aws.ts";
 import type { Account } from "./account.ts";
@@ -148,7 +148,7 @@ export class EcsFleet extends pulumi.ComponentResource {
       region: account.region,
       images: args.images,
       server: args.server,
-      prompt: args.prompt,
+      gateway: { prompt: args.prompt, corsOrigins: settings.corsOrigins, allowedHosts: settings.allowedHosts },
       vcpus: account.instance.vcpus,
       memoryBytes: args.memoryBytes,
       secretArn: keys.secretArn,

@@ -81,7 +81,7 @@ export async function awsTarget({ stackId, settings, model, account }: AwsTarget
       balancer: smallImage("balancer", small, afterwards),
     },
     server,
-    prompt: { chatTemplate: undefined, bosToken: undefined, eosToken: undefined, specialTokens: undefined },
+    prompt: model.facts.prompt,
     modelBytes: model.facts.fileSize,
     memoryBytes: model.memory.total,
     tags,

@@ -1,14 +1,18 @@
 import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { haproxyConfiguration } from "../serving/haproxy.ts";
+import { dnsNames } from "../serving/balancer.ts";
+import type { GatewayOptions } from "../serving/gateway.ts";
 import type { ServerOptions } from "../serving/server.ts";
-import { serverEnvironment, serverPort } from "../serving/server.ts";
-import { balancerGrace, readyTimeout, replicaGrace } from "../serving/timeouts.ts";
+import { serverEnvironment } from "../serving/server.ts";
+import { readyTimeout, replicaGrace } from "../serving/timeouts.ts";
+import type { NamedKey } from "../settings/apiKeys.ts";
 import type { Core } from "./cpus.ts";
 import { cpuSet, shareCores } from "./cpus.ts";
+import { balancerName, gateways } from "./gateways.ts";
+import { loadBalancer } from "./loadBalancer.ts";
 import type { StackImages } from "./shared.ts";
-import { buildLocally, containment, labels, logRotation, memoryLimit, processLimit } from "./shared.ts";
+import { containment, labels, logRotation, memoryLimit, processLimit } from "./shared.ts";
 
 export interface DockerFleetArgs {
   /** The server's image, by digest. */
@@ -37,20 +41,17 @@ export interface DockerFleetArgs {
   port: number;
   /** The loopback port of the statistics page and the Prometheus metrics. */
   statsPort: number;
+  /** In PEM. Undefined: plain HTTP. */
+  tls: pulumi.Output<string> | undefined;
+  gateway: Omit<GatewayOptions, "balancer">;
   /**
-   * Secrets, of which the balancer asks for one; the replicas, on a network of their own, do not know them, so that other
-   * keys replace only the balancer. None: everybody who reaches the port may ask.
+   * Secrets, of which the gateways ask for one; nobody else knows them, so that other keys replace only the gateways.
+   * Undefined: everybody who reaches the port may ask.
    */
-  apiKeys: readonly pulumi.Output<string>[];
-  /** The load balancer is Debian's own HAProxy, in an image of its own. */
+  apiKeys: pulumi.Output<readonly NamedKey[]> | undefined;
+  /** Load balancer and gateways have images of their own. */
   images: StackImages;
 }
-
-/** The name that every replica answers to on the fleet's network. */
-const replicaName = "llama";
-
-/** Docker's own DNS server, the same in every container on a network of the user's. */
-const dockerDns = "127.0.0.11:53";
 
 /** A replica, and the command that waits until it has answered its first question. */
 interface Replica {
@@ -59,7 +60,7 @@ interface Replica {
 }
 
 /**
- * Replicas of the server on this machine's Docker Engine, each on cores of its own, and HAProxy in front of them.
+ * Replicas of the server on this machine's Docker Engine, each on cores of its own, and HAProxy and the gateways in front.
  * Replicas are replaced without a failed request, one after another if there are several; a single one, only where
  * `startFirst` is. One that does not start fails the update at once; those that there were go on serving.
  */
@@ -67,24 +68,36 @@ export class DockerFleet extends pulumi.ComponentResource {
   /** The ids of the replicas' containers, in order, once all of them are ready. */
   readonly replicaIds: pulumi.Output<string[]>;
   readonly loadBalancerId: pulumi.Output<string>;
+  /** The ids of the gateways' containers, once all of them are ready. */
+  readonly gatewayIds: pulumi.Output<string[]>;
 
   constructor(name: string, args: DockerFleetArgs, opts?: pulumi.ComponentResourceOptions) {
     super("bitnet-server:docker:DockerFleet", name, {}, opts);
 
-    const inside = this.createInside(name, args);
-    const balancer = this.createLoadBalancer(name, args, [inside, this.createOutside(name, args)]);
+    const inside = this.createInternal(name, args);
+    const between = this.createInternal(`${name}-gateways`, args);
+    const networks = [
+      { name: inside.name },
+      { name: between.name, aliases: [balancerName] },
+      { name: this.createOutside(name, args).name },
+    ];
+    const { parallel } = args.server;
+    const balancer = loadBalancer(`${name}-load-balancer`, { ...args, parallel, networks }, this);
     const replicas = this.createReplicas(name, args, inside, balancer);
-
+    // After the replicas: if a new model does not start, the gateways go on with the old one's prompts.
+    const dependsOn = [balancer, ...replicas.map(({ ready }) => ready)];
+    this.gatewayIds = gateways(name, { ...args, options: args.gateway, network: between, dependsOn }, this);
     this.replicaIds = pulumi.all(replicas.map(idOnceReady));
     this.loadBalancerId = balancer.id;
-    this.registerOutputs({ replicaIds: this.replicaIds, loadBalancerId: this.loadBalancerId });
+    const { replicaIds, loadBalancerId, gatewayIds } = this;
+    this.registerOutputs({ replicaIds, loadBalancerId, gatewayIds });
   }
 
   /**
-   * Where replicas and balancer meet. Nothing leads out of it: not to the internet, and without an address of the host's
-   * on its bridge not to the host either.
+   * Where the balancer meets replicas, or gateways. Nothing leads out of it: not to the internet, and without an address of
+   * the host's on its bridge not to the host either.
    */
-  private createInside(name: string, { images }: DockerFleetArgs): docker.Network {
+  private createInternal(name: string, { images }: DockerFleetArgs): docker.Network {
     const options = { "com.docker.network.bridge.inhibit_ipv4": "true" };
     return new docker.Network(
       name,
@@ -132,7 +145,7 @@ export class DockerFleet extends pulumi.ComponentResource {
         // Another share of the cores is another number of threads, and so another replica: more threads than cores
         // would wait for each other.
         envs: serverEnvironment({ ...args.server, threads: args.server.threads ?? cores.length }),
-        networksAdvanced: [{ name: network.name, aliases: [replicaName] }],
+        networksAdvanced: [{ name: network.name, aliases: [dnsNames.replicas] }],
         ...(args.pinned ? { cpuSet: cpuSet(cores) } : {}),
         ...memoryLimit(args.memoryBytes),
         ulimits: [processLimit, ...memoryLocking(args.memlock)],
@@ -165,42 +178,7 @@ export class DockerFleet extends pulumi.ComponentResource {
       { parent: this },
     );
   }
-
-  private createLoadBalancer(name: string, args: DockerFleetArgs, networks: docker.Network[]): docker.Container {
-    const image = buildLocally(`${name}-load-balancer-image`, "load-balancer", args.images, this);
-    const configuration = haproxyConfiguration({
-      parallel: args.server.parallel,
-      replicas: { dnsName: replicaName, dnsServer: dockerDns },
-      apiKeys: args.apiKeys.length,
-    });
-    return new docker.Container(
-      `${name}-load-balancer`,
-      {
-        image: image.repoDigest,
-        envs: [
-          `HAPROXY_CONFIG=${configuration}`,
-          ...args.apiKeys.map((key, index) => pulumi.interpolate`API_KEY_${index}=${key}`),
-        ],
-        networksAdvanced: networks.map((network) => ({ name: network.name })),
-        ports: [
-          { internal: serverPort, external: args.port, ip: args.bindAddress },
-          { internal: 8404, external: args.statsPort, ip: "127.0.0.1" },
-        ],
-        ...memoryLimit(balancerMemory),
-        ulimits: [processLimit],
-        ...containment,
-        tmpfs: { "/run": "rw,noexec,nosuid,nodev,size=1m,mode=1777" },
-        destroyGraceSeconds: balancerGrace,
-        labels: labels(args.images.stackId, "load-balancer"),
-        ...logRotation,
-      },
-      { parent: this, deleteBeforeReplace: true, replaceOnChanges: ["mustRun"] }, // there is only one port
-    );
-  }
 }
-
-/** Twice what 1,024 connections take with all their buffers in use: components/serving/haproxy.ts. */
-const balancerMemory = 512 * 2 ** 20;
 
 /** Known once the replica is ready: whoever uses the id waits for that. */
 function idOnceReady({ container, ready }: Replica): pulumi.Output<string> {

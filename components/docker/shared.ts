@@ -8,7 +8,7 @@ import { proxyArgs, secretArgs } from "../image/proxies.ts";
 import type { StackId } from "../stackId.ts";
 
 /** What a container, network or volume is for. */
-export type Role = "network" | "replica" | "load-balancer" | "registry" | "registry-blobs";
+export type Role = "network" | "replica" | "gateway" | "load-balancer" | "registry" | "registry-blobs";
 
 /**
  * Says whose everything is that a stack makes on the Docker Engine: by the id, which alone every filter uses. For people,
@@ -45,6 +45,11 @@ export function memoryLimit(bytes: number): { memory: number; memorySwap: number
   return { memory, memorySwap: memory };
 }
 
+/** A container's environment as the provider has it. */
+export function environment(variables: Readonly<Record<string, pulumi.Input<string>>>): pulumi.Input<string>[] {
+  return Object.entries(variables).map(([name, value]) => pulumi.interpolate`${name}=${value}`);
+}
+
 /** What the images of a stack have in common. */
 export interface StackImages {
   stackId: StackId;
@@ -59,7 +64,7 @@ export interface StackImages {
 /** Builds one of the small images on this machine's engine, where alone it is used: it is not pushed. */
 export function buildLocally(
   name: string,
-  folder: "registry" | "load-balancer",
+  folder: "registry" | "load-balancer" | "gateway",
   { stackId, onEngine, cleanup, baseImage }: StackImages,
   parent: pulumi.Resource,
 ): docker.Image {

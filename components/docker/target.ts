@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
+import { bundleGateway } from "../../gateway/bundle.ts";
 import { BitnetImage } from "../image/bitnetImage.ts";
 import { cleanUpImages } from "../image/imageCleanup.ts";
 import { dockerPlatform } from "../image/platform.ts";
@@ -7,6 +8,7 @@ import { removeOldImages } from "../image/oldImages.ts";
 import type { Registry } from "../image/registry.ts";
 import type { Model } from "../model/model.ts";
 import { SmokeTest } from "../serving/smokeTest.ts";
+import type { NamedKey } from "../settings/apiKeys.ts";
 import type { DockerSettings } from "../settings/docker.ts";
 import { isLoopback } from "../settings/ipRanges.ts";
 import type { StackId } from "../stackId.ts";
@@ -42,10 +44,18 @@ export interface DockerTargetArgs {
   settings: DockerSettings;
   model: Model;
   machine: Machine;
+  /** The certificate, the rest of its chain and its key, in PEM. Undefined: plain HTTP. */
+  tls: string | undefined;
 }
 
 /** The docker target: replicas and a load balancer on this machine's Docker Engine. */
-export async function dockerTarget({ stackId, settings, model, machine }: DockerTargetArgs): Promise<DockerOutputs> {
+export async function dockerTarget({
+  stackId,
+  settings,
+  model,
+  machine,
+  tls,
+}: DockerTargetArgs): Promise<DockerOutputs> {
   const { bindAddress, replicas } = settings;
   const startFirst = hasRoomForNext(machine, model.memory);
   if (replicas === 1 && !startFirst) {
@@ -56,7 +66,8 @@ export async function dockerTarget({ stackId, settings, model, machine }: Docker
   }
 
   const apiKeys = chooseApiKeys(settings);
-  const [apiKey] = apiKeys;
+  const apiKey = apiKeys && pulumi.secret(apiKeys.apply(([first]) => first?.key ?? ""));
+  await bundleGateway();
   const cleanup = cleanUpImages("images", stackId);
   const images = { stackId, cleanup, onEngine: await tagsOnEngine(), baseImage: settings.baseImage };
   const registry = await chooseRegistry(settings, images);
@@ -79,10 +90,19 @@ export async function dockerTarget({ stackId, settings, model, machine }: Docker
     server: { ...settings, modelAlias: model.alias, contextSize: model.contextSize },
     memoryBytes: model.memory.total,
     apiKeys,
+    gateway: {
+      ...settings,
+      modelAlias: model.alias,
+      contextSize: model.contextSize,
+      prompt: model.facts.prompt,
+      allowedHosts: settings.allowedHosts ?? (apiKeys === undefined ? ownNames(bindAddress) : undefined),
+    },
+    tls: tls === undefined ? undefined : pulumi.secret(tls),
     images,
   });
 
-  const address = `http://${hostInUrl(bindAddress)}:${settings.port}`;
+  const scheme = tls === undefined ? "http" : "https";
+  const address = `${scheme}://${hostInUrl(bindAddress)}:${settings.port}`;
   const statsUrl = `http://127.0.0.1:${settings.statsPort}/`;
   const smokeTest = new SmokeTest("smoke-test", {
     url: `${address}/v1`,
@@ -91,6 +111,7 @@ export async function dockerTarget({ stackId, settings, model, machine }: Docker
     image: bitnet.digest,
     replicaIds: fleet.replicaIds,
     loadBalancerId: fleet.loadBalancerId,
+    gatewayIds: fleet.gatewayIds,
     prompt: settings.smokePrompt,
     answer: settings.smokeAnswer,
   });
@@ -112,11 +133,17 @@ export async function dockerTarget({ stackId, settings, model, machine }: Docker
   };
 }
 
-/** None on loopback, unless some are set; elsewhere there is always one. */
-function chooseApiKeys({ apiKeys, bindAddress }: DockerSettings): pulumi.Output<string>[] {
-  if (apiKeys.length > 0) return apiKeys.map((key) => pulumi.secret(key));
-  if (isLoopback(bindAddress)) return [];
-  return [pulumi.secret(new random.RandomPassword("api-key", { length: 40, special: false }).result)];
+/** Secrets. Undefined: none is asked for, as on loopback, unless some are set; elsewhere there is always one. */
+function chooseApiKeys({ apiKeys, bindAddress }: DockerSettings): pulumi.Output<NamedKey[]> | undefined {
+  if (apiKeys.length > 0) return pulumi.secret(apiKeys);
+  if (isLoopback(bindAddress)) return undefined;
+  const { result } = new random.RandomPassword("api-key", { length: 40, special: false });
+  return pulumi.secret(result.apply((key) => [{ name: "key-1", key, limits: {} }]));
+}
+
+/** Without a key a web page must not be able to reach the API under a name of its own: gateway/src/rules/host.ts. */
+function ownNames(bindAddress: string): string[] {
+  return [...new Set(["localhost", "127.0.0.1", "[::1]", hostInUrl(bindAddress)])];
 }
 
 async function chooseRegistry(settings: DockerSettings, images: StackImages): Promise<Registry> {

@@ -4,6 +4,8 @@ import type { ByteSource, Patience, Refuse } from "./byteSource.ts";
 import { fileSource, httpSource } from "./byteSource.ts";
 import type { Engine, TernaryType } from "./engines.ts";
 import { acceptedTypes, ENGINES, TERNARY_TYPES } from "./engines.ts";
+import type { PromptFacts } from "./promptFacts.ts";
+import { promptFacts } from "./promptFacts.ts";
 import { tensorBytes, tensorTypeName } from "./tensorTypes.ts";
 
 export interface Tensor {
@@ -29,6 +31,7 @@ export interface ModelFacts {
   /** Number of tokens in the vocabulary. */
   vocabulary: number;
   ternaryType: TernaryType;
+  prompt: PromptFacts;
   tensors: readonly Tensor[];
   /** Bytes of the whole file. */
   fileSize: number;
@@ -212,6 +215,7 @@ function factsOf({ metadata, tensors }: Header, refuse: Refuse): Omit<ModelFacts
     headWidth: optional("attention.key_length") ?? width / heads,
     vocabulary: optional("vocab_size") ?? (Array.isArray(tokens) ? tokens.length : 0),
     ternaryType: ternaryTypeOf(tensors, refuse),
+    prompt: promptFacts(metadata),
     tensors,
   };
 }

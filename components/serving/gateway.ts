@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
-import type { ApiKey, KeyLimits } from "../../gateway/src/config.ts";
+import type { ApiKey } from "../../gateway/src/config.ts";
+import type { PromptFacts } from "../model/promptFacts.ts";
+import type { NamedKey } from "../settings/apiKeys.ts";
 import { ports } from "./ports.ts";
-import { patience } from "./timeouts.ts";
+import { gatewayDrainDelay, patience } from "./timeouts.ts";
 
 /** What the gateway's container is told, whichever target runs it. gateway/src/config.ts reads it. */
 export interface GatewayOptions {
@@ -13,31 +15,12 @@ export interface GatewayOptions {
   contextSize: number;
   /** Requests that one replica answers at once. */
   parallel: number;
-  /** What the model's file says of its prompts. */
+  /** What the model's file says; the engine is asked for the rest. */
   prompt: PromptFacts;
   /** Origins of web pages, or `*`. Default: `*` with keys, none without. */
   corsOrigins?: readonly string[] | undefined;
   /** Names under which the service is reached, or `*`. Default: any with keys, those of this machine without. */
   allowedHosts?: readonly string[] | undefined;
-}
-
-/** What of a model's file the gateway needs, to turn a conversation into tokens. Undefined: the engine is asked. */
-export interface PromptFacts {
-  /** Jinja source. */
-  chatTemplate: string | undefined;
-  bosToken: string | undefined;
-  eosToken: string | undefined;
-  /** Text that is a control token wherever it stands. */
-  specialTokens: readonly string[] | undefined;
-}
-
-/** A key that clients may send. */
-export interface NamedKey {
-  /** In the gateway's log and metrics. */
-  name: string;
-  /** In clear. */
-  key: string;
-  limits?: KeyLimits | undefined;
 }
 
 /** The gateway's environment but for {@link apiKeysVariable}, which is a secret. */
@@ -50,6 +33,7 @@ export function gatewayEnvironment(options: GatewayOptions): Record<string, stri
     PARALLEL: String(options.parallel),
     PORT: String(ports.gateway),
     METRICS_PORT: String(ports.gatewayMetrics),
+    DRAIN_DELAY: String(gatewayDrainDelay),
     FIRST_TOKEN_TIMEOUT: String(patience),
     ...given("CHAT_TEMPLATE", prompt.chatTemplate),
     ...given("BOS_TOKEN", prompt.bosToken),
@@ -65,7 +49,7 @@ export const apiKeysVariable = "API_KEYS";
 
 /** The keys as the gateway has them: by name and SHA-256, never in clear. */
 export function apiKeysValue(keys: readonly NamedKey[]): string {
-  const hashed = keys.map(({ name, key, limits = {} }): ApiKey => {
+  const hashed = keys.map(({ name, key, limits }): ApiKey => {
     return { name, sha256: createHash("sha256").update(key).digest("hex"), limits };
   });
   return JSON.stringify(hashed);

@@ -18,6 +18,8 @@ export interface SmokeTestArgs {
   version?: pulumi.Input<string>;
   /** Another load balancer has to be asked as well. */
   loadBalancerId: pulumi.Input<string>;
+  /** And so have other gateways, where the target has them in containers of this machine. */
+  gatewayIds?: pulumi.Input<string[]>;
   prompt: string;
   /** The exact answer expected; undefined: any text will do. */
   answer: string | undefined;

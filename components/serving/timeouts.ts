@@ -38,6 +38,18 @@ export const drainTimeout = patience;
 /** How long Docker waits for a replica that it stopped: until it has drained and ended its server, which takes 2 s. */
 export const replicaGrace = drainDelay + drainTimeout + 10;
 
+/** How often HAProxy asks a gateway for /health, and how many answers may fail. */
+export const gatewayCheck = { interval: 0.5, failures: 2 };
+
+/** How long a gateway that is told to stop goes on, and says so, until HAProxy has surely noticed. */
+export const gatewayDrainDelay = 2;
+
+/** How long Docker waits for a gateway that it stopped: it passes on what replicas may still say. */
+export const gatewayGrace = gatewayDrainDelay + patience + 5;
+
+/** How long an update waits until a gateway runs and HAProxy has found it. */
+export const gatewayReadyTimeout = 60;
+
 /** How long running requests have to end when the balancer itself is replaced; meanwhile its port is closed. */
 export const balancerGrace = 60;
 

@@ -24,8 +24,13 @@ export const dockerOnly = {
   ),
   statsPort: setting(
     integer(1, 65_535).default(8404),
-    "The loopback port of the load balancer's statistics page (/) and Prometheus metrics (/metrics).",
+    "The loopback port of the load balancer's statistics page (/), its Prometheus metrics (/metrics) and the gateways' (/gateway-1/metrics, /gateway-2/metrics).",
   ),
+  tlsCertificate: setting(
+    text(/^[^\r\n]+$/, "the path of a PEM file").optional(),
+    "The certificate, with the rest of its chain, that the port serves HTTPS with. Read at each update; a new one replaces the load balancer.",
+  ),
+  tlsKey: setting(text(/^[^\r\n]+$/, "the path of a PEM file").optional(), "The certificate's private key."),
   registry: setting(
     text(
       /^(local|[A-Za-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)+)$/,
@@ -59,6 +64,10 @@ export function checkDocker(
       "the local registry has no users",
       "no user name; or an external registry in `registry`",
     );
+  }
+  if (isSet("tlsCertificate") !== isSet("tlsKey")) {
+    const missing = isSet("tlsCertificate") ? "tlsKey" : "tlsCertificate";
+    refuse(missing, "a certificate and its key belong together, and only one of them is set", "both or neither");
   }
   if (isSet("registryUsername") !== isSet("registryPassword")) {
     const missing = isSet("registryUsername") ? "registryPassword" : "registryUsername";

@@ -1,14 +1,12 @@
 import type { z } from "zod";
+import { apiKeys } from "./apiKeys.ts";
 import { DEFAULT_MODEL } from "../model/catalogue.ts";
 import type { Engine } from "../model/engines.ts";
 import { ENGINE_NAMES, ENGINES } from "../model/engines.ts";
 import { entry, flag, integer, list, oneOf, setting, text } from "./types.ts";
 
-/** HAProxy's lines have 64 words at most (its MAX_LINE_ARGS), and the one with the keys has others, too. */
+/** All of them are compared with each request's. */
 const maxApiKeys = 50;
-
-/** RFC 6750, section 2.1: what may stand after "Bearer ". */
-const apiKey = /^[A-Za-z0-9._~+/-]{8,512}=*$/;
 
 /** The settings of every target. */
 export const sharedSettings = {
@@ -76,13 +74,26 @@ export const sharedSettings = {
     "Threads of one replica. If unset, one for each physical core that it has.",
   ),
   apiKeys: setting(
-    list(
-      entry(apiKey, "has a key that is not in the right form"),
-      'a list of keys, such as ["KEY"], each of 8 to 512 letters, digits and . _ ~ + / -',
-    ).default([]),
-    `The keys that clients may send as "Authorization: Bearer KEY", up to ${maxApiKeys}. The output \`apiKey\` is the first. ` +
+    apiKeys().default([]),
+    `The keys that clients may send as "Authorization: Bearer KEY", up to ${maxApiKeys}. Names appear in the log and the metrics; ` +
+      "of a list they are key-1, key-2, … A key may have the limits concurrentRequests, requestsPerMinute and tokensPerMinute, " +
+      "which each gateway counts for itself. The output `apiKey` is the first. " +
       "If unset, a key is generated, except on loopback, where none is needed.",
     { secret: true },
+  ),
+  corsOrigins: setting(
+    list(
+      entry(/^(\*|https?:\/\/[^\s/,]+)$/, "has an entry that is neither an origin nor *"),
+      'a list of origins, such as ["https://app.example.com"], or ["*"]',
+    ).optional(),
+    "Web pages that may use the API, by origin. If unset, all of them where a key is needed; otherwise only the chat page.",
+  ),
+  allowedHosts: setting(
+    list(
+      entry(/^(\*|[A-Za-z0-9.-]+|\[[0-9a-f:.]+\])$/, "has an entry that is neither a host's name nor *"),
+      'a list of host names without a port, such as ["llm.example.com"], or ["*"]',
+    ).optional(),
+    "Names under which clients reach the API; any other is refused. If unset, any where a key is needed; otherwise those of this machine.",
   ),
   smokePrompt: setting(
     text(/\S/, "a question of at least one character").default("Hello! How are you?"),
@@ -108,12 +119,12 @@ export type Refuse<Key extends string = string> = (key: Key, wrong: string, righ
 
 /** Checks that need several settings. Any may be missing: an invalid one was reported already. */
 export function checkShared(
-  { engine, parallel, apiKeys = [], extraArgs = [] }: Partial<SharedSettings>,
+  { engine, parallel, apiKeys: keys = [], extraArgs = [] }: Partial<SharedSettings>,
   refuse: Refuse<keyof SharedSettings>,
 ): void {
   if (engine !== undefined && parallel !== undefined) checkParallel(engine, parallel, refuse);
-  if (apiKeys.length > maxApiKeys) {
-    refuse("apiKeys", `there are ${apiKeys.length}, more than HAProxy takes in a line`, `at most ${maxApiKeys}`);
+  if (keys.length > maxApiKeys) {
+    refuse("apiKeys", `there are ${keys.length}`, `at most ${maxApiKeys}`);
   }
   // Without their values: one may be a secret.
   const names = extraArgs.map((argument) => argument.split("=", 1)[0] ?? "");

@@ -84,6 +84,8 @@ const environment = z.object({
   EMF_SERVICE: z.string().min(1).default("bitnet-server"),
   /** Seconds between two comment lines in a stream that waits. */
   HEARTBEAT: seconds.default(15),
+  /** Seconds after SIGTERM in which it still takes requests, but /health says 503: until HAProxy sends no more. */
+  DRAIN_DELAY: z.coerce.number().nonnegative().default(0),
 });
 
 export type Config = ReturnType<typeof readConfig>;
@@ -119,6 +121,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>) {
     heartbeat: rest.HEARTBEAT,
     embeddedMetrics:
       rest.EMF_NAMESPACE === undefined ? undefined : { namespace: rest.EMF_NAMESPACE, service: rest.EMF_SERVICE },
+    drainDelay: rest.DRAIN_DELAY,
   };
 }
 

@@ -13,11 +13,13 @@ import { engineRequest } from "./contract/engineRequest.ts";
 import { pageCompletion } from "./contract/pageCompletion.ts";
 import { answerSchema } from "./contract/responseFormat.ts";
 import { validate } from "./contract/validate.ts";
-import { notFound } from "./errors.ts";
+import { notFound, unavailable } from "./errors.ts";
 import type { Prompts } from "./prompt/prompts.ts";
 
 /** What each endpoint does: check the request, make the engine's request of it, say how the answer is written. */
 export class Endpoints {
+  /** /health then says so: HAProxy sends requests to another gateway. */
+  stopping = false;
   private readonly config: Config;
   private readonly prompts: Prompts;
   private readonly answering: Answering;
@@ -95,7 +97,10 @@ export class Endpoints {
     chat_template: "",
   });
 
-  readonly health = () => ({ status: "ok" });
+  readonly health = () => {
+    if (this.stopping) throw unavailable("This gateway is about to stop.");
+    return { status: "ok" };
+  };
 
   private model() {
     return { id: this.config.model, object: "model", created: this.startedAt, owned_by: "bitnet-server" };

@@ -21,15 +21,14 @@ function metricsServer(registry: Registry): Server {
 async function main(): Promise<void> {
   const config = readConfig(process.env);
   const log = newLogger();
-  const { api, metrics } = createGateway(config, log);
+  const { api, metrics, stop } = createGateway(config, log);
   const statistics = metricsServer(metrics.registry).listen(config.metricsPort, config.host);
   await once(statistics, "listening");
   const address = await api.listen({ host: config.host, port: config.port });
   log.info({ address, upstream: config.upstreamUrl, model: config.model, keys: config.keys.length }, "listening");
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.once(signal, () => {
-      // Takes no new connections, and ends when the last answer has.
-      void api.close().then(() => statistics.close());
+      void stop().then(() => statistics.close());
     });
   }
 }

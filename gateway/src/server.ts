@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { logRequest, type Ending } from "./accessLog.ts";
@@ -28,6 +29,8 @@ import { Model } from "./upstream/model.ts";
 export interface Gateway {
   api: FastifyInstance;
   metrics: Metrics;
+  /** Says by /health that it stops, then takes no new connections, and ends when the last answer has. */
+  stop: () => Promise<void>;
 }
 
 /** The gateway, not yet listening: what it is made of, and in which order a request meets it. */
@@ -68,7 +71,12 @@ export function createGateway(config: Config, log: Logger): Gateway {
   });
   addRoutes(api, table);
   api.addHook("onClose", () => client.close());
-  return { api, metrics };
+  const stop = async () => {
+    endpoints.stopping = true;
+    await sleep(config.drainDelay * 1000);
+    await api.close();
+  };
+  return { api, metrics, stop };
 }
 
 function addEmbeddedMetrics(api: FastifyInstance, { embeddedMetrics, slots }: Config, { requests }: Metrics) {

@@ -1,27 +1,41 @@
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import { createServer as createTcpServer } from "node:net";
 import { platform, tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { execa } from "execa";
 import type OpenAI from "openai";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { checkout } from "../../cli/paths.ts";
-import { haproxyConfiguration } from "../../components/serving/haproxy.ts";
+import { balancerEnvironment } from "../../components/serving/balancer.ts";
+import { ports } from "../../components/serving/ports.ts";
+import { conversationHeaders, promptHeaders } from "../../gateway/src/affinity.ts";
+import type { Message as ChatMessage } from "../../gateway/src/contract/chatCompletions.ts";
 import type { TestModel } from "./support/testModel.ts";
 import { drawModel } from "./support/testModel.ts";
 import { sources, TestStack } from "./support/testStack.ts";
 
 type Message = OpenAI.ChatCompletionMessageParam;
 
-const system = { role: "system" as const, content: 'Answer {"briefly"}, in JSON.' };
-const opening = (name: string): Message[] => [system, { role: "user", content: `${name}: are you there?` }];
-const secondTurn = (name: string): Message[] => [
+/** The real configuration, with addresses in place of names; the first server plays both gateways as well. */
+function withAddresses(configuration: string, balancer: string, addresses: readonly string[]): string {
+  const [first = ""] = addresses;
+  const servers = addresses.map((address, index) => `server llama-${index + 1} ${address}`).join("\n  ");
+  return configuration
+    .replaceAll("bind :", `bind ${balancer}:`)
+    .replaceAll(/server-template llama- .*/g, servers)
+    .replaceAll(/gateway-[12]:\d+/g, first)
+    .replaceAll(/^ *default-server resolvers.*$| resolvers dns init-addr none$/gm, "");
+}
+
+const system: ChatMessage = { role: "system", content: 'Answer {"briefly"}, in JSON.' };
+const opening = (name: string): ChatMessage[] => [system, { role: "user", content: `${name}: are you there?` }];
+const secondTurn = (name: string): ChatMessage[] => [
   ...opening(name),
   { role: "assistant", content: "Yes." },
   { role: "user", content: "Go on." },
@@ -47,10 +61,19 @@ describe("the real HAProxy, and servers that play llama-server", () => {
     const folder = join(checkout, "docker/load-balancer");
     await execa("docker", ["build", "--tag", image, "--build-arg", `BASE_IMAGE=${baseImage}`, folder]);
     const addresses = replicas.map(({ address }) => `${address}:8080`);
-    const configuration = haproxyConfiguration({ parallel: 1, replicas: { addresses }, apiKeys: 0 });
-    const environment = `HAPROXY_CONFIG=${configuration.replaceAll("bind :", `bind ${balancer}:`)}`;
-    const flags = ["--detach", "--network=host", "--read-only", "--tmpfs=/run:mode=1777", "--env", environment];
-    container = (await execa("docker", ["run", ...flags, image])).stdout;
+    const configuration = join(await mkdtemp(join(tmpdir(), "haproxy-")), "haproxy.cfg");
+    const text = await readFile(join(folder, "haproxy.cfg"), "utf8");
+    await writeFile(configuration, withAddresses(text, balancer, addresses), { mode: 0o644 });
+    await chmod(dirname(configuration), 0o755);
+    const environment = Object.entries(balancerEnvironment({ parallel: 1, dns: "127.0.0.11:53" }));
+    container = (
+      await execa("docker", [
+        ...["run", "--detach", "--network=host", "--read-only", "--tmpfs=/run:mode=1777"],
+        `--volume=${configuration}:/usr/local/etc/haproxy/haproxy.cfg:ro`,
+        ...environment.map(([name, value]) => `--env=${name}=${value}`),
+        image,
+      ])
+    ).stdout;
     await allUp();
   });
 
@@ -78,14 +101,14 @@ describe("the real HAProxy, and servers that play llama-server", () => {
     await vi.waitUntil(async () => (await usable())[0] === replicas.length, { timeout: 60_000 });
   }
 
-  /** @returns the address of who answered */
-  async function post(body: string, path = "/v1/chat/completions"): Promise<string> {
-    const response = await fetch(`http://${balancer}:8080${path}`, { method: "POST", body });
+  /** Asks as the gateway does. @returns the address of who answered */
+  async function post(headers: Record<string, string> = {}, body = "{}"): Promise<string> {
+    const response = await fetch(`http://${balancer}:${ports.balancer}/completion`, { method: "POST", headers, body });
     expect(response.status).toBe(200);
     return response.text();
   }
 
-  const ask = (messages: readonly object[]) => post(JSON.stringify({ model: "bitnet", messages, stream: false }));
+  const ask = (messages: readonly ChatMessage[]) => post(conversationHeaders(messages));
 
   /** Begins a conversation. @returns the replica that answered and now has it in memory */
   async function begin(name: string): Promise<Replica> {
@@ -97,61 +120,27 @@ describe("the real HAProxy, and servers that play llama-server", () => {
 
   const names = (prefix: string) => Array.from({ length: 10 }, (_, index) => `${prefix} ${index}`);
 
-  describe("the second turns of interleaved conversations reach the replicas that had the first", () => {
-    const long = "x".repeat(100_000);
-    const asPython = (json: string) => {
-      const escape = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
-      return json
-        .replaceAll(/[^\0-\x7f]/g, escape)
-        .replaceAll('":', '": ')
-        .replaceAll("},{", "}, {");
-    };
-    test.each<[string, (json: string) => string, (name: string) => object[], object[]]>([
-      ["JavaScript's JSON", (json) => json, opening, secondTurn("").slice(2)],
-      ["Python's JSON", asPython, (name) => opening(`${name} 你好`), secondTurn("").slice(2)],
-      ["no system prompt", (json) => json, (name) => opening(name).slice(1), secondTurn("").slice(2)],
-      ["100 kB", (json) => json, (name) => opening(name + long), secondTurn("").slice(2)],
-      [
-        "content before role",
-        (json) => json,
-        opening,
-        [
-          { content: 'Code: if (a) { b("},{") }, {', refusal: null, role: "assistant" },
-          { role: "user", content: "Go on." },
-        ],
-      ],
-      [
-        "tools",
-        (json) => json,
-        opening,
-        [
-          { role: "assistant", content: null, tool_calls: [{ id: "1", function: { name: "f", arguments: "{}" } }] },
-          { role: "tool", tool_call_id: "1", content: "42" },
-        ],
-      ],
-    ])("%s", async (style, serialise, first, added) => {
-      const send = (messages: object[]) => post(serialise(JSON.stringify({ model: "bitnet", messages })));
-      const conversations = names(style);
-      const homes: string[] = [];
-      for (const name of conversations) homes.push(await send(first(name)));
-      expect(new Set(homes).size).toBe(replicas.length);
-      const again: string[] = [];
-      // The other way round: taking turns would not hit.
-      for (const name of conversations.toReversed()) again.unshift(await send([...first(name), ...added]));
-      expect(again).toEqual(homes);
-    });
+  test("the second turns of interleaved conversations reach the replicas that had the first", async () => {
+    const conversations = names("turns");
+    const homes: string[] = [];
+    for (const name of conversations) homes.push(await ask(opening(name)));
+    expect(new Set(homes).size).toBe(replicas.length);
+    const again: string[] = [];
+    // The other way round: taking turns would not hit.
+    for (const name of conversations.toReversed()) again.unshift(await ask(secondTurn(name)));
+    expect(again).toEqual(homes);
+  });
 
-    test("prompts without messages", async () => {
-      const prompt = (name: string) => `${name}${"x".repeat(1000)} Q: Are you there? A:`;
-      const complete = (text: string) => post(JSON.stringify({ prompt: text }), "/v1/completions");
-      const homes: string[] = [];
-      for (const name of names("prompt")) homes.push(await complete(prompt(name)));
-      expect(new Set(homes).size).toBe(replicas.length);
-      const again: string[] = [];
-      for (const name of names("prompt").toReversed())
-        again.unshift(await complete(`${prompt(name)} Yes. Q: And now? A:`));
-      expect(again).toEqual(homes);
-    });
+  test("and so do prompts without messages", async () => {
+    const prompt = (name: string) => `${name}${"x".repeat(1000)} Q: Are you there? A:`;
+    const homes: string[] = [];
+    for (const name of names("prompt")) homes.push(await post(promptHeaders(prompt(name))));
+    expect(new Set(homes).size).toBe(replicas.length);
+    const again: string[] = [];
+    for (const name of names("prompt").toReversed()) {
+      again.unshift(await post(promptHeaders(`${prompt(name)} Yes. Q: And now? A:`)));
+    }
+    expect(again).toEqual(homes);
   });
 
   test("conversations that begin alike do not follow each other", async () => {
@@ -172,18 +161,16 @@ describe("the real HAProxy, and servers that play llama-server", () => {
     const second = await ask(secondTurn("moved"));
     home.release();
     expect([second, await other]).not.toEqual([home.address, home.address]);
-    const third = [...secondTurn("moved"), { role: "assistant", content: "Well." }, { role: "user", content: "And?" }];
+    const third: ChatMessage[] = [
+      ...secondTurn("moved"),
+      { role: "assistant", content: "Well." },
+      { role: "user", content: "And?" },
+    ];
     expect(await ask(third)).toBe(second);
   });
 
-  test.each([
-    ["longer than the balancer holds", JSON.stringify({ messages: secondTurn("x".repeat(300_000)) })],
-    ["without a body", ""],
-    ["that is no JSON", '{"messages":[{"role":"user'],
-    ["with messages that are none", '{"messages":{"role":"assistant"}}'],
-    ["with nested arrays deeper than any", `{"messages":${"[".repeat(1000)}${"]".repeat(1000)}}`],
-  ])("a request %s is passed on all the same", async (_, body) => {
-    expect(replicas.map(({ address }) => address)).toContain(await post(body));
+  test("a request longer than the balancer holds is passed on all the same", async () => {
+    expect(replicas.map(({ address }) => address)).toContain(await post({}, "x".repeat(300_000)));
   });
 
   test("a busy replica is not waited for while another is free", async () => {
@@ -200,7 +187,7 @@ describe("the real HAProxy, and servers that play llama-server", () => {
     const conversations: [string, Replica][] = [];
     for (const name of names("queue")) conversations.push([name, await begin(name)]);
     for (const replica of replicas) replica.hold();
-    const busy = replicas.map(() => post("{}"));
+    const busy = replicas.map(() => post());
     await expect.poll(() => replicas.map(({ running }) => running)).toEqual([1, 1, 1]);
 
     const order: string[] = [];
@@ -227,17 +214,23 @@ describe("the real HAProxy, and servers that play llama-server", () => {
 
   test("more than may wait are told so at once; those that wait are answered, and so is /health", async () => {
     for (const replica of replicas) replica.hold();
-    const busy = replicas.map(() => post("{}"));
+    const busy = replicas.map(() => post());
     await expect.poll(() => replicas.map(({ running }) => running)).toEqual([1, 1, 1]);
     // Sixty for each slot, on average, which HAProxy rounds up.
-    const waiting = Array.from({ length: 59 * replicas.length + 1 }, () => post("{}"));
+    const waiting = Array.from({ length: 59 * replicas.length + 1 }, () => post());
     await expect.poll(() => metric("haproxy_backend_current_queue")).toEqual([waiting.length]);
 
-    const refused = await fetch(`http://${balancer}:8080/v1/chat/completions`, { method: "POST", body: "{}" });
-    expect(refused.status).toBe(503);
+    const refused = await fetch(`http://${balancer}:${ports.balancer}/completion`, { method: "POST", body: "{}" });
+    expect(refused.status).toBe(429);
     expect(refused.headers.get("retry-after")).toBe("30");
     expect(await refused.json()).toMatchObject({ error: { message: expect.stringContaining("busy") as string } });
-    expect((await fetch(`http://${balancer}:8080/health`)).status).toBe(200);
+    for (const port of [ports.edge, ports.health]) {
+      expect((await fetch(`http://${balancer}:${port}/health`)).status).toBe(200);
+    }
+    // What takes no slot is answered at once.
+    expect(await (await fetch(`http://${balancer}:${ports.balancer}/tokenize`, { method: "POST" })).text()).toBe(
+      "tokens",
+    );
 
     for (const replica of replicas) replica.release();
     await Promise.all([...busy, ...waiting]);
@@ -245,7 +238,7 @@ describe("the real HAProxy, and servers that play llama-server", () => {
 
   test("many at once: no replica gets two requests at a time, and none waits for a certain one", async () => {
     const talk = async (client: number) => {
-      const messages: object[] = opening(`crowd ${client}`);
+      const messages: ChatMessage[] = opening(`crowd ${client}`);
       for (let turn = 0; turn < 30; turn++) {
         await ask(messages);
         messages.push({ role: "assistant", content: "Yes." }, { role: "user", content: "Go on." });
@@ -270,10 +263,25 @@ describe("the real HAProxy, and servers that play llama-server", () => {
       expect(await ask(secondTurn("gone"))).not.toBe(home.address);
     });
 
-    test.each(["503", "nothing"] as const)("says %s, another answers", async (trouble) => {
-      const home = await begin(trouble);
-      home.trouble = trouble;
-      expect(await ask(secondTurn(trouble))).not.toBe(home.address);
+    test("says 503, as while its model loads, another answers", async () => {
+      const home = await begin("503");
+      home.trouble = "503";
+      expect(await ask(secondTurn("503"))).not.toBe(home.address);
+    });
+
+    test("ends in the middle of the request, no other is asked: it might end as well", async () => {
+      const home = await begin("nothing");
+      for (const replica of replicas) replica.trouble = "nothing";
+      const asked = () => replicas.reduce((sum, replica) => sum + replica.asked, 0);
+      const before = asked();
+      const answer = await fetch(`http://${balancer}:${ports.balancer}/completion`, {
+        method: "POST",
+        headers: conversationHeaders(secondTurn("nothing")),
+        body: "{}",
+      });
+      expect([answer.status, home.trouble]).toEqual([502, "nothing"]);
+      expect(await answer.json()).toMatchObject({ error: { type: "server_error", code: "engine_failed" } });
+      expect(asked()).toBe(before + 1);
     });
   });
 });
@@ -326,18 +334,20 @@ interface Turn {
   read: number;
 }
 
-/** llama-server says in `timings` how much it read, which the OpenAI API has no name for. */
 const completion = z.object({
   choices: z.tuple([z.object({ message: z.object({ content: z.string() }) })]),
-  usage: z.object({ prompt_tokens: z.number() }),
-  timings: z.object({ prompt_n: z.number() }),
+  usage: z.object({ prompt_tokens: z.number(), prompt_tokens_details: z.object({ cached_tokens: z.number() }) }),
 });
 
 async function turn(url: string, messages: Message[]): Promise<Turn> {
   const body = JSON.stringify({ model: "bitnet", messages, temperature: 0 });
   const response = await fetch(`${url}/chat/completions`, { method: "POST", body });
-  const { choices, usage, timings } = completion.parse(await response.json());
-  return { answer: choices[0].message.content, prompt: usage.prompt_tokens, read: timings.prompt_n };
+  const { choices, usage } = completion.parse(await response.json());
+  return {
+    answer: choices[0].message.content,
+    prompt: usage.prompt_tokens,
+    read: usage.prompt_tokens - usage.prompt_tokens_details.cached_tokens,
+  };
 }
 
 /** A server that plays llama-server with one slot, and its entrypoint's agent. It answers with its own address. */
@@ -345,6 +355,8 @@ class Replica {
   readonly address: string;
   /** The most that it ever answered at once. */
   mostAtOnce = 0;
+  /** How many requests it got. */
+  asked = 0;
   #holds = false;
   #running: ServerResponse[] = [];
   /** What it says instead of an answer: 503, as while it loads its model, or nothing at all. */
@@ -353,6 +365,7 @@ class Replica {
   agent = "up ready";
   readonly #api = createServer((request, response) => {
     if (request.url === "/health") response.end();
+    else if (request.url === "/tokenize") response.end("tokens");
     else
       void text(request).then(() => {
         this.#take(response);
@@ -407,6 +420,7 @@ class Replica {
   }
 
   #take(response: ServerResponse): void {
+    this.asked++;
     if (this.trouble === "nothing") response.destroy();
     else if (this.trouble === "503") response.writeHead(503).end();
     else {

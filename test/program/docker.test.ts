@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createReadStream, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -58,6 +59,7 @@ afterEach(() => {
 interface Request {
   getName: () => string;
   getDeletebeforereplace: () => boolean;
+  getDependenciesList: () => string[];
   getIgnorechangesList: () => string[];
   getType: () => string;
   getReplaceonchangesList: () => string[];
@@ -69,7 +71,7 @@ function named(run: Run, part: string): Record<string, unknown>[] {
     .map(({ inputs }) => inputs);
 }
 
-test("a stack is a registry, an image, networks, replicas, a load balancer and a smoke test", async () => {
+test("a stack is a registry, images, networks, replicas, a load balancer, two gateways and a smoke test", async () => {
   const run = await runProgram({ replicas: "2" });
   expect(
     run.resources
@@ -77,19 +79,25 @@ test("a stack is a registry, an image, networks, replicas, a load balancer and a
       .map(({ type, name }) => `${type} ${name}`)
       .toSorted(),
   ).toEqual([
+    "command:local:Command fleet-gateway-1-ready",
+    "command:local:Command fleet-gateway-2-ready",
     "command:local:Command fleet-replica-0-ready",
     "command:local:Command fleet-replica-1-ready",
     "command:local:Command images",
     "command:local:Command old-images",
     "command:local:Command smoke-test",
+    "docker:index/container:Container fleet-gateway-1",
+    "docker:index/container:Container fleet-gateway-2",
     "docker:index/container:Container fleet-load-balancer",
     "docker:index/container:Container fleet-replica-0",
     "docker:index/container:Container fleet-replica-1",
     "docker:index/container:Container registry",
     "docker:index/image:Image bitnet",
+    "docker:index/image:Image fleet-gateway-image",
     "docker:index/image:Image fleet-load-balancer-image",
     "docker:index/image:Image registry-image",
     "docker:index/network:Network fleet",
+    "docker:index/network:Network fleet-gateways",
     "docker:index/network:Network fleet-outside",
     "docker:index/volume:Volume registry-blobs",
     "random:index/randomId:RandomId stack-id",
@@ -128,7 +136,7 @@ test("a daemon that may not raise the limit is not asked to: found out, or as th
 test("every container has a limit of memory and of processes, no capability that it does not need, and no disk", async () => {
   const run = await runProgram({ replicas: "2" });
   const all = ofType(run, containers);
-  expect(all).toHaveLength(4);
+  expect(all).toHaveLength(6);
   for (const { inputs } of all) {
     expect(inputs).toMatchObject({
       capabilities: { drops: ["ALL"] },
@@ -141,14 +149,15 @@ test("every container has a limit of memory and of processes, no capability that
   }
 });
 
-test("replicas are on an internal network without an address of the host's; the balancer alone is on another as well", async () => {
+test("replicas and gateways are on internal networks without an address of the host's, where they meet the balancer alone", async () => {
   const run = await runProgram({ replicas: "2" });
   const networks = ofType(run, "docker:index/network:Network");
-  const inside = networks.find(({ name }) => name === "fleet")?.inputs;
-  expect(inside).toMatchObject({
-    internal: true,
-    options: { "com.docker.network.bridge.inhibit_ipv4": "true" },
-  });
+  for (const internal of ["fleet", "fleet-gateways"]) {
+    expect(networks.find(({ name }) => name === internal)?.inputs).toMatchObject({
+      internal: true,
+      options: { "com.docker.network.bridge.inhibit_ipv4": "true" },
+    });
+  }
   const joined = ofType(run, containers).map(({ name, inputs }) => [
     name,
     ((inputs.networksAdvanced ?? []) as { name: string }[]).map((network) => network.name),
@@ -156,7 +165,9 @@ test("replicas are on an internal network without an address of the host's; the 
   expect(Object.fromEntries(joined)).toMatchObject({
     "fleet-replica-0": ["fleet-1234567"],
     "fleet-replica-1": ["fleet-1234567"],
-    "fleet-load-balancer": ["fleet-1234567", "fleet-outside-1234567"],
+    "fleet-gateway-1": ["fleet-gateways-1234567"],
+    "fleet-gateway-2": ["fleet-gateways-1234567"],
+    "fleet-load-balancer": ["fleet-1234567", "fleet-gateways-1234567", "fleet-outside-1234567"],
   });
 });
 
@@ -166,14 +177,18 @@ test("a container that was stopped is made anew: only a new one is waited for an
   const ofContainers = requests.mock.calls
     .map(([request]) => request as Request)
     .filter((request) => request.getType() === containers);
-  expect(ofContainers.map((request) => request.getReplaceonchangesList())).toEqual(Array(4).fill(["mustRun"]));
+  expect(ofContainers.map((request) => request.getReplaceonchangesList())).toEqual(Array(6).fill(["mustRun"]));
 });
 
 test("each replica is waited for until it has answered a question, before the next one is touched", async () => {
   const run = await runProgram({ replicas: "2", smokePrompt: "2 + 2?", smokeAnswer: "4" });
   const ready = run.resources.filter(({ name }) => name.endsWith("-ready"));
-  expect(ready.map(({ name }) => name)).toEqual(["fleet-replica-1-ready", "fleet-replica-0-ready"]);
-  expect(ready.map(({ inputs }) => inputs.environment)).toEqual(
+  // The gateways last: if a new model does not start, they go on with the old one's prompts.
+  expect(ready.map(({ name }) => name)).toEqual([
+    ...["fleet-replica-1-ready", "fleet-replica-0-ready"],
+    ...["fleet-gateway-1-ready", "fleet-gateway-2-ready"],
+  ]);
+  expect(ready.slice(0, 2).map(({ inputs }) => inputs.environment)).toEqual(
     [1, 0].map((index) => ({ AWAIT_REPLICA: JSON.stringify({ id: `fleet-replica-${index}-id`, timeout: 600 }) })),
   );
   for (const { envs } of named(run, "replica")) {
@@ -214,7 +229,7 @@ test.each([
 test("the load balancer alone is reached from outside, on loopback unless another address is set", async () => {
   const [balancer] = named(await runProgram({ port: "9000" }), "load-balancer");
   expect(balancer?.ports).toEqual([
-    { internal: 8080, external: 9000, ip: "127.0.0.1" },
+    { internal: 8000, external: 9000, ip: "127.0.0.1" },
     { internal: 8404, external: 8404, ip: "127.0.0.1" },
   ]);
 });
@@ -224,27 +239,123 @@ test("opened to others, a key is generated, asked for, and secret", async () => 
   expect(ofType(run, "random:index/randomPassword:RandomPassword")).toHaveLength(1);
   expect(run.outputs).toMatchObject({ apiKey: "generated-password", url: "http://127.0.0.1:8088/v1" });
   expect(run.secretOutputs).toEqual(["apiKey"]);
-  expect(JSON.stringify(named(run, "load-balancer")[0]?.envs)).toContain("status 401");
+  for (const { envs } of named(run, "fleet-gateway")) expect(keysOf(envs)).toMatchObject([{ name: "key-1" }]);
+  expect(named(run, "load-balancer")[0]?.envs).toContain("SOURCE_LIMIT=500");
 });
 
-test("on loopback no key is asked for, unless one is set", async () => {
-  expect((await runProgram()).outputs).not.toHaveProperty("apiKey");
+test("on loopback no key is asked for, unless one is set, and only this machine's names are answered to", async () => {
+  const open = await runProgram({ bindAddress: "127.0.0.2" });
+  expect(open.outputs).not.toHaveProperty("apiKey");
+  for (const { envs } of named(open, "fleet-gateway")) {
+    expect(JSON.stringify(envs)).not.toContain("API_KEYS");
+    expect(envs).toContain("ALLOWED_HOSTS=localhost,127.0.0.1,[::1],127.0.0.2");
+  }
+  expect(JSON.stringify(named(open, "load-balancer")[0]?.envs)).not.toContain("SOURCE_LIMIT");
   const run = await runProgram({ apiKeys: '["the-users-own-key","a-second-key"]' });
-  expect(named(run, "load-balancer")[0]?.envs).toEqual(
-    expect.arrayContaining(["API_KEY_0=the-users-own-key", "API_KEY_1=a-second-key"]),
-  );
+  for (const { envs } of named(run, "fleet-gateway")) {
+    expect(keysOf(envs).map(({ name }) => name)).toEqual(["key-1", "key-2"]);
+  }
   expect(run.outputs.apiKey).toBe("the-users-own-key");
   expect(run.secretOutputs).toEqual(["apiKey"]);
 });
 
-test("a key is in the load balancer's and the smoke test's environment, nowhere else, and a secret there", async () => {
+/** What the gateways know of the keys. */
+function keysOf(envs: unknown): { name: string; sha256: string; limits: object }[] {
+  const found = (envs as string[]).find((variable) => variable.startsWith("API_KEYS="));
+  return JSON.parse(found?.slice("API_KEYS=".length) ?? "[]") as ReturnType<typeof keysOf>;
+}
+
+test("keys have names and limits; the gateways know their hashes", async () => {
+  const apiKeys = { web: "the-key-of-web", batch: { key: "the-key-of-batch", requestsPerMinute: 60 } };
+  const run = await runProgram({ apiKeys: JSON.stringify(apiKeys) });
+  const sha256 = (key: string) => createHash("sha256").update(key).digest("hex");
+  for (const { envs } of named(run, "fleet-gateway")) {
+    expect(keysOf(envs)).toEqual([
+      { name: "web", sha256: sha256("the-key-of-web"), limits: {} },
+      { name: "batch", sha256: sha256("the-key-of-batch"), limits: { requestsPerMinute: 60 } },
+    ]);
+  }
+});
+
+test("a key is in the smoke test's environment, a secret there, and its hash in the gateways', nowhere else", async () => {
   const run = await runProgram({ apiKeys: '["the-users-own-key","a-second-key"]' });
-  const holders = run.resources.flatMap(({ name, inputs, secrets }) =>
-    Object.entries(inputs)
-      .filter(([, value]) => JSON.stringify(value).includes("the-users-own-key"))
-      .map(([input]) => `${name} ${input} ${secrets.includes(input) ? "secret" : "in clear"}`),
+  const hash = createHash("sha256").update("the-users-own-key").digest("hex");
+  const holders = (text: string) =>
+    run.resources
+      .flatMap(({ name, inputs, secrets }) =>
+        Object.entries(inputs)
+          .filter(([, value]) => JSON.stringify(value).includes(text))
+          .map(([input]) => `${name} ${input} ${secrets.includes(input) ? "secret" : "in clear"}`),
+      )
+      .toSorted();
+  expect(holders("the-users-own-key")).toEqual(["smoke-test environment secret"]);
+  expect(holders(hash)).toEqual(["fleet-gateway-1 envs secret", "fleet-gateway-2 envs secret"]);
+});
+
+test("the gateways are told what the model's file says, and what the settings allow", async () => {
+  const run = await runProgram({
+    corsOrigins: '["https://app.example.com"]',
+    allowedHosts: '["llm.example.com"]',
+    contextSize: "512",
+  });
+  const [one, two] = named(run, "fleet-gateway");
+  expect(two?.envs).toEqual(one?.envs);
+  expect(one?.envs).toEqual(
+    expect.arrayContaining([
+      "UPSTREAM_URL=http://balancer:8003",
+      "CONTEXT_SIZE=512",
+      "CORS_ORIGINS=https://app.example.com",
+      "ALLOWED_HOSTS=llm.example.com",
+      expect.stringMatching(/^CHAT_TEMPLATE=.*message/s),
+      expect.stringMatching(/^EOS_TOKEN=<\|/),
+      expect.stringMatching(/^SPECIAL_TOKENS=\["/),
+    ]),
   );
-  expect(holders.toSorted()).toEqual(["fleet-load-balancer envs secret", "smoke-test environment secret"]);
+});
+
+test("one gateway is replaced after the other, the old one first: no old one answers beside a new one for long", async () => {
+  const requests = vi.spyOn(MockMonitor.prototype, "registerResource");
+  await runProgram();
+  const gateways = requests.mock.calls
+    .map(([request]) => request as Request)
+    .filter((it) => it.getType() === containers && it.getName().startsWith("fleet-gateway"));
+  expect(gateways.map((it) => it.getDeletebeforereplace())).toEqual([true, true]);
+  const dependencies = gateways.map((it) => it.getDependenciesList().join(" "));
+  expect(dependencies[0]).toMatch(/fleet-replica-0-ready/);
+  expect(dependencies[1]).toMatch(/fleet-gateway-1-ready/);
+});
+
+describe("HTTPS", () => {
+  const folder = mkdtempSync(join(tmpdir(), "tls-"));
+  const [tlsCertificate, tlsKey, otherKey] = ["certificate.pem", "key.pem", "other.pem"].map((name) =>
+    join(folder, name),
+  );
+  beforeAll(async () => {
+    const make = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=a"];
+    await execa("openssl", [...make, "-keyout", String(tlsKey), "-out", String(tlsCertificate)]);
+    await execa("openssl", ["ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", String(otherKey)]);
+  });
+
+  test("certificate and key reach the load balancer alone, as a secret", async () => {
+    const run = await runProgram({ tlsCertificate: String(tlsCertificate), tlsKey: String(tlsKey) });
+    const key = readFileSync(String(tlsKey), "utf8").split("\n")[1] ?? "";
+    const holders = run.resources.filter(({ inputs }) => JSON.stringify(inputs).includes(key));
+    expect(holders.map(({ name, secrets }) => [name, secrets.includes("envs")])).toEqual([
+      ["fleet-load-balancer", true],
+    ]);
+    expect(run.outputs).toMatchObject({ url: "https://127.0.0.1:8088/v1", healthUrl: "https://127.0.0.1:8088/health" });
+  });
+
+  test.each([
+    ["a key of another certificate", { tlsCertificate, tlsKey: otherKey }, "tlsKey", "it is not the certificate's key"],
+    ["what is no certificate", { tlsCertificate: tlsKey, tlsKey }, "tlsCertificate", "it holds no certificate"],
+    ["a file that is not there", { tlsCertificate, tlsKey: `${folder}/none` }, "tlsKey", "it cannot be read (ENOENT)"],
+  ])("%s is refused", async (_, files, key, wrong) => {
+    const { tlsCertificate = "", tlsKey = "" } = files;
+    const refused: unknown = await runProgram({ tlsCertificate, tlsKey }).catch((error: unknown) => error);
+    expect((refused as { problems: Problem[] }).problems).toMatchObject([{ key, wrong }]);
+    expect(JSON.stringify(refused)).not.toContain("PRIVATE");
+  });
 });
 
 describe("a private model", () => {
@@ -353,7 +464,7 @@ test("proxies reach every build, as secrets, and change no tag", async () => {
   try {
     const through = await images();
     expect(through.map(({ tag }) => tag)).toEqual(before.map(({ tag }) => tag));
-    expect(through).toHaveLength(3);
+    expect(through).toHaveLength(4);
     for (const { args, secret } of through) {
       expect(args).toMatchObject({
         HTTP_PROXY: "http://me:password@proxy.example.com:3128",
@@ -382,7 +493,7 @@ test("an image that is gone from where it was is built again; one that is there 
     }));
   };
   const [first, second] = [await build(), await build()];
-  expect(first.map(({ ignored }) => ignored)).toEqual([[], [], []]);
+  expect(first.map(({ ignored }) => ignored)).toEqual([[], [], [], []]);
   for (const [index, { argument }] of first.entries()) expect(second[index]?.argument).not.toBe(argument);
 
   const id = idOf(defaultStack);
@@ -391,6 +502,7 @@ test("an image that is gone from where it was is built again; one that is there 
   const there = ["build.args.BUILT_FOR"];
   expect((await build()).map(({ name, ignored }) => ({ name, ignored }))).toEqual([
     { name: "bitnet", ignored: there },
+    { name: "fleet-gateway-image", ignored: [] },
     { name: "fleet-load-balancer-image", ignored: there },
     { name: "registry-image", ignored: [] },
   ]);
@@ -400,7 +512,7 @@ test("all that a stack has on the engine is labelled with its id; a rename chang
   const requests = vi.spyOn(MockMonitor.prototype, "registerResource");
   const run = await runProgram({ replicas: "2" });
   const labelled = run.resources.filter(({ type }) => /container:C|network:N|volume:V/.test(type));
-  expect(labelled).toHaveLength(7);
+  expect(labelled).toHaveLength(10);
   for (const { inputs } of labelled) {
     expect(inputs.labels).toContainEqual({ label: "bitnet-server.id", value: idOf(defaultStack) });
     // The name comes from the id's keepers, which no later program changes.
@@ -434,6 +546,7 @@ test("the smoke test asks for the model, of every replica's new image", async ()
     image: digest,
     replicaIds: ["fleet-replica-0-id", "fleet-replica-1-id"],
     loadBalancerId: "fleet-load-balancer-id",
+    gatewayIds: ["fleet-gateway-1-id", "fleet-gateway-2-id"],
     prompt: "2 + 2?",
     answer: "4",
   });

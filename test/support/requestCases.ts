@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { expect } from "vitest";
 import { z } from "zod";
 import { parseJson, send, type Answer } from "./http.ts";
 
@@ -37,6 +38,42 @@ export const requestCases = readFileSync(file, "utf8")
   .trim()
   .split("\n")
   .map((line) => requestCase.parse(JSON.parse(line)));
+
+const errorForm = z.object({
+  error: z.strictObject({
+    message: z.string().min(1),
+    type: z.string(),
+    param: z.string().nullable(),
+    code: z.string().nullable(),
+  }),
+});
+
+const answerForm = z.object({
+  choices: z.array(z.object({ finish_reason: z.string() })),
+  usage: z.object({ completion_tokens: z.number(), prompt_tokens: z.number() }),
+});
+
+/** Whether an answer is as the case expects it; an error has to have OpenAI's form. */
+export function checkAnswer({ expect: expected }: RequestCase, answer: Answer): void {
+  expect(expected.status, answer.body).toContain(answer.status);
+  if (answer.status >= 400) {
+    const { error } = errorForm.parse(answer.json);
+    if (expected.param !== undefined) expect(error.param).toBe(expected.param);
+    if (expected.code !== undefined) expect(error.code).toBe(expected.code);
+    if (expected.mentions !== undefined) expect(error.message).toContain(expected.mentions);
+    return;
+  }
+  if (expected.finish !== undefined) expect(answer.body).toContain(`"finish_reason":"${expected.finish}"`);
+  if (expected.header !== undefined) expect(answer.headers).toHaveProperty(expected.header);
+  if (expected.choices !== undefined) expect(answerForm.parse(answer.json).choices).toHaveLength(expected.choices);
+  if (expected.completionTokens !== undefined) {
+    expect(answerForm.parse(answer.json).usage.completion_tokens).toBe(expected.completionTokens);
+  }
+}
+
+export function promptTokens(answer: Answer): number {
+  return answerForm.parse(answer.json).usage.prompt_tokens;
+}
 
 /** @param key what `@KEY` stands for */
 export async function askCase(

@@ -1,5 +1,5 @@
 import { balancerEnvironment } from "../../serving/balancer.ts";
-import type { PromptFacts } from "../../serving/gateway.ts";
+import type { GatewayOptions } from "../../serving/gateway.ts";
 import { apiKeysVariable, gatewayEnvironment } from "../../serving/gateway.ts";
 import { ports } from "../../serving/ports.ts";
 import type { ServerOptions } from "../../serving/server.ts";
@@ -12,8 +12,7 @@ export interface TaskDescription {
   /** The images, by digest. */
   images: Readonly<Record<ContainerName, string>>;
   server: ServerOptions;
-  /** What the model's file says of its prompts. */
-  prompt: PromptFacts;
+  gateway: Pick<GatewayOptions, "prompt" | "corsOrigins" | "allowedHosts">;
   /** The instance's vCPUs: the task takes all of them, so that an instance has one task. */
   vcpus: number;
   /** What the server may use, in bytes: the model, its context and its buffers. */
@@ -117,7 +116,7 @@ function gateway(description: TaskDescription): ContainerDefinition {
     cpu: cpuShares.gateway,
     memory: memoryMiB.gateway,
     environment: variables({
-      ...gatewayEnvironment({ ...options, balancer: "127.0.0.1", prompt: description.prompt }),
+      ...gatewayEnvironment({ ...description.gateway, ...options, balancer: "127.0.0.1" }),
       HOST: "127.0.0.1",
       EMF_NAMESPACE: metricNamespace,
       EMF_SERVICE: service,

@@ -20,10 +20,9 @@ max_parallel() {
 batch=512
 
 # How microsoft/bitnet-b1.58-2B-4T was trained, from its tokenizer_config.json; the engine itself begins with the BOS
-# token. Its GGUF has a placeholder instead, under which answers never end (ik_llama.cpp's issue 339).
-trained_template='{% for message in messages %}'\
-'{{ message["role"] | capitalize + ": " + message["content"] | trim + "<|eot_id|>" }}{% endfor %}'\
-'{% if add_generation_prompt %}{{ "Assistant: " }}{% endif %}'
+# token. Its GGUF has a placeholder instead, under which answers never end (ik_llama.cpp's issue 339). The gateway reads
+# the same file.
+trained_template=$(dirname "${BASH_SOURCE[0]}")/trained-template.jinja
 
 # llama-server's arguments, one a line, that do not depend on settings. $1: true if the model is to be loaded into
 # memory and locked there. $2: "placeholder" if the model's file has no chat template of its own. $3: "missing" if it
@@ -36,7 +35,7 @@ engine_arguments() {
   if [[ $ENGINE == ik_llama.cpp ]]; then
     printf '%s\n' --jinja # its only way to apply a model's own chat template
     # bitnet.cpp has no Jinja: it knows the placeholder, and what should be there instead (build/fetch-engine.sh).
-    if [[ ${2-} == placeholder ]]; then printf '%s\n' --chat-template "$trained_template"; fi
+    if [[ ${2-} == placeholder ]]; then printf '%s\n' --chat-template "$(<"$trained_template")"; fi
     # Or else up to 8 GiB of old conversations, more than the container's memory limit knows of.
     printf '%s\n' --cache-ram 0
   fi

@@ -19,11 +19,16 @@ const props = z.object({
   bos_token: z.string().optional(),
   eos_token: z.string().optional(),
 });
-const models = z.object({ data: z.array(z.object({ meta: z.object({ n_vocab: z.number() }) })).min(1) });
+const models = z.object({
+  data: z.array(z.object({ id: z.string(), meta: z.object({ n_vocab: z.number() }) })).min(1),
+});
 const tokens = z.object({ tokens: z.array(z.number()) });
 const content = z.object({ content: z.string() });
 
-/** Asks once, when first needed, and again if that failed. */
+/**
+ * Asks once, when first needed, and again if that failed, or if it was another model's replica that answered: one that is
+ * being replaced.
+ */
 export class Model {
   private facts: Promise<ModelFacts> | undefined;
   private readonly client: UpstreamClient;
@@ -53,6 +58,7 @@ export class Model {
     // One after the other: llama-server has few threads for HTTP, and each connection keeps one for 5 s.
     const known = await this.client.json(props, "/props");
     const list = await this.client.json(models, "/v1/models");
+    if (list.data[0]?.id !== this.config.model) this.facts = undefined;
     const start = await this.tokenize("", true);
     // bitnet.cpp does not say how its BOS token is written.
     const bosText =

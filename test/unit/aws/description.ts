@@ -8,7 +8,9 @@ export const description: TaskDescription = {
   region: "eu-central-1",
   images: { server: image("0"), gateway: image("1"), balancer: image("2") },
   server: { modelAlias: "bitnet-b1.58-2B-4T", contextSize: 4096, parallel: 2, extraArgs: ["--cache-reuse", "a=b"] },
-  prompt: { chatTemplate: undefined, bosToken: undefined, eosToken: undefined, specialTokens: undefined },
+  gateway: {
+    prompt: { chatTemplate: undefined, bosToken: undefined, eosToken: undefined, specialTokens: ["<|eot_id|>"] },
+  },
   vcpus: 8,
   memoryBytes: 2.5 * 2 ** 30,
   secretArn: "arn:aws:secretsmanager:eu-central-1:123456789012:secret:bitnet-prod-AbCdEf",

@@ -36,6 +36,27 @@ it("the image's two files run: requests, metrics, health check, and an end after
   await fake.close();
 });
 
+it("on SIGTERM it says by /health that it stops, and still answers until the balancer has noticed", async () => {
+  const fake = await startFakeUpstream();
+  const [port, metricsPort] = [await freePort(), await freePort()];
+  const gateway = execa(process.execPath, [program], {
+    env: {
+      ...{ UPSTREAM_URL: fake.url, MODEL_ALIAS: "fake", CONTEXT_SIZE: "512", HOST: "127.0.0.1", DRAIN_DELAY: "1" },
+      ...{ PORT: String(port), METRICS_PORT: String(metricsPort) },
+    },
+    reject: false,
+  });
+  await vi.waitFor(() => send({ port }, "GET", "/health"), 10_000);
+  gateway.kill("SIGTERM");
+  await vi.waitFor(async () => {
+    expect((await send({ port }, "GET", "/health")).status).toBe(503);
+  });
+  const answer = await send({ port }, "POST", "/v1/chat/completions", { body: question });
+  expect(answer.json).toMatchObject({ choices: [{ message: { content: "The digit is 5." } }] });
+  expect((await gateway).exitCode).toBe(0);
+  await fake.close();
+});
+
 it("the same sources give the same bytes", async () => {
   const again = mkdtempSync(join(tmpdir(), "gateway-"));
   await bundleGateway(folder);

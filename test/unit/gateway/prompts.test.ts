@@ -172,3 +172,16 @@ it("messages of Anthropic's API get an error in its form", async () => {
   const answer = await send(gateway, "POST", "/v1/messages", { body: {} });
   expect(answer).toMatchObject({ status: 404, json: { type: "error", error: { type: "not_found_error" } } });
 });
+
+it("what a replica with another model says of itself is not remembered: it is being replaced", async () => {
+  await using gateway = await startGateway();
+  const asked = () => gateway.fake.received.filter(({ path: asked }) => asked === "/props").length;
+  gateway.fake.behave({ model: "old" });
+  await prompt(gateway, "x");
+  await prompt(gateway, "x");
+  expect(asked()).toBe(2);
+  gateway.fake.behave({});
+  await prompt(gateway, "x");
+  await prompt(gateway, "x");
+  expect(asked()).toBe(3);
+});

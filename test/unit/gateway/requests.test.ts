@@ -1,25 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { z } from "zod";
-import { send, type Answer } from "../../support/http.ts";
-import { askCase, expand, requestCases, type RequestCase } from "../../support/requestCases.ts";
+import { send } from "../../support/http.ts";
+import { askCase, checkAnswer, expand, promptTokens, requestCases } from "../../support/requestCases.ts";
 import { key, keys, question, startGateway, type TestGateway } from "./gateway.ts";
 
 /** Slow and idle connections are the edge's: HAProxy waits for bodies before a gateway sees them. */
 const cases = requestCases.filter(({ slow }) => slow === undefined);
-
-const errorForm = z.object({
-  error: z.strictObject({
-    message: z.string().min(1),
-    type: z.string(),
-    param: z.string().nullable(),
-    code: z.string().nullable(),
-  }),
-});
-
-const answerForm = z.object({
-  choices: z.array(z.object({ finish_reason: z.string() })),
-  usage: z.object({ completion_tokens: z.number(), prompt_tokens: z.number() }),
-});
 
 describe("each request that once went wrong", () => {
   const gateways = new Map<string, TestGateway>();
@@ -36,7 +21,6 @@ describe("each request that once went wrong", () => {
     const gateway = gateways.get(row.keys ? "keys" : row.contextSize === 512 ? "small" : "open");
     if (gateway === undefined) throw new Error("no gateway");
     const answer = await askCase(gateway, row, key);
-    expect(row.expect.status).toContain(answer.status);
     checkAnswer(row, answer);
     if (row.expect.samePromptTokensAs !== undefined) {
       const other = await send(gateway, row.method, row.path ?? "", { body: expand(row.expect.samePromptTokensAs) });
@@ -64,23 +48,3 @@ describe("each request that once went wrong", () => {
     for (const body of asked) expect(Object.keys(body).filter((field) => forbidden.includes(field))).toEqual([]);
   });
 });
-
-function checkAnswer({ expect: expected }: RequestCase, answer: Answer): void {
-  if (answer.status >= 400) {
-    const { error } = errorForm.parse(answer.json);
-    if (expected.param !== undefined) expect(error.param).toBe(expected.param);
-    if (expected.code !== undefined) expect(error.code).toBe(expected.code);
-    if (expected.mentions !== undefined) expect(error.message).toContain(expected.mentions);
-    return;
-  }
-  if (expected.finish !== undefined) expect(answer.body).toContain(`"finish_reason":"${expected.finish}"`);
-  if (expected.header !== undefined) expect(answer.headers).toHaveProperty(expected.header);
-  if (expected.choices !== undefined) expect(answerForm.parse(answer.json).choices).toHaveLength(expected.choices);
-  if (expected.completionTokens !== undefined) {
-    expect(answerForm.parse(answer.json).usage.completion_tokens).toBe(expected.completionTokens);
-  }
-}
-
-function promptTokens(answer: Answer): number {
-  return answerForm.parse(answer.json).usage.prompt_tokens;
-}

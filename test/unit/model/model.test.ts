@@ -179,6 +179,7 @@ describe("memory", () => {
     headWidth: 128,
     vocabulary: 128256,
     ternaryType: "I2_S",
+    prompt: { chatTemplate: undefined, bosToken: undefined, eosToken: undefined, specialTokens: undefined },
     tensors: [
       { name: "token_embd.weight", type: "F16", dims: [2560, 128256] },
       { name: "output_norm.weight", type: "F32", dims: [2560] },

@@ -91,6 +91,8 @@ test("HAProxy's timeouts are those of timeouts.ts", () => {
   expect(defaults).toContain(`timeout check ${check.timeout}s`);
   const checks = `check inter ${check.interval}s fall ${check.failures} rise 1`;
   expect(replicas.join("\n")).toContain(`${checks} agent-check agent-port 8081 agent-inter ${agentInterval * 1000}ms`);
+  const { interval, failures } = timeouts.gatewayCheck;
+  expect(text).toContain(`default-server check inter ${interval * 1000}ms fall ${failures} rise 1 observe`);
   expect(dns).toEqual(
     expect.arrayContaining([`timeout resolve ${resolve.interval}s`, `hold obsolete ${resolve.obsolete}s`]),
   );

@@ -42,7 +42,7 @@ describe("the gateway understands its environment", () => {
   test("the keys, by name and hash", () => {
     const keys = [
       { name: "web", key: "key-of-web", limits: { requestsPerMinute: 60 } },
-      { name: "batch", key: "key-of-batch" },
+      { name: "batch", key: "key-of-batch", limits: {} },
     ];
     const value = apiKeysValue(keys);
     expect(value).not.toMatch(/key-of/);

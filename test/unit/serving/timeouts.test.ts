@@ -29,6 +29,12 @@ test("a replica that ended is found before the queue gives up, and a forgotten a
   expect(balancerGrace).toBeLessThanOrEqual(patience);
 });
 
+test("HAProxy sends a gateway that stops no more before it stops, and Docker lets it finish its answers", () => {
+  const { gatewayCheck, gatewayDrainDelay, gatewayGrace } = timeouts;
+  expect(gatewayDrainDelay).toBeGreaterThan(gatewayCheck.interval * (gatewayCheck.failures + 1));
+  expect(gatewayGrace).toBeGreaterThanOrEqual(gatewayDrainDelay + patience);
+});
+
 test("an update waits for a replica at least as long as loading and its first answer may take", () => {
   expect(readyTimeout).toBeGreaterThanOrEqual(loadTimeout + answerTimeout);
 });

@@ -235,24 +235,33 @@ describe("all mistakes are found at once", () => {
 });
 
 describe("API keys", () => {
-  test("are a list, for both targets", () => {
+  test("are a list, or have names, for both targets", () => {
     for (const stack of [{}, aws]) {
-      const keys = ["some-key-0123", "another-key-0123"];
-      expect(settingsOf({ ...stack, apiKeys: JSON.stringify(keys) })?.apiKeys).toEqual(keys);
+      const keys = (value: unknown) => settingsOf({ ...stack, apiKeys: JSON.stringify(value) })?.apiKeys;
+      expect(keys(["some-key-0123", "another-key-0123"])).toEqual([
+        { name: "key-1", key: "some-key-0123", limits: {} },
+        { name: "key-2", key: "another-key-0123", limits: {} },
+      ]);
+      const limits = { concurrentRequests: 2, requestsPerMinute: 60, tokensPerMinute: 1000 };
+      expect(keys({ web: "some-key-0123", batch: { key: "another-key-0123", ...limits } })).toEqual([
+        { name: "web", key: "some-key-0123", limits: {} },
+        { name: "batch", key: "another-key-0123", limits },
+      ]);
     }
   });
 
-  test.each(['["short","with a space in it"]', '["secret-one\\nsecret-two"]', "not-a-list-with-a-space in it"])(
-    "are refused without being shown: %s",
-    (apiKeys) => {
-      const problems = problemsOf({ apiKeys });
-      expect(problems).toMatchObject([{ key: "apiKeys" }]);
-      expect(problems[0]).not.toHaveProperty("value");
-      expect(JSON.stringify(problems)).not.toMatch(/short|with a space|secret-one/);
-    },
-  );
+  test.each([
+    ...['["short","with a space in it"]', '["secret-one\\nsecret-two"]', "not-a-list-with-a-space in it"],
+    ...['{"a name": "secret-one"}', '{"web": {"key": "secret-one", "requests": 5}}', '{"web": {"key": "short"}}'],
+    ...['{"web": {"key": "secret-one", "requestsPerMinute": 0}}', '{"web": 5}', '"secret-one"'],
+  ])("are refused without being shown: %s", (apiKeys) => {
+    const problems = problemsOf({ apiKeys });
+    expect(problems).toMatchObject([{ key: "apiKeys" }]);
+    expect(problems[0]).not.toHaveProperty("value");
+    expect(JSON.stringify(problems)).not.toMatch(/short|with a space|secret-one/);
+  });
 
-  test("of more than HAProxy takes are refused", () => {
+  test("of more than fifty are refused", () => {
     const keys = (count: number) => JSON.stringify(Array.from({ length: count }, (_, index) => `some-key-${index}`));
     const problems = problemsOf({ apiKeys: keys(51) });
     expect(problems).toMatchObject([{ key: "apiKeys", right: "at most 50" }]);

@@ -1,0 +1,68 @@
+import { z } from "zod";
+
+/** A key that clients may send. */
+export interface NamedKey {
+  /** In the gateway's log and metrics. */
+  name: string;
+  /** In clear. */
+  key: string;
+  limits: KeyLimits;
+}
+
+/** What one key may do; what is not given is unlimited. */
+export type KeyLimits = Readonly<z.output<typeof limits>>;
+
+/** RFC 6750, section 2.1: what may stand after "Bearer ". */
+const pattern = /^[A-Za-z0-9._~+/-]{8,512}=*$/;
+
+/** What is wrong is said without the entry, which may be a secret. */
+const wrongKey = "has a key that is not in the right form";
+const wrongName = "has a name that is not of up to 64 letters, digits, dots and dashes";
+const wrongLimits = "has a key with limits that are none";
+
+const key = z.string({ error: wrongKey }).regex(pattern, wrongKey);
+const limit = z.int({ error: wrongLimits }).positive(wrongLimits).optional();
+const limits = z.strictObject(
+  { concurrentRequests: limit, requestsPerMinute: limit, tokensPerMinute: limit },
+  { error: wrongLimits },
+);
+const limited = z.looseObject({ key }, { error: wrongKey }).transform(({ key, ...rest }, context) => {
+  const parsed = limits.safeParse(rest);
+  if (!parsed.success) context.addIssue(wrongLimits);
+  return { key, limits: parsed.data ?? {} };
+});
+const entry = z.union([key.transform((each) => ({ key: each, limits: {} })), limited], { error: wrongKey });
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, wrongName);
+
+/** A list of keys, or keys by name, each alone or with its limits. */
+export function apiKeys() {
+  return z
+    .string()
+    .transform((text, context): unknown => {
+      try {
+        return JSON.parse(text);
+      } catch {
+        context.addIssue("neither a list nor an object of keys");
+        return z.NEVER;
+      }
+    })
+    .pipe(
+      z.union([z.array(entry).transform(numbered), z.record(name, entry).transform(named)], {
+        error: "has a key or a name that is not in the right form",
+      }),
+    )
+    .describe(
+      'keys by name, such as {"web": "KEY", "batch": {"key": "KEY", "requestsPerMinute": 60}}, or a list, such as ["KEY"]; ' +
+        "each key of 8 to 512 letters, digits and . _ ~ + / -",
+    );
+}
+
+type Entry = Omit<NamedKey, "name">;
+
+function numbered(keys: Entry[]): NamedKey[] {
+  return keys.map((each, index) => ({ name: `key-${index + 1}`, ...each }));
+}
+
+function named(keys: Record<string, Entry>): NamedKey[] {
+  return Object.entries(keys).map(([name, each]) => ({ name, ...each }));
+}
