@@ -4,6 +4,7 @@ import { expect, test, vi } from "vitest";
 import { parse } from "yaml";
 import * as pulumi from "@pulumi/pulumi";
 import { alarmCount, rollbackAlarms } from "../../components/aws/monitoringBodies.ts";
+import { actionsByType, deployPolicy, policyLimit } from "../../docs/deployPolicy.ts";
 import type { ContainerDefinition } from "../../components/aws/service/taskDefinition.ts";
 import type { Statement } from "../../components/aws/policies.ts";
 import { wildcardReasons } from "../../components/aws/policies.ts";
@@ -791,6 +792,17 @@ function takesTags(type: string): boolean {
   const args = new RegExp(`export interface ${name}Args \\{([\\s\\S]*?)\\n\\}`).exec(text)?.[1] ?? "";
   return /^ {4}tags\?/m.test(args);
 }
+
+test("docs/deploy-policy.json lets whoever deploys make every type of resource, and no other (`npm run docs` writes it)", async () => {
+  const types = new Set<string>();
+  for (const option of Object.keys(options)) {
+    for (const { type } of (await runOf(option)).resources) if (type.startsWith("aws:")) types.add(type);
+  }
+  expect([...types].toSorted()).toEqual(Object.keys(actionsByType).toSorted());
+  const written = JSON.parse(readFileSync("docs/deploy-policy.json", "utf8")) as unknown;
+  expect(written).toEqual(deployPolicy());
+  expect(JSON.stringify(written).length).toBeLessThan(policyLimit);
+});
 
 // What is wrong is refused before anything is registered, in words that help.
 

@@ -1,6 +1,6 @@
 import { _InstanceType } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
-import { describeCost, monthlyCost } from "../../../components/aws/prices.ts";
+import { describeCost, monthlyCost, priceDate } from "../../../components/aws/prices.ts";
 import { cpuTargetOf } from "../../../components/image/cpuTarget.ts";
 
 const fleet = {
@@ -44,6 +44,11 @@ test("every family of instance types whose CPU is known has a price", () => {
     (family) => monthlyCost({ ...fleet, instanceType: `${family}.2xlarge` }) === undefined,
   );
   expect(unpriced).toEqual([]);
+});
+
+test("the prices are not older than a year", () => {
+  const age = Date.now() - Date.parse(`1 ${priceDate} UTC`);
+  expect(age).toBeLessThan(366 * 24 * 3600 * 1000);
 });
 
 test("a family's sizes cost in proportion to their CPUs", () => {
