@@ -1,3 +1,4 @@
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 
@@ -7,11 +8,13 @@ const sources = join(import.meta.dirname, "src");
 export const gatewayContext = join(import.meta.dirname, "../docker/gateway");
 
 /**
- * Writes gateway/src with all that it imports into two files, for Debian's Node. The same sources give the same bytes.
+ * Writes gateway/src with all that it imports into two files, for Debian's Node. The same sources give the same bytes, and
+ * what is right already stays untouched: another stack's update may be reading it.
  * @param folder where to
  */
 export async function bundleGateway(folder = gatewayContext): Promise<void> {
-  await build({
+  const { outputFiles } = await build({
+    write: false,
     entryPoints: { gateway: join(sources, "main.ts"), healthCheck: join(sources, "healthCheck.ts") },
     outdir: folder,
     outExtension: { ".js": ".cjs" },
@@ -21,6 +24,12 @@ export async function bundleGateway(folder = gatewayContext): Promise<void> {
     format: "cjs",
     logLevel: "warning",
   });
+  for (const { path, contents } of outputFiles) {
+    if (existsSync(path) && readFileSync(path).equals(contents)) continue;
+    const part = `${folder}.${process.pid}.tmp`; // beside it: whatever lies in it, even for a moment, is part of the context
+    writeFileSync(part, contents);
+    renameSync(part, path);
+  }
 }
 
 if (import.meta.main) await bundleGateway();

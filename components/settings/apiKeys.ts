@@ -31,30 +31,39 @@ const limited = z.looseObject({ key }, { error: wrongKey }).transform(({ key, ..
   if (!parsed.success) context.addIssue(wrongLimits);
   return { key, limits: parsed.data ?? {} };
 });
-const entry = z.union([key.transform((each) => ({ key: each, limits: {} })), limited], { error: wrongKey });
+const entry = z.preprocess((value) => (typeof value === "string" ? { key: value } : value), limited);
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, wrongName);
+
+const listOfKeys = z.array(entry).transform(numbered);
+const keysByName = z.record(name, entry, { error: "neither a list nor an object of keys" }).transform(named);
 
 /** A list of keys, or keys by name, each alone or with its limits. */
 export function apiKeys() {
   return z
     .string()
-    .transform((text, context): unknown => {
-      try {
-        return JSON.parse(text);
-      } catch {
-        context.addIssue("neither a list nor an object of keys");
-        return z.NEVER;
-      }
+    .transform((text, context): NamedKey[] => {
+      const value = parseJson(text);
+      const parsed = (Array.isArray(value) ? listOfKeys : keysByName).safeParse(value);
+      for (const message of new Set(parsed.error?.issues.map(messageOf))) context.addIssue(message);
+      return parsed.data ?? z.NEVER;
     })
-    .pipe(
-      z.union([z.array(entry).transform(numbered), z.record(name, entry).transform(named)], {
-        error: "has a key or a name that is not in the right form",
-      }),
-    )
     .describe(
       'keys by name, such as {"web": "KEY", "batch": {"key": "KEY", "requestsPerMinute": 60}}, or a list, such as ["KEY"]; ' +
         "each key of 8 to 512 letters, digits and . _ ~ + / -",
     );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** zod's own sentence about a record's key says nothing of what is wrong with it. */
+function messageOf({ code, message }: z.core.$ZodIssue): string {
+  return code === "invalid_key" ? wrongName : message;
 }
 
 type Entry = Omit<NamedKey, "name">;

@@ -8,7 +8,9 @@ const keptHeaders = ["content-type", "content-encoding", "cross-origin-embedder-
 export function chatPage(client: UpstreamClient) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const { file = "" } = request.params as { file?: string };
-    const { headers, body } = await client.request(`/${file}`, {});
+    // The page is packed, and llama-server refuses whoever does not say that it can unpack it.
+    const { "accept-encoding": encoding = "identity" } = request.headers;
+    const { headers, body } = await client.request(`/${file}`, { headers: { "accept-encoding": String(encoding) } });
     for (const name of keptHeaders) {
       const value = headers[name];
       if (value !== undefined) reply.header(name, value);

@@ -34,13 +34,14 @@ describe(`changes while ${clients} clients chat: no request fails, no stream is 
     await rm(folder, { recursive: true });
   });
 
-  test("of one replica, a changed contextSize replaces that replica and nothing else", async () => {
+  test("of one replica, a changed contextSize replaces that replica and the gateways, and nothing else", async () => {
     const before = await snapshot(stack.name);
     await changeWhileChatting({ contextSize: 1024 }, [oldModel]);
     const after = await snapshot(stack.name);
     expect(after.kept).toEqual(before.kept);
     expect(after.images).toEqual(before.images);
     expect(after.replicas.filter((id) => before.replicas.includes(id))).toEqual([]);
+    expect(after.gateways.filter((id) => before.gateways.includes(id))).toEqual([]);
     for (const id of after.replicas) {
       expect((await serverProcess(inReplica(id))).args.join(" ")).toContain("--ctx-size 1024");
     }
@@ -51,7 +52,7 @@ describe(`changes while ${clients} clients chat: no request fails, no stream is 
     await expectSharesOfCores(2);
   });
 
-  test("of two replicas, a changed model replaces both, and their image, and nothing else", async () => {
+  test("of two replicas, a changed model replaces both, their image and the gateways, and nothing else", async () => {
     const before = await snapshot(stack.name);
     await changeWhileChatting(newModel.settings, [oldModel, newModel]);
     const after = await snapshot(stack.name);
@@ -105,11 +106,12 @@ describe(`changes while ${clients} clients chat: no request fails, no stream is 
   }
 });
 
-/** What a stack consists of: the replicas and their images, and all that no change of theirs may replace. */
+/** What a stack consists of: the replicas and their images, the gateways, and all that no change of theirs may replace. */
 async function snapshot(stack: string) {
   const label = [`bitnet-server.stack=${stack}`];
-  const [replicas, balancer, registry, networks, { Volumes: volumes }] = await Promise.all([
+  const [replicas, gateways, balancer, registry, networks, { Volumes: volumes }] = await Promise.all([
     containersOf(stack, "replica"),
+    containersOf(stack, "gateway"),
     containerOf(stack, "load-balancer"),
     containerOf(stack, "registry"),
     docker.listNetworks({ filters: { label } }),
@@ -117,6 +119,7 @@ async function snapshot(stack: string) {
   ]);
   return {
     replicas: replicas.map(({ Id }) => Id),
+    gateways: gateways.map(({ Id }) => Id),
     images: replicas.map(({ Config }) => Config.Image),
     kept: [balancer.Id, registry.Id, ...networks.map(({ Id }) => Id), ...volumes.map(({ Name }) => Name)],
   };

@@ -4,9 +4,11 @@ import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ContainerInspectInfo } from "dockerode";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { containerOf, docker } from "./support/docker.ts";
+import { ports } from "../../components/serving/ports.ts";
+import { containerOf, containersOf, docker } from "./support/docker.ts";
 import { drawModel } from "./support/testModel.ts";
 import { TestStack } from "./support/testStack.ts";
 
@@ -69,12 +71,38 @@ describe("a replica, tried from inside", () => {
     expect(exitCode).not.toBe(0);
   });
 
-  test("may have only so many processes, and so may the balancer and the registry", async () => {
+  test("nor does a gateway: it reaches the load balancer, and neither host, replica, internet nor registry", async () => {
+    const [gateway] = await containersOf(stack.name, "gateway");
+    const id = gateway?.Id ?? "";
+    expect(await nodeConnects(id, "balancer", ports.balancer)).toBe(true);
+    const addressOf = (container: ContainerInspectInfo) =>
+      Object.values(container.NetworkSettings.Networks)[0]?.IPAddress ?? "";
+    const registry = addressOf(await containerOf(stack.name, "registry"));
+    const replicaAddress = addressOf(await containerOf(stack.name, "replica"));
+    const hosts = [...(await networksOf(id)), ...(await networksOf(balancer))].map((network) => network.gateway);
+    for (const [address, port] of [
+      ["192.0.2.1", 80],
+      ["169.254.169.254", 80],
+      [registry, 5000],
+      [replicaAddress, ports.server],
+      ...hosts.map((host) => [host, servicePort] as const),
+    ] as const) {
+      expect(await nodeConnects(id, address, port), address).toBe(false);
+    }
+    // Nor does a replica reach a gateway.
+    expect(await connects(replica, gateway === undefined ? "" : addressOf(gateway), ports.gateway)).toBe(false);
+  });
+
+  test("may have only so many processes, and so may the gateways, the balancer and the registry", async () => {
     for (const role of ["replica", "load-balancer", "registry"] as const) {
       const { Id, HostConfig } = await containerOf(stack.name, role);
       expect((await inContainer(Id, "ulimit -Hu")).stdout, role).toBe("8192");
       expect(HostConfig.Memory, role).toBeGreaterThan(0);
       expect(HostConfig.MemorySwap, role).toBe(HostConfig.Memory);
+    }
+    for (const { HostConfig } of await containersOf(stack.name, "gateway")) {
+      expect(HostConfig.Ulimits).toContainEqual({ Name: "nproc", Soft: 8192, Hard: 8192 });
+      expect([HostConfig.Memory, HostConfig.MemorySwap]).toEqual([256 * 2 ** 20, 256 * 2 ** 20]);
     }
   });
 });
@@ -93,6 +121,15 @@ async function networksOf(container: string): Promise<{ gateway: string }[]> {
 async function connects(container: string, address: string, port: number): Promise<boolean> {
   const { exitCode } = await inContainer(container, `exec 3<>/dev/tcp/${address}/${port}`);
   return exitCode === 0;
+}
+
+/** The gateway's image has no shell. */
+async function nodeConnects(container: string, address: string, port: number): Promise<boolean> {
+  const program = `
+    const socket = require("node:net").connect({ host: process.argv[1], port: Number(process.argv[2]), timeout: 3000 });
+    socket.on("connect", () => process.exit(0)).on("error", () => process.exit(1)).on("timeout", () => process.exit(1));`;
+  const node = ["exec", container, "/usr/bin/node", "-e", program, address, String(port)];
+  return (await execa("docker", node, { reject: false })).exitCode === 0;
 }
 
 function inContainer(container: string, script: string) {

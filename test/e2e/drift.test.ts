@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chat, client } from "./support/chat.ts";
 import type { Role } from "./support/docker.ts";
-import { containerOf, docker } from "./support/docker.ts";
+import { containersOf, docker } from "./support/docker.ts";
 import type { TestModel } from "./support/testModel.ts";
 import { drawModel } from "./support/testModel.ts";
 import type { Outputs } from "./support/testStack.ts";
@@ -29,18 +29,22 @@ describe("up puts back", () => {
     await rm(folder, { recursive: true });
   });
 
-  const all: Role[] = ["replica", "load-balancer", "registry"];
+  const all: Role[] = ["replica", "gateway", "load-balancer", "registry"];
 
   test.each<[string, () => Promise<void>]>([
     ["a stopped replica", () => stop("replica")],
     ["a removed registry and a stopped load balancer", removeRegistryAndStopBalancer],
+    ["a stopped gateway", () => stop("gateway")],
     ["everything, stopped", stopEverything],
     ["the networks, and the containers on them", removeNetworks],
   ])("%s, and then has nothing more to do", async (_, damage) => {
     await damage();
     await stack.up();
     expect((await chat(client(outputs.url), 4)).text).toBe(model.answer(4));
-    for (const role of all) expect((await containerOf(stack.name, role)).State.Running).toBe(true);
+    for (const role of all) {
+      const running = (await containersOf(stack.name, role)).map(({ State }) => State.Running);
+      expect(running, role).toEqual(role === "gateway" ? [true, true] : [true]);
+    }
 
     expect((await stack.up()).output).toContain("no change");
   });
@@ -57,11 +61,11 @@ describe("up puts back", () => {
   });
 
   async function remove(role: Role): Promise<void> {
-    await docker.getContainer((await containerOf(stack.name, role)).Id).remove({ force: true });
+    for (const { Id } of await containersOf(stack.name, role)) await docker.getContainer(Id).remove({ force: true });
   }
 
   async function stop(role: Role): Promise<void> {
-    await docker.getContainer((await containerOf(stack.name, role)).Id).stop({ t: 1 });
+    for (const { Id } of await containersOf(stack.name, role)) await docker.getContainer(Id).stop({ t: 1 });
   }
 
   async function removeRegistryAndStopBalancer(): Promise<void> {
@@ -74,10 +78,11 @@ describe("up puts back", () => {
 
   async function removeNetworks(): Promise<void> {
     await remove("replica");
+    await remove("gateway");
     await remove("load-balancer");
     const filters = { label: [`bitnet-server.stack=${stack.name}`] };
     const networks = await docker.listNetworks({ filters });
-    expect(networks).toHaveLength(2);
+    expect(networks).toHaveLength(3);
     await Promise.all(networks.map(({ Id }) => docker.getNetwork(Id).remove()));
   }
 });

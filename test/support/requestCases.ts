@@ -97,12 +97,12 @@ function named(headers: RequestCase["headers"], key: string): Record<string, str
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value).replace("@KEY", key)]));
 }
 
-/** Node's client refuses to send this. */
+/** Two that contradict each other: equal ones may be taken for one (RFC 9110, section 8.6). Node's client refuses to send this. */
 async function sendTwoLengths({ port }: { port: number }, body: unknown): Promise<Answer> {
   const json = JSON.stringify(body);
-  const length = `content-length: ${json.length}\r\n`;
+  const lengths = `content-length: ${json.length}\r\ncontent-length: ${json.length + 1}\r\n`;
   const socket = connect(port, "127.0.0.1");
-  socket.end(`POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\n${length}${length}\r\n${json}`);
+  socket.end(`POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\n${lengths}\r\n${json}`);
   const [head = "", received = ""] = (await text(socket)).split("\r\n\r\n");
   return { status: Number(head.split(" ")[1]), headers: {}, body: received, json: parseJson(received) };
 }

@@ -1,7 +1,7 @@
 import { ApiError } from "../errors.ts";
 import type { Rule } from "./rule.ts";
 
-/** As many as HAProxy takes (tune.http.maxhdr). Node leaves out what is too much without a word. */
+/** More than any client sends; HAProxy takes 1,000 (docker/load-balancer/haproxy.cfg). Node leaves out what is too much without a word. */
 const mostHeaders = 101;
 
 export const refuseManyHeaders: Rule = (request) => {

@@ -1,5 +1,5 @@
 import { execa } from "execa";
-import { mkdtempSync, readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, vi } from "vitest";
@@ -62,6 +62,10 @@ it("the same sources give the same bytes", async () => {
   await bundleGateway(folder);
   await bundleGateway(again);
   expect(readFileSync(join(again, "gateway.cjs")).equals(readFileSync(program))).toBe(true);
+  // Untouched: an update of another stack may be reading it.
+  const { mtimeMs } = statSync(program);
+  await bundleGateway(folder);
+  expect(statSync(program).mtimeMs).toBe(mtimeMs);
 });
 
 it("wrong settings end it with what is wrong, without a stack", async () => {

@@ -149,7 +149,10 @@ describe("the chat page", () => {
 
   it("comes from the engine, and nothing else does", async () => {
     await using gateway = await startGateway();
-    expect((await send(gateway, "GET", "/")).body).toContain("<title>chat</title>");
+    // llama-server has it packed only, and asks whether the browser can unpack it.
+    const headers = { "accept-encoding": "gzip, br" };
+    expect((await send(gateway, "GET", "/", { headers })).body).toContain("<title>chat</title>");
+    expect(gateway.fake.received.at(-1)?.headers["accept-encoding"]).toBe("gzip, br");
     expect((await send(gateway, "GET", "/missing.js")).status).toBe(404);
     for (const closed of [
       "/slots",

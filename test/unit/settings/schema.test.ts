@@ -261,6 +261,17 @@ describe("API keys", () => {
     expect(JSON.stringify(problems)).not.toMatch(/short|with a space|secret-one/);
   });
 
+  test.each([
+    ['["short"]', "has a key that is not in the right form"],
+    ['{"web": "short"}', "has a key that is not in the right form"],
+    ['{"a name": "secret-one"}', "has a name that is not of up to 64 letters, digits, dots and dashes"],
+    ['{"web": {"key": "secret-one", "requests": 5}}', "has a key with limits that are none"],
+    ["KEY", "neither a list nor an object of keys"],
+    ["5", "neither a list nor an object of keys"],
+  ])("%s: what is wrong is said", (apiKeys, wrong) => {
+    expect(problemsOf({ apiKeys })).toMatchObject([{ key: "apiKeys", wrong }]);
+  });
+
   test("of more than fifty are refused", () => {
     const keys = (count: number) => JSON.stringify(Array.from({ length: count }, (_, index) => `some-key-${index}`));
     const problems = problemsOf({ apiKeys: keys(51) });
