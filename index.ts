@@ -10,4 +10,6 @@ const stackId = await drawStackId();
 const plan = await preflight(readConfiguration(), stackId.known);
 
 /** The stack's outputs: DockerOutputs or AwsOutputs say what each is. */
-export default plan.target === "docker" ? await dockerTarget({ ...plan, stackId }) : awsTarget({ ...plan, stackId });
+export default plan.target === "docker"
+  ? await dockerTarget({ ...plan, stackId })
+  : await awsTarget({ ...plan, stackId });

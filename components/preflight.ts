@@ -1,8 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Account } from "./aws/account.ts";
 import { inspectAccount, stackTags } from "./aws/account.ts";
-import { stackName } from "./aws/names.ts";
-import { checkUserData } from "./aws/userDataSize.ts";
 import type { Machine } from "./docker/machine.ts";
 import { checkMachine, inspectMachine } from "./docker/machine.ts";
 import { readTls } from "./docker/tls.ts";
@@ -91,14 +89,7 @@ async function checkDockerEngine(
 }
 
 async function checkAwsAccount(settings: Partial<AwsSettings>, model: Model | undefined): Promise<Checked<Account>> {
-  const account = await inspectAccount(settings, model?.memory, stackTags());
-  const { parallel, apiKeys, extraArgs } = settings;
-  const known = parallel !== undefined && apiKeys !== undefined && extraArgs !== undefined;
-  if (account.found === undefined || model === undefined || !known) return account;
-  const server = { ...settings, modelAlias: model.alias, contextSize: model.contextSize, parallel, extraArgs };
-  const group = stackName(pulumi.getStack(), 255);
-  const size = checkUserData({ account: account.found, group, server, apiKeys: Math.max(1, apiKeys.length) });
-  return { found: account.found, problems: [...account.problems, ...size] };
+  return inspectAccount(settings, model?.memory, stackTags());
 }
 
 function hideSecret(problem: Problem, { isSecret }: Configuration): Problem {

@@ -7,7 +7,11 @@ import { familyOf } from "../image/cpuTarget.ts";
 import type { MemoryNeed } from "../model/memory.ts";
 import type { AwsSettings } from "../settings/aws.ts";
 import type { InstanceDemand, InstanceFacts } from "./instances.ts";
+import { layOutSubnets } from "./subnets.ts";
 import { alternatives, checkInstance, fits } from "./instances.ts";
+import { endpointServices } from "./network.ts";
+import type { QuotaNeed } from "./quotas.ts";
+import { checkAddresses, checkQuota, quotasFor } from "./quotas.ts";
 
 /** What only AWS knows, looked up before anything is built. */
 export interface Account {
@@ -46,7 +50,12 @@ export async function inspectAccount(
     attempt(() => lookUpHostedZone(settings)),
     checkInstances(settings, memory, region, tags),
   ]);
-  const problems = [...instance.problems, ...hostedZone.problems, ...checkCertificate(settings.certificateArn, region)];
+  const problems = [
+    ...instance.problems,
+    ...(instance.found === undefined ? [] : await checkQuotas(settings, instance.found)),
+    ...hostedZone.problems,
+    ...checkCertificate(settings.certificateArn, region),
+  ];
   const found =
     instance.found === undefined
       ? undefined
@@ -85,7 +94,24 @@ type Place = Partial<AwsSettings> & { instanceType: string; region: string };
 
 async function checkPlace(place: Place, offered: readonly string[], zones: readonly string[]): Promise<Problem[]> {
   if (place.vpcId !== undefined) return checkSubnets(place, offered);
-  return place.zones === undefined ? [] : checkZones(place, place.zones, zones.slice(0, place.zones), offered);
+  if (place.zones === undefined) return [];
+  const range = place.vpcCidr === undefined ? [] : checkOwnRange(place, place.vpcCidr, zones.slice(0, place.zones));
+  return [...checkZones(place, place.zones, zones.slice(0, place.zones), offered), ...range];
+}
+
+/** AWS keeps five addresses of each subnet; an endpoint has one in each. */
+function checkOwnRange({ egress, ...replicas }: Place, vpcCidr: string, zones: readonly string[]): Problem[] {
+  const taken = 5 + (egress === "endpoints" ? endpointServices.length : 0);
+  const free = layOutSubnets(vpcCidr, zones).map(
+    ({ privateCidr }) => 2 ** (32 - Number(privateCidr.split("/")[1])) - taken,
+  );
+  return checkAddresses("vpcCidr", { value: vpcCidr, free }, replicas);
+}
+
+/** Undefined: the subnets are not known. What of the stack's own takes addresses already is not told from others'. */
+function freeAddresses(subnets: Subnets | undefined) {
+  if (subnets === undefined) return undefined;
+  return { value: subnets.map(({ id }) => id), free: subnets.map((subnet) => subnet.availableIpAddressCount) };
 }
 
 async function lookUpIdentity(): Promise<Pick<Account, "id" | "partition" | "region">> {
@@ -201,7 +227,7 @@ function checkPlacement(instanceType: string, zones: readonly string[], offered:
 
 /** An existing VPC's subnets: of that VPC, and in two zones at least, as a load balancer wants them. */
 async function checkSubnets(
-  { vpcId = "", publicSubnetIds, privateSubnetIds, instanceType }: Place,
+  { vpcId = "", publicSubnetIds, privateSubnetIds, instanceType, ...replicas }: Place,
   offered: readonly string[],
 ): Promise<Problem[]> {
   const [ofBalancer, ofInstances] = await Promise.all([
@@ -214,6 +240,7 @@ async function checkSubnets(
     ...checkSubnetList("publicSubnetIds", ofBalancer.found, vpcId),
     ...checkSubnetList("privateSubnetIds", ofInstances.found, vpcId),
     ...checkPlacement(instanceType, zonesOf(ofInstances.found), offered),
+    ...checkAddresses("privateSubnetIds", freeAddresses(ofInstances.found), replicas),
   ];
 }
 
@@ -252,6 +279,26 @@ function checkSubnetList(key: string, subnets: Subnets = [], vpcId: string): Pro
   return problems;
 }
 
+/** What a rollout at maxReplicas takes of the account's quotas. One that may not be read is not checked. */
+async function checkQuotas(
+  { minReplicas, maxReplicas, spot = 0, vpcId, egress, zones }: Partial<AwsSettings>,
+  { instance }: Pick<Account, "instance">,
+): Promise<Problem[]> {
+  if (minReplicas === undefined || maxReplicas === undefined) return [];
+  const natGateways = vpcId === undefined && egress === "nat" ? (zones ?? 0) : 0;
+  const needs = quotasFor({ minReplicas, maxReplicas, spot, vcpus: instance.vcpus, natGateways });
+  const problems = await Promise.all(needs.map(async (need) => checkQuota(need, await lookUpQuota(need))));
+  return problems.flat();
+}
+
+async function lookUpQuota({ quotaCode }: QuotaNeed): Promise<number | undefined> {
+  try {
+    return (await aws.servicequotas.getServiceQuota({ serviceCode: "ec2", quotaCode })).value;
+  } catch {
+    return undefined;
+  }
+}
+
 /** A load balancer takes certificates of its own region only. */
 function checkCertificate(certificateArn: string | undefined, region: string): Problem[] {
   const itsRegion = certificateArn?.split(":")[3];
@@ -261,16 +308,17 @@ function checkCertificate(certificateArn: string | undefined, region: string): P
 }
 
 async function lookUpHostedZone(settings: Partial<AwsSettings>): Promise<string | undefined> {
-  const { domain, hostedZone, certificateArn } = settings;
+  const { domain, hostedZone, certificateArn, internal = false } = settings;
   if (domain === undefined || (certificateArn !== undefined && hostedZone === undefined)) return undefined;
   const parent = domain.slice(domain.indexOf(".") + 1);
   // The domain may be a zone itself. Nobody has one of a top-level domain.
   const names = hostedZone === undefined ? [domain, parent].filter((name) => name.includes(".")) : [hostedZone];
-  const zones = await Promise.allSettled(names.map((name) => aws.route53.getZone({ name, privateZone: false })));
+  const zones = await Promise.allSettled(names.map((name) => aws.route53.getZone({ name, privateZone: internal })));
   const found = zones.find((zone) => zone.status === "fulfilled");
   if (found !== undefined) return found.value.zoneId;
   const words = zones.flatMap((zone) => (zone.status === "rejected" ? wordsOf(zone.reason) : []));
-  const wrong = `no public zone ${names.join(" or ")}: ${words.at(-1) ?? ""}`;
+  const kind = internal ? "private" : "public";
+  const wrong = `no ${kind} zone ${names.join(" or ")}: ${words.at(-1) ?? ""}`;
   const right =
     "a name in a Route 53 zone of this account (hostedZone names the zone), or a certificateArn, with the DNS record made by hand";
   throw new UserError({ key: "domain", value: domain, wrong, right });

@@ -1,13 +1,12 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { serverPort } from "../serving/server.ts";
-import { drainTimeout } from "../serving/timeouts.ts";
+import { ports } from "../serving/ports.ts";
 import type { Network } from "./network.ts";
-import { idleTimeout } from "./userData.ts";
+import { idleTimeout } from "./service/taskDefinition.ts";
 
 export interface LoadBalancerArgs {
   network: Network;
-  /** Who may reach it: IPv4 or IPv6 ranges. */
+  /** Who may reach it: IPv4 ranges. */
   allowedCidrs: readonly string[];
   /** Undefined: plain HTTP. */
   https:
@@ -19,6 +18,14 @@ export interface LoadBalancerArgs {
         hostedZoneId: string | undefined;
       }
     | undefined;
+  /** true: reached from the VPC and what is connected to it only. */
+  internal: boolean;
+  /** Seconds in which a task that leaves finishes what it has taken. */
+  drainTimeout: number;
+  /** Requests of one address in five minutes; more are refused with 403. Undefined: no limit, and no web ACL. */
+  rateLimit?: number | undefined;
+  /** An existing bucket for the access logs. Undefined: none are written. */
+  accessLogsBucket?: string | undefined;
   /** AWS refuses to delete the load balancer as long as this is set. */
   deletionProtection: boolean;
   tags: Record<string, string>;
@@ -27,24 +34,6 @@ export interface LoadBalancerArgs {
 /** TLS 1.2 and 1.3 with forward secrecy: AWS's recommended policy, docs.aws.amazon.com, describe-ssl-policies. */
 const tlsPolicy = "ELBSecurityPolicy-TLS13-1-2-2021-06";
 
-/**
- * What users may ask for: the API, the health check, and the chat page with its files. HAProxy on the instances looks
- * more closely (components/serving/haproxy.ts); what is not here does not even reach it.
- */
-export const forwardedPaths = [
-  ...["/v1/*", "/health", "/", "/props", "/completion"],
-  ...["/*.html", "/*.js", "/*.mjs", "/*.css", "/*.ico", "/*.svg", "/*.png", "/*.webmanifest"],
-];
-
-/**
- * Seconds in which an instance that leaves the group finishes what it has taken: a request may wait in its HAProxy for a
- * slot, and then be answered, each for as long as HAProxy is patient. AWS's limit is 3600.
- */
-export const deregistrationDelay = 2 * drainTimeout;
-
-/** AWS's limit for a rule: docs.aws.amazon.com, listener-rules ("up to three comparison strings per condition"). */
-const pathsPerRule = 3;
-
 /** The Application Load Balancer: about $16 a month (us-east-1), $7 for its addresses in two zones, and $0.008 for each unit of capacity and hour. */
 export class LoadBalancer extends pulumi.ComponentResource {
   /** Where the service is: https://domain, or http://name-of-the-load-balancer. */
@@ -52,6 +41,8 @@ export class LoadBalancer extends pulumi.ComponentResource {
   readonly loadBalancerId: pulumi.Output<string>;
   readonly securityGroupId: pulumi.Output<string>;
   readonly targetGroupArn: pulumi.Output<string>;
+  /** Without it no target of the group is ever asked. */
+  readonly listener: aws.lb.Listener;
   /** As CloudWatch names them. */
   readonly metricName: pulumi.Output<string>;
   readonly targetGroupMetricName: pulumi.Output<string>;
@@ -68,9 +59,9 @@ export class LoadBalancer extends pulumi.ComponentResource {
     const balancer = this.createBalancer(group);
     const targets = this.createTargetGroup();
     const certificateArn = this.createCertificate();
-    const listener = this.createListeners(balancer, certificateArn);
-    this.createRules(listener, targets);
+    this.listener = this.createListeners(balancer, targets, certificateArn);
     this.createRecord(balancer);
+    this.createRateLimit(balancer);
 
     this.address =
       args.https === undefined
@@ -98,7 +89,7 @@ export class LoadBalancer extends pulumi.ComponentResource {
           {
             securityGroupId: group.id,
             description: `port ${port}`,
-            ...(cidr.includes(":") ? { cidrIpv6: cidr } : { cidrIpv4: cidr }),
+            cidrIpv4: cidr,
             ipProtocol: "tcp",
             fromPort: port,
             toPort: port,
@@ -112,7 +103,7 @@ export class LoadBalancer extends pulumi.ComponentResource {
   }
 
   private createBalancer(group: aws.ec2.SecurityGroup): aws.lb.LoadBalancer {
-    const { network, deletionProtection, tags } = this.#args;
+    const { network, deletionProtection, internal, accessLogsBucket, tags } = this.#args;
     if (deletionProtection) {
       void pulumi.log.info(
         "deletionProtection: before `pulumi destroy`, set it to false and run `pulumi up`, or AWS refuses to delete the load balancer",
@@ -124,7 +115,11 @@ export class LoadBalancer extends pulumi.ComponentResource {
       {
         loadBalancerType: "application",
         securityGroups: [group.id],
-        subnets: network.publicSubnetIds,
+        internal,
+        subnets: internal ? network.privateSubnetIds : network.publicSubnetIds,
+        ...(accessLogsBucket === undefined
+          ? {}
+          : { accessLogs: { bucket: accessLogsBucket, prefix: this.#name, enabled: true } }),
         idleTimeout,
         dropInvalidHeaderFields: true,
         enableDeletionProtection: deletionProtection,
@@ -136,19 +131,22 @@ export class LoadBalancer extends pulumi.ComponentResource {
   }
 
   private createTargetGroup(): aws.lb.TargetGroup {
-    const { network, tags } = this.#args;
+    const { network, drainTimeout, tags } = this.#args;
     return new aws.lb.TargetGroup(
       this.#name,
       {
         vpcId: network.vpcId,
-        port: serverPort,
+        port: ports.edge,
         protocol: "HTTP",
-        // A generation takes a second or a minute: an instance that is done gets the next request. Slow start, which
-        // AWS refuses together with this, is not needed: an instance is ready when it says so.
+        // Each task has an address of its own.
+        targetType: "ip",
+        // A generation takes a second or a minute: a task that is done gets the next request. Slow start, which
+        // AWS refuses together with this, is not needed: a task is ready when it says so.
         loadBalancingAlgorithmType: "least_outstanding_requests",
-        deregistrationDelay,
+        deregistrationDelay: drainTimeout,
         healthCheck: {
           path: "/health",
+          port: String(ports.health),
           matcher: "200",
           interval: 10,
           timeout: 5,
@@ -185,7 +183,8 @@ export class LoadBalancer extends pulumi.ComponentResource {
         // The same record proves a name for every certificate of the account, an older stack's as well.
         allowOverwrite: true,
       },
-      parent,
+      // For the same reason it stays.
+      { ...parent, retainOnDelete: true },
     );
     return new aws.acm.CertificateValidation(
       this.#name,
@@ -194,61 +193,41 @@ export class LoadBalancer extends pulumi.ComponentResource {
     ).certificateArn;
   }
 
-  /** @returns the listener that users' requests come in by */
   private createListeners(
     balancer: aws.lb.LoadBalancer,
+    targets: aws.lb.TargetGroup,
     certificateArn: pulumi.Input<string> | undefined,
   ): aws.lb.Listener {
     const { tags } = this.#args;
     const parent = { parent: this };
+    const common = { loadBalancerArn: balancer.arn, tags };
+    const forward = [{ type: "forward", targetGroupArn: targets.arn }];
+    if (certificateArn === undefined) {
+      return new aws.lb.Listener(
+        `${this.#name}-http`,
+        { ...common, port: 80, protocol: "HTTP", defaultActions: forward },
+        parent,
+      );
+    }
+    // Not redirected: a client that sends its key in clear would go on doing so, unnoticed.
     const refuse = {
       type: "fixed-response",
       fixedResponse: {
-        statusCode: "404",
+        statusCode: "403",
         contentType: "application/json",
-        messageBody: JSON.stringify({ error: { message: "there is no such endpoint", type: "not_found_error" } }),
+        messageBody: JSON.stringify({ error: { message: "use https", type: "invalid_request_error" } }),
       },
     };
-    if (certificateArn === undefined) {
-      const plain = { loadBalancerArn: balancer.arn, port: 80, protocol: "HTTP", defaultActions: [refuse], tags };
-      return new aws.lb.Listener(`${this.#name}-http`, plain, parent);
-    }
-    const redirect = { type: "redirect", redirect: { protocol: "HTTPS", port: "443", statusCode: "HTTP_301" } };
     new aws.lb.Listener(
-      `${this.#name}-redirect`,
-      { loadBalancerArn: balancer.arn, port: 80, protocol: "HTTP", defaultActions: [redirect], tags },
+      `${this.#name}-plain`,
+      { ...common, port: 80, protocol: "HTTP", defaultActions: [refuse] },
       parent,
     );
     return new aws.lb.Listener(
       `${this.#name}-https`,
-      {
-        loadBalancerArn: balancer.arn,
-        port: 443,
-        protocol: "HTTPS",
-        sslPolicy: tlsPolicy,
-        certificateArn,
-        defaultActions: [refuse],
-        tags,
-      },
+      { ...common, port: 443, protocol: "HTTPS", sslPolicy: tlsPolicy, certificateArn, defaultActions: forward },
       parent,
     );
-  }
-
-  private createRules(listener: aws.lb.Listener, targets: aws.lb.TargetGroup): void {
-    for (let start = 0; start < forwardedPaths.length; start += pathsPerRule) {
-      const priority = start / pathsPerRule + 1;
-      new aws.lb.ListenerRule(
-        `${this.#name}-${priority}`,
-        {
-          listenerArn: listener.arn,
-          priority,
-          conditions: [{ pathPattern: { values: forwardedPaths.slice(start, start + pathsPerRule) } }],
-          actions: [{ type: "forward", targetGroupArn: targets.arn }],
-          tags: this.#args.tags,
-        },
-        { parent: this },
-      );
-    }
   }
 
   private createRecord(balancer: aws.lb.LoadBalancer): void {
@@ -264,6 +243,33 @@ export class LoadBalancer extends pulumi.ComponentResource {
       },
       { parent: this },
     );
+  }
+
+  /** A web ACL: $5 a month, $1 for its rule, and $0.60 for a million requests. */
+  private createRateLimit(balancer: aws.lb.LoadBalancer): void {
+    const { rateLimit, tags } = this.#args;
+    if (rateLimit === undefined) return;
+    const visibility = { cloudwatchMetricsEnabled: true, sampledRequestsEnabled: false };
+    const acl = new aws.wafv2.WebAcl(
+      this.#name,
+      {
+        scope: "REGIONAL",
+        defaultAction: { allow: {} },
+        visibilityConfig: { ...visibility, metricName: this.#name },
+        rules: [
+          {
+            name: "rate",
+            priority: 1,
+            action: { block: {} },
+            statement: { rateBasedStatement: { limit: rateLimit, aggregateKeyType: "IP" } },
+            visibilityConfig: { ...visibility, metricName: `${this.#name}-rate` },
+          },
+        ],
+        tags,
+      },
+      { parent: this },
+    );
+    new aws.wafv2.WebAclAssociation(this.#name, { resourceArn: balancer.arn, webAclArn: acl.arn }, { parent: this });
   }
 }
 

@@ -1,7 +1,7 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { Watched } from "./monitoringBodies.ts";
-import { alarms, dashboard } from "./monitoringBodies.ts";
+import { alarms, dashboard, rollbackAlarms } from "./monitoringBodies.ts";
 
 export interface MonitoringArgs {
   watched: Watched<pulumi.Input<string>>;
@@ -15,12 +15,14 @@ export interface MonitoringArgs {
 /** A dashboard ($3 a month, the account's first three free) and alarms ($0.10 a month each). */
 export class Monitoring extends pulumi.ComponentResource {
   readonly dashboardUrl: pulumi.Output<string>;
+  /** The alarms that undo a rollout. */
+  readonly rollbackAlarms: pulumi.Output<string>[];
 
   constructor(name: string, args: MonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
     super("bitnet-server:aws:Monitoring", name, {}, opts);
 
     const topic = this.createTopic(name, args);
-    this.createAlarms(name, args, topic);
+    this.rollbackAlarms = this.createAlarms(name, args, topic);
     const board = this.createDashboard(name, args);
 
     this.dashboardUrl = pulumi
@@ -46,11 +48,17 @@ export class Monitoring extends pulumi.ComponentResource {
     return topic;
   }
 
-  private createAlarms(name: string, { watched, tags }: MonitoringArgs, topic: aws.sns.Topic | undefined): void {
+  private createAlarms(
+    name: string,
+    { watched, tags }: MonitoringArgs,
+    topic: aws.sns.Topic | undefined,
+  ): pulumi.Output<string>[] {
     const told = topic === undefined ? {} : { alarmActions: [topic.arn], okActions: [topic.arn] };
-    for (const [key, alarm] of Object.entries(alarms(watched))) {
-      new aws.cloudwatch.MetricAlarm(`${name}-${key}`, { ...alarm, ...told, tags }, { parent: this });
-    }
+    const made = Object.entries(alarms(watched)).map(
+      ([key, alarm]) =>
+        [key, new aws.cloudwatch.MetricAlarm(`${name}-${key}`, { ...alarm, ...told, tags }, { parent: this })] as const,
+    );
+    return made.flatMap(([key, alarm]) => (rollbackAlarms.includes(key) ? [alarm.name] : []));
   }
 
   private createDashboard(name: string, { dashboardName, watched }: MonitoringArgs): aws.cloudwatch.Dashboard {

@@ -1,15 +1,15 @@
 /** What is watched; `T` is a string, or a Pulumi input that will be one. */
 export interface Watched<T = string> {
   region: T;
-  /** The Auto Scaling group's name. */
-  group: T;
+  /** The ECS service's name. */
+  service: T;
   /** The last part of the load balancer's and the target group's ARN, as CloudWatch names them. */
   loadBalancer: T;
   targetGroup: T;
   logGroup: T;
 }
 
-/** The namespace of the instances' own metrics. */
+/** The namespace of the gateways' metrics: gateway/src/emf.ts. */
 export const metricNamespace = "BitnetServer";
 
 type Statistic = "Average" | "Maximum" | "Minimum" | "Sum";
@@ -19,7 +19,7 @@ interface Metric<T> {
   namespace: string;
   metricName: string;
   dimensions: Record<string, T>;
-  statistic?: Statistic;
+  statistic?: Statistic | undefined;
   extendedStatistic?: `p${number}`;
 }
 
@@ -35,9 +35,9 @@ export interface Alarm<T> extends Metric<T> {
   treatMissingData: "breaching" | "notBreaching";
 }
 
-/** Of the instances themselves. */
-function own<T>(metricName: string, { group }: Watched<T>, statistic: Statistic): Metric<T> {
-  return { namespace: metricNamespace, metricName, dimensions: { AutoScalingGroupName: group }, statistic };
+/** Of the gateways. */
+function own<T>(metricName: string, { service }: Watched<T>, statistic: Statistic): Metric<T> {
+  return { namespace: metricNamespace, metricName, dimensions: { ServiceName: service }, statistic };
 }
 
 function balancing<T>(metricName: string, watched: Watched<T>, statistic: Statistic): Metric<T> {
@@ -51,30 +51,35 @@ export const alarmCount = 6;
 /** Those that AWS makes for target tracking: one to add instances, one to remove them. */
 export const trackingAlarmCount = 2;
 
+/**
+ * The alarms that undo a rollout. "no-capacity" is none of them: at a first rollout it is in alarm until the first task is
+ * there. Where no task is left, "load-balancer-errors" says so as soon as somebody asks.
+ */
+export const rollbackAlarms: readonly string[] = ["server-errors", "load-balancer-errors", "slow-first-token"];
+
 /** The alarms by name. Each says what to do, because whoever gets the e-mail may know nothing else. */
 export function alarms<T>(watched: Watched<T>): Record<string, Alarm<T>> {
   const wholeBalancer = { LoadBalancer: watched.loadBalancer };
   return {
     "server-errors": {
       ...balancing("HTTPCode_Target_5XX_Count", watched, "Sum"),
-      alarmDescription: "Instances answer with errors. Look at the log group's streams */server and */balancer.",
-      ...above(5, 60, 5),
+      alarmDescription: "Tasks answer with errors. Look at the log group's streams task/server and task/gateway.",
+      ...above(5, 60, 2),
     },
     "load-balancer-errors": {
       ...balancing("HTTPCode_ELB_5XX_Count", watched, "Sum"),
       dimensions: wholeBalancer,
-      alarmDescription: "The load balancer finds no instance that answers. Look at the target group's health.",
-      ...above(5, 60, 5),
+      alarmDescription: "The load balancer finds no task that answers. Look at the target group's health.",
+      ...above(5, 60, 2),
     },
     unhealthy: {
       ...balancing("UnHealthyHostCount", watched, "Maximum"),
-      alarmDescription:
-        "An instance has been unhealthy for ten minutes and was not replaced. See the group's activity.",
+      alarmDescription: "A task has been unhealthy for ten minutes and was not replaced. See the service's events.",
       ...above(0, 60, 10),
     },
     "no-capacity": {
       ...balancing("HealthyHostCount", watched, "Minimum"),
-      alarmDescription: "No instance can take requests. See the group's activity and the instances' console output.",
+      alarmDescription: "No task can take requests. See the service's events and stopped tasks.",
       comparisonOperator: "LessThanThreshold",
       threshold: 1,
       period: 60,
@@ -86,13 +91,12 @@ export function alarms<T>(watched: Watched<T>): Record<string, Alarm<T>> {
       alarmDescription: "More requests wait than are answered, for 15 minutes: raise maxReplicas.",
       ...above(200, 60, 15),
     },
-    latency: {
-      namespace: "AWS/ApplicationELB",
-      metricName: "TargetResponseTime",
-      dimensions: wholeBalancer,
+    "slow-first-token": {
+      ...own("TimeToFirstToken", watched, "Average"),
+      statistic: undefined,
       extendedStatistic: "p95",
-      alarmDescription: "One request in twenty waits more than a minute for the first byte of its answer.",
-      ...above(60, 300, 3),
+      alarmDescription: "One request in twenty waits more than a minute for its first token.",
+      ...above(60, 60, 5),
     },
   };
 }
@@ -107,11 +111,15 @@ function above(threshold: number, period: number, evaluationPeriods: number) {
 export function dashboard(watched: Watched): string {
   const graph = (title: string, ...metrics: Metric<string>[]) => ({ title, metrics });
   const graphs = [
-    graph("Tokens per second, all instances", own("TokensPerSecond", watched, "Sum")),
+    graph("Tokens a minute, all tasks", own("Tokens", watched, "Sum")),
     graph("Load: busy slots and waiting requests, % of slots", own("Load", watched, "Average")),
-    graph("Busy slots, waiting requests", own("BusySlots", watched, "Sum"), own("WaitingRequests", watched, "Sum")),
     graph(
-      "Healthy and unhealthy instances",
+      "Busy slots, waiting requests, on average",
+      own("BusySlots", watched, "Average"),
+      own("WaitingRequests", watched, "Average"),
+    ),
+    graph(
+      "Healthy and unhealthy tasks",
       balancing("HealthyHostCount", watched, "Minimum"),
       balancing("UnHealthyHostCount", watched, "Maximum"),
     ),
@@ -121,7 +129,7 @@ export function dashboard(watched: Watched): string {
       balancing("HTTPCode_Target_4XX_Count", watched, "Sum"),
       balancing("HTTPCode_Target_5XX_Count", watched, "Sum"),
     ),
-    graph("Seconds to the first byte", balancing("TargetResponseTime", watched, "Average")),
+    graph("Seconds to the first token", own("TimeToFirstToken", watched, "Average")),
   ];
   const widgets = graphs.map(({ title, metrics }, index) => ({
     type: "metric",
@@ -151,7 +159,7 @@ export function dashboard(watched: Watched): string {
     properties: {
       title: "What the servers said last",
       region: watched.region,
-      query: `SOURCE '${watched.logGroup}' | filter @logStream like /server/ | fields @timestamp, @message | sort @timestamp desc | limit 50`,
+      query: `SOURCE '${watched.logGroup}' | filter @logStream like /task.server/ | fields @timestamp, @message | sort @timestamp desc | limit 50`,
     },
   };
   return JSON.stringify({ widgets: [...widgets, log] });

@@ -2,6 +2,7 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { ZoneLayout } from "./subnets.ts";
 import { layOutSubnets } from "./subnets.ts";
+import { s3EndpointPolicy } from "./policies.ts";
 
 /** Where the fleet is put: a VPC of its own, or an existing one. */
 export interface Network {
@@ -25,25 +26,28 @@ export interface OwnNetworkArgs {
   /** The zones' names. A zone costs nothing; what is in it does, see `egress`. */
   zones: readonly string[];
   /**
-   * The instances' way to ECR, S3, CloudWatch Logs, Secrets Manager, Auto Scaling and Session Manager.
+   * The instances' way to ECS, ECR, CloudWatch Logs, Secrets Manager and Session Manager.
    * `nat`: a NAT gateway in each zone, so that the loss of one does not take the others with it; $33 a month each, $4
-   * for its address, and $0.045 a GB. `endpoints`: no way to the internet at all; $7.30 a month for each of seven
-   * interface endpoints in each zone, $102 for two zones, and $0.01 a GB (us-east-1; components/aws/prices.ts).
+   * for its address, and $0.045 a GB. `endpoints`: no way to the internet at all; $7.30 a month for each of nine
+   * interface endpoints in each zone, $131 for two zones, and $0.01 a GB (us-east-1; components/aws/prices.ts).
    */
   egress: "nat" | "endpoints";
+  partition: string;
   region: string;
   tags: Record<string, string>;
 }
 
-/** The services that user data calls, by the last part of their endpoints' names. S3 has ECR's layers and the packages. */
+/** The services that instances and ECS's agent call, by the last part of their endpoints' names; and S3, see below. */
 export const endpointServices = [
   "ecr.api",
   "ecr.dkr",
+  "ecs",
+  "ecs-agent",
+  "ecs-telemetry",
   "logs",
+  "secretsmanager",
   "ssm",
   "ssmmessages",
-  "secretsmanager",
-  "autoscaling",
 ] as const;
 
 /** A VPC for one stack: public subnets for the load balancer, private ones for the instances. */
@@ -56,6 +60,7 @@ export class OwnNetwork extends pulumi.ComponentResource implements Network {
   readonly #name: string;
   readonly #args: OwnNetworkArgs;
   readonly #vpc: aws.ec2.Vpc;
+  readonly #internet: aws.ec2.InternetGateway;
 
   constructor(name: string, args: OwnNetworkArgs, opts?: pulumi.ComponentResourceOptions) {
     super("bitnet-server:aws:OwnNetwork", name, {}, opts);
@@ -64,11 +69,15 @@ export class OwnNetwork extends pulumi.ComponentResource implements Network {
     const layout = layOutSubnets(args.cidr, args.zones);
 
     this.#vpc = this.createVpc();
+    this.#internet = new aws.ec2.InternetGateway(name, { vpcId: this.#vpc.id, tags: args.tags }, { parent: this });
     const publicSubnets = this.createPublicSubnets(layout);
     const privateSubnets = this.createPrivateSubnets(layout);
     const tables = this.createPrivateRouteTables(privateSubnets);
+    const s3 = this.createS3Endpoint(tables);
     this.destinations =
-      args.egress === "nat" ? this.createNat(publicSubnets, tables) : this.createEndpoints(privateSubnets, tables);
+      args.egress === "nat"
+        ? this.createNat(publicSubnets, tables)
+        : [...this.createEndpoints(layout, privateSubnets), s3];
 
     this.vpcId = this.#vpc.id;
     this.publicSubnetIds = publicSubnets.map(({ id }) => id);
@@ -86,11 +95,10 @@ export class OwnNetwork extends pulumi.ComponentResource implements Network {
   private createPublicSubnets(layout: readonly ZoneLayout[]): aws.ec2.Subnet[] {
     const { tags } = this.#args;
     const parent = { parent: this };
-    const gateway = new aws.ec2.InternetGateway(this.#name, { vpcId: this.#vpc.id, tags }, parent);
     const table = new aws.ec2.RouteTable(`${this.#name}-public`, { vpcId: this.#vpc.id, tags }, parent);
     new aws.ec2.Route(
       `${this.#name}-internet`,
-      { routeTableId: table.id, destinationCidrBlock: "0.0.0.0/0", gatewayId: gateway.id },
+      { routeTableId: table.id, destinationCidrBlock: "0.0.0.0/0", gatewayId: this.#internet.id },
       parent,
     );
     return layout.map(({ zone, publicCidr }, index) => {
@@ -124,7 +132,14 @@ export class OwnNetwork extends pulumi.ComponentResource implements Network {
       const subnet = publicSubnets[index];
       if (subnet === undefined) throw new RangeError("a private subnet without a public one in its zone");
       const address = new aws.ec2.Eip(name, { domain: "vpc", tags }, parent);
-      const nat = new aws.ec2.NatGateway(name, { subnetId: subnet.id, allocationId: address.id, tags }, parent);
+      const nat = new aws.ec2.NatGateway(
+        name,
+        { subnetId: subnet.id, allocationId: address.id, tags },
+        {
+          ...parent,
+          dependsOn: [this.#internet],
+        },
+      );
       new aws.ec2.Route(
         name,
         { routeTableId: table.id, destinationCidrBlock: "0.0.0.0/0", natGatewayId: nat.id },
@@ -134,7 +149,8 @@ export class OwnNetwork extends pulumi.ComponentResource implements Network {
     return [{ description: "AWS services, through NAT", cidrIpv4: "0.0.0.0/0" }];
   }
 
-  private createEndpoints(subnets: readonly aws.ec2.Subnet[], tables: readonly aws.ec2.RouteTable[]): Destination[] {
+  /** A zone may lack a service. A subnet in it reaches the endpoint of another. */
+  private createEndpoints(layout: readonly ZoneLayout[], subnets: readonly aws.ec2.Subnet[]): Destination[] {
     const { cidr, region, tags } = this.#args;
     const parent = { parent: this };
     const group = new aws.ec2.SecurityGroup(
@@ -156,13 +172,20 @@ export class OwnNetwork extends pulumi.ComponentResource implements Network {
       parent,
     );
     for (const service of endpointServices) {
+      const serviceName = `com.amazonaws.${region}.${service}`;
+      const { availabilityZones } = aws.ec2.getVpcEndpointServiceOutput(
+        { serviceName, serviceType: "Interface" },
+        parent,
+      );
       new aws.ec2.VpcEndpoint(
         `${this.#name}-${service.replace(".", "-")}`,
         {
           vpcId: this.#vpc.id,
-          serviceName: `com.amazonaws.${region}.${service}`,
+          serviceName,
           vpcEndpointType: "Interface",
-          subnetIds: subnets.map(({ id }) => id),
+          subnetIds: pulumi
+            .all([availabilityZones, pulumi.all(subnets.map(({ id }) => id))])
+            .apply(([offered, ids]) => ids.filter((_, index) => offered.includes(layout[index]?.zone ?? ""))),
           securityGroupIds: [group.id],
           privateDnsEnabled: true,
           tags,
@@ -170,21 +193,25 @@ export class OwnNetwork extends pulumi.ComponentResource implements Network {
         parent,
       );
     }
-    const s3 = new aws.ec2.VpcEndpoint(
+    return [{ description: "AWS services, by VPC endpoints", referencedSecurityGroupId: group.id }];
+  }
+
+  /** Free, and with NAT what keeps gigabytes of image layers from being paid for. */
+  private createS3Endpoint(tables: readonly aws.ec2.RouteTable[]): Destination {
+    const { partition, region, tags } = this.#args;
+    const { prefixListId } = new aws.ec2.VpcEndpoint(
       `${this.#name}-s3`,
       {
         vpcId: this.#vpc.id,
         serviceName: `com.amazonaws.${region}.s3`,
         vpcEndpointType: "Gateway",
         routeTableIds: tables.map(({ id }) => id),
+        policy: s3EndpointPolicy(partition, region),
         tags,
       },
-      parent,
+      { parent: this },
     );
-    return [
-      { description: "AWS services, by VPC endpoints", referencedSecurityGroupId: group.id },
-      { description: "S3: image layers, packages", prefixListId: s3.prefixListId },
-    ];
+    return { description: "S3: image layers, packages", prefixListId };
   }
 
   private createSubnet(name: string, zone: string, cidrBlock: string): aws.ec2.Subnet {

@@ -1,14 +1,9 @@
-/** What an instance may do, and with what. */
-export interface InstanceRights {
-  repositoryArn: string;
-  logGroupArn: string;
-  secretArn: string;
-  /** AWS's own name for the part of an ARN before the service's region: aws, aws-cn, aws-us-gov. */
-  partition: string;
-  region: string;
-  account: string;
-  /** The Auto Scaling group. */
-  group: string;
+/** What holds for every role that the program makes. */
+export interface RoleSettings {
+  /** A policy that none of the roles' rights may exceed. Undefined: none. */
+  permissionsBoundary: string | undefined;
+  /** IAM's path for roles and profiles: / or /…/ */
+  path: string;
 }
 
 export interface Statement {
@@ -21,28 +16,69 @@ export interface Statement {
 /** Why a statement's resource has a wildcard, by its Sid. The graph test refuses any that is not explained here. */
 export const wildcardReasons: Readonly<Record<string, string>> = {
   LogInToEcr: "GetAuthorizationToken is not about a repository: AWS takes no other resource (ECR's service reference)",
-  WriteLogs: "the group's streams: one for each container, named after the instance",
-  SayLaunched: "the group's id is in its ARN, and is only known once it exists; the name is unique in the region",
+  WriteLogs: "the group's streams: one for each container of each task",
+  FindEcs: "DiscoverPollEndpoint is not about a cluster: AWS takes no other resource (ECS's service reference)",
+  WorkForCluster: "the cluster's instances: their ids are known once they have registered",
   SessionManager: "these are not about a resource: AWS takes no other (SSM's and Session Manager's service reference)",
+  ReadImageLayers: "all objects of the bucket in which ECR keeps the layers of every repository",
+  ReadPackages: "all objects of the bucket with Amazon Linux's packages",
 };
 
-/** Who may take on the role: EC2, for the instances. */
-export function trustPolicy(): string {
+/** Who may take on a role: instances, or ECS for its tasks. */
+export function trustPolicy(service: "ec2" | "ecs-tasks"): string {
   return policy({
-    Sid: "Ec2",
+    Sid: "Trust",
     Effect: "Allow",
     Action: ["sts:AssumeRole"],
-    Principal: { Service: "ec2.amazonaws.com" },
+    Principal: { Service: `${service}.amazonaws.com` },
   });
 }
 
 /**
- * All that an instance may do. AWS's own AmazonSSMManagedInstanceCore is not used because it lets an instance read
- * every parameter of the account.
+ * All that an instance may do: be a part of this cluster, and let an administrator in. AWS's own policies are not used:
+ * AmazonEC2ContainerServiceforEC2Role is for any cluster, AmazonSSMManagedInstanceCore reads every parameter.
  */
-export function instancePolicy(rights: InstanceRights): string {
-  const { repositoryArn, logGroupArn, secretArn, partition, region, account, group } = rights;
-  const statements: Statement[] = [
+export function instancePolicy(of: { partition: string; region: string; accountId: string; cluster: string }): string {
+  const { partition, region, accountId, cluster } = of;
+  const arn = (kind: string) => `arn:${partition}:ecs:${region}:${accountId}:${kind}/${cluster}`;
+  return policy(
+    { Sid: "FindEcs", Effect: "Allow", Action: ["ecs:DiscoverPollEndpoint"], Resource: "*" },
+    {
+      Sid: "JoinCluster",
+      Effect: "Allow",
+      Action: [
+        "ecs:DeregisterContainerInstance",
+        "ecs:RegisterContainerInstance",
+        "ecs:SubmitAttachmentStateChanges",
+        "ecs:SubmitContainerStateChange",
+        "ecs:SubmitTaskStateChange",
+      ],
+      Resource: arn("cluster"),
+    },
+    {
+      Sid: "WorkForCluster",
+      Effect: "Allow",
+      Action: ["ecs:Poll", "ecs:StartTelemetrySession", "ecs:UpdateContainerInstancesState"],
+      Resource: `${arn("container-instance")}/*`,
+    },
+    {
+      Sid: "SessionManager",
+      Effect: "Allow",
+      Action: [
+        "ssm:UpdateInstanceInformation",
+        "ssmmessages:CreateControlChannel",
+        "ssmmessages:CreateDataChannel",
+        "ssmmessages:OpenControlChannel",
+        "ssmmessages:OpenDataChannel",
+      ],
+      Resource: "*",
+    },
+  );
+}
+
+/** What ECS may do for a task: pull its images, read its secret, write its logs. */
+export function executionPolicy(repositoryArn: string, logGroupArn: string, secretArn: string): string {
+  return policy(
     { Sid: "LogInToEcr", Effect: "Allow", Action: ["ecr:GetAuthorizationToken"], Resource: "*" },
     {
       Sid: "PullImages",
@@ -57,26 +93,22 @@ export function instancePolicy(rights: InstanceRights): string {
       Resource: `${logGroupArn}:log-stream:*`,
     },
     { Sid: "ReadKeys", Effect: "Allow", Action: ["secretsmanager:GetSecretValue"], Resource: secretArn },
-    {
-      Sid: "SayLaunched",
-      Effect: "Allow",
-      Action: ["autoscaling:CompleteLifecycleAction"],
-      Resource: `arn:${partition}:autoscaling:${region}:${account}:autoScalingGroup:*:autoScalingGroupName/${group}`,
-    },
-    {
-      Sid: "SessionManager",
-      Effect: "Allow",
-      Action: [
-        "ssm:UpdateInstanceInformation",
-        "ssmmessages:CreateControlChannel",
-        "ssmmessages:CreateDataChannel",
-        "ssmmessages:OpenControlChannel",
-        "ssmmessages:OpenDataChannel",
-      ],
-      Resource: "*",
-    },
-  ];
-  return policy(...statements);
+  );
+}
+
+/** What the way to S3 is for: image layers, and Amazon Linux's packages (ECR's and AL2023's user guides name the buckets). */
+export function s3EndpointPolicy(partition: string, region: string): string {
+  const read = (Sid: string, bucket: string) => ({
+    Sid,
+    Effect: "Allow",
+    Principal: "*",
+    Action: ["s3:GetObject"],
+    Resource: `arn:${partition}:s3:::${bucket}/*`,
+  });
+  return policy(
+    read("ReadImageLayers", `prod-${region}-starport-layer-bucket`),
+    read("ReadPackages", `al2023-repos-${region}-de612dc2`),
+  );
 }
 
 function policy(...statements: object[]): string {

@@ -75,6 +75,9 @@ const hourOf2xlarge: Readonly<Record<string, number>> = {
 
 const vcpusOf2xlarge = 8;
 
+/** The gateways': gateway/src/emf.ts. */
+const metricCount = 6;
+
 /** Dollars, from the pricing pages of elasticloadbalancing, vpc, privatelink, ebs, secrets-manager and cloudwatch. */
 const price = {
   loadBalancerHour: 0.0225,
@@ -84,6 +87,7 @@ const price = {
   volumeGbMonth: 0.08,
   secretMonth: 0.4,
   metricMonth: 0.3,
+  webAclMonth: 6,
   alarmMonth: 0.1,
   dashboardMonth: 3,
 };
@@ -101,6 +105,8 @@ export interface Fleet {
   endpoints: number;
   natGateways: number;
   alarms: number;
+  /** Whether there is a web ACL with a rule. */
+  rateLimited: boolean;
 }
 
 /**
@@ -117,8 +123,9 @@ export function monthlyCost(fleet: Fleet): { least: number; most: number } | und
     price.publicAddressHour * (fleet.zones + fleet.natGateways) +
     price.natHour * fleet.natGateways +
     price.endpointHour * fleet.endpoints * fleet.zones;
-  const fixed = hourly * hoursPerMonth + price.secretMonth + 4 * price.metricMonth + price.alarmMonth * fleet.alarms;
-  const shared = fixed + price.dashboardMonth;
+  const fixed =
+    hourly * hoursPerMonth + price.secretMonth + metricCount * price.metricMonth + price.alarmMonth * fleet.alarms;
+  const shared = fixed + price.dashboardMonth + (fleet.rateLimited ? price.webAclMonth : 0);
   return {
     least: Math.ceil(shared + instance * fleet.minReplicas),
     most: Math.ceil(shared + instance * fleet.maxReplicas),

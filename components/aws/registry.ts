@@ -10,7 +10,7 @@ export interface EcrRegistryArgs {
 }
 
 /** The kinds of images that the repository has, as their tags begin. */
-const kinds = ["server-", "balancer-"];
+const kinds = ["server-", "gateway-", "balancer-"];
 
 /**
  * A repository of Amazon's registry: $0.10 a GB and month, for the 20 images of a kind that were pushed last, which
@@ -21,8 +21,6 @@ export class EcrRegistry extends pulumi.ComponentResource implements Registry {
   readonly credentials: RegistryCredentials;
   readonly immutableTags = true;
   readonly repositoryArn: pulumi.Output<string>;
-  /** The registry's host. */
-  readonly host: pulumi.Output<string>;
 
   constructor(name: string, { repositoryName, tags }: EcrRegistryArgs, opts?: pulumi.ComponentResourceOptions) {
     super("bitnet-server:registry:EcrRegistry", name, {}, opts);
@@ -47,9 +45,8 @@ export class EcrRegistry extends pulumi.ComponentResource implements Registry {
 
     this.repository = repository.repositoryUrl;
     this.repositoryArn = repository.arn;
-    this.host = repository.repositoryUrl.apply((url) => url.split("/", 1)[0] ?? url);
     this.credentials = {
-      server: this.host,
+      server: repository.repositoryUrl.apply((url) => url.split("/", 1)[0] ?? url),
       username: token.userName,
       password: pulumi.secret(token.password),
     };

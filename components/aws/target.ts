@@ -9,12 +9,13 @@ import { SmokeTest } from "../serving/smokeTest.ts";
 import type { StackId } from "../stackId.ts";
 import type { Account } from "./account.ts";
 import { stackTags } from "./account.ts";
-import { balancerImage } from "./balancerImage.ts";
-import { Ec2Fleet } from "./ec2Fleet.ts";
+import { EcsFleet } from "./fleet.ts";
+import { smallImage } from "./images.ts";
 import { instanceWarnings, volumeGb } from "./instances.ts";
 import { alarmCount, trackingAlarmCount } from "./monitoringBodies.ts";
 import { stackName } from "./names.ts";
 import { endpointServices } from "./network.ts";
+import { bundleGateway } from "../../gateway/bundle.ts";
 import { describeCost } from "./prices.ts";
 
 /** What a stack on AWS tells. */
@@ -24,7 +25,7 @@ export interface AwsOutputs {
   healthUrl: pulumi.Output<string>;
   /** The name under which the API reports the model. */
   model: string;
-  /** The image that the instances run, by digest. */
+  /** The image that the tasks run, by digest. */
   image: pulumi.Output<string>;
   /** How many at least and at most. */
   replicas: string;
@@ -33,8 +34,8 @@ export interface AwsOutputs {
   dashboardUrl: pulumi.Output<string>;
   /** The ECR repository. */
   repository: pulumi.Output<string>;
-  /** The Auto Scaling group's name. */
-  asg: pulumi.Output<string>;
+  /** The name of the ECS cluster and of the service in it. */
+  service: pulumi.Output<string>;
   /** In dollars, by a table with a date. */
   costPerMonth: string;
 }
@@ -47,8 +48,8 @@ export interface AwsTargetArgs {
   account: Account;
 }
 
-/** The aws target: an Auto Scaling group of CPU-optimised instances behind a load balancer. */
-export function awsTarget({ stackId, settings, model, account }: AwsTargetArgs): AwsOutputs {
+/** The aws target: an ECS service on CPU-optimised instances behind a load balancer. */
+export async function awsTarget({ stackId, settings, model, account }: AwsTargetArgs): Promise<AwsOutputs> {
   const tags = stackTags();
   const server = { ...settings, modelAlias: model.alias, contextSize: model.contextSize };
   for (const warning of warnings(settings, account)) void pulumi.log.warn(warning);
@@ -67,18 +68,22 @@ export function awsTarget({ stackId, settings, model, account }: AwsTargetArgs):
     platform,
     dependsOn: [imageCleanup],
   });
-  const fleet = new Ec2Fleet("fleet", {
-    ...settings,
+  await bundleGateway();
+  const small = { stackId, registry, platform, baseImage: settings.baseImage };
+  const afterwards = { dependsOn: [imageCleanup] };
+  const fleet = new EcsFleet("fleet", {
+    settings,
     account,
     registry,
-    serverImage: bitnet.digest,
-    balancerImage: balancerImage(
-      "balancer",
-      { stackId, registry, platform, baseImage: settings.baseImage },
-      { dependsOn: [imageCleanup] },
-    ),
+    images: {
+      server: bitnet.digest,
+      gateway: smallImage("gateway", small, afterwards),
+      balancer: smallImage("balancer", small, afterwards),
+    },
     server,
+    prompt: model.facts.prompt,
     modelBytes: model.facts.fileSize,
+    memoryBytes: model.memory.total,
     tags,
   });
 
@@ -107,7 +112,7 @@ export function awsTarget({ stackId, settings, model, account }: AwsTargetArgs):
     apiKey: fleet.apiKey,
     dashboardUrl: fleet.dashboardUrl,
     repository: registry.repository,
-    asg: fleet.groupName,
+    service: fleet.serviceName,
     costPerMonth: costPerMonth(settings, account, model),
   };
 }
@@ -138,5 +143,6 @@ function costPerMonth(settings: AwsSettings, { instance }: Account, { facts }: M
     endpoints: own && egress === "endpoints" ? endpointServices.length : 0,
     natGateways: own && egress === "nat" ? zones : 0,
     alarms: alarmCount + trackingAlarmCount,
+    rateLimited: settings.rateLimit !== undefined,
   });
 }

@@ -2,13 +2,42 @@ import { z } from "zod";
 import { isVpcCidr, networkOf } from "./ipRanges.ts";
 import type { Refuse } from "./shared.ts";
 import { sharedSettings } from "./shared.ts";
-import { entry, flag, integer, list, oneOf, setting, text } from "./types.ts";
+import { entry, flag, integer, json, list, oneOf, setting, text } from "./types.ts";
 
 /** The most zones that a VPC's range is shared out among; each needs two subnets, of a sixteenth of the range each. */
 export const maxZones = 8;
 
-/** AWS's quota for a security group, of each version of IP: docs.aws.amazon.com, amazon-vpc-limits. */
+/** AWS's quota for a security group: docs.aws.amazon.com, amazon-vpc-limits. */
 const maxRules = 60;
+
+/** EventBridge's and Application Auto Scaling's form: docs.aws.amazon.com, "Cron expressions reference". */
+const cronFields = [
+  /^[\d*,/-]+$/,
+  /^[\d*,/-]+$/,
+  /^[\d*,/?LW-]+$/,
+  /^[\dA-Z*,/-]+$/,
+  /^[\dA-Z*,/?L#-]+$/,
+  /^[\d*,/-]+$/,
+];
+
+function isCron(text: string): boolean {
+  const fields = text.split(" ");
+  const right =
+    fields.length === cronFields.length && cronFields.every((form, index) => form.test(fields[index] ?? ""));
+  return right && (fields[2] === "?") !== (fields[4] === "?");
+}
+
+const replicas = z.int("has an entry whose replicas are no whole number").min(0).max(500);
+const schedule = z.strictObject(
+  {
+    cron: z
+      .string()
+      .refine(isCron, "has an entry whose cron is no expression of six fields, one of the two days being ?"),
+    minReplicas: replicas,
+    maxReplicas: replicas,
+  },
+  { error: "has an entry that is not { cron, minReplicas, maxReplicas }" },
+);
 
 const hostName = /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/;
 const subnetId = () => entry(/^subnet-[0-9a-f]+$/, "has an entry that is not a subnet's id");
@@ -21,16 +50,34 @@ export const awsOnly = {
   ),
   minReplicas: setting(
     integer(1, 500).default(1),
-    "Instances that always run. Two or more survive the loss of a zone.",
+    "Replicas that always run, each on an instance of its own. Two or more survive the loss of a zone.",
   ),
-  maxReplicas: setting(integer(1, 500).default(4), "Instances that run under the highest load."),
+  maxReplicas: setting(
+    integer(1, 500).default(4),
+    "Replicas that run under the highest load. While a version is rolled out there are half as many again.",
+  ),
+  scaling: setting(
+    json(z.array(schedule, { error: "not a list" }))
+      .describe('a list such as [{"cron": "0 19 ? * MON-FRI *", "minReplicas": 1, "maxReplicas": 2}]')
+      .default([]),
+    "Other limits by the clock, so that nights can be cheap. cron has six fields (minute, hour, day of month, month, day of week, year; UTC), " +
+      "one of the two days being ?. minReplicas and maxReplicas then apply until the first of them.",
+  ),
+  drainTimeout: setting(
+    integer(0, 3600).default(120),
+    "Seconds in which a replica that leaves finishes its requests. Every replacement, every scale-in and `destroy` waits for it, at the price of an instance; what takes longer is cut off.",
+  ),
   spot: setting(
     integer(0, 100).default(0),
-    "Percent of the instances above minReplicas that are spot: about a third of the price, taken away at two minutes' notice.",
+    "Percent of the replicas above minReplicas that are on spot instances: about a third of the price, taken away at two minutes' notice.",
   ),
   updateAmi: setting(
     flag().default(false),
-    "true moves to the newest Amazon Linux 2023 at this update, which replaces all instances. false keeps the one in use.",
+    "true moves to the newest ECS-optimised Amazon Linux 2023 at this update, which replaces all instances. false keeps the one in use.",
+  ),
+  maxInstanceAgeDays: setting(
+    integer(1, 365).optional(),
+    "Days after which an instance is replaced by one with the newest Amazon Linux, without an update. If unset, never.",
   ),
   zones: setting(integer(2, maxZones).default(2), "Availability zones that the stack's own VPC spans."),
   vpcCidr: setting(
@@ -44,11 +91,11 @@ export const awsOnly = {
   egress: setting(
     oneOf("nat", "endpoints").default("nat"),
     "How instances reach AWS. nat = a NAT gateway in each zone ($33 a month each, plus $0.045 a GB); " +
-      "endpoints = VPC endpoints ($7.30 a month for each of seven in each zone, plus $0.01 a GB), without access to the internet.",
+      "endpoints = VPC endpoints ($7.30 a month for each of nine in each zone, plus $0.01 a GB), without access to the internet.",
   ),
   vpcId: setting(
     text(/^vpc-[0-9a-f]+$/, "the id of a VPC, such as vpc-0123456789abcdef0").optional(),
-    "An existing VPC instead of the stack's own. Its private subnets must reach ECR, S3, CloudWatch Logs, Secrets Manager, Auto Scaling and SSM.",
+    "An existing VPC instead of the stack's own. Its private subnets must reach ECS, ECR, S3, CloudWatch Logs, Secrets Manager and SSM.",
   ),
   publicSubnetIds: setting(
     list(subnetId(), "a list of subnets of vpcId that reach an internet gateway, two or more").default([]),
@@ -60,10 +107,10 @@ export const awsOnly = {
   ),
   allowedCidrs: setting(
     list(
-      z.union([z.cidrv4(), z.cidrv6()], { error: "has an entry that is not an IP range" }).superRefine(refuseHostBits),
-      'a list of IP ranges, such as ["203.0.113.0/24"]',
+      z.cidrv4({ error: "has an entry that is not an IPv4 range", abort: true }).superRefine(refuseHostBits),
+      'a list of IPv4 ranges, such as ["203.0.113.0/24"]',
     ).default(["0.0.0.0/0"]),
-    "Who may reach the load balancer: up to 30 ranges of each IP version with a domain, 60 without. " +
+    "Who may reach the load balancer: up to 30 ranges with a domain, 60 without. " +
       "Include the machine that runs `pulumi up`, for its smoke test.",
   ),
   domain: setting(
@@ -84,6 +131,26 @@ export const awsOnly = {
   allowPlainHttp: setting(
     flag().default(false),
     "true serves plain HTTP if there is no domain. API keys, prompts and answers then cross the network in clear.",
+  ),
+  internal: setting(
+    flag().default(false),
+    "true gives the load balancer private addresses only. The machine that runs `pulumi up` must reach them, for its smoke test.",
+  ),
+  rateLimit: setting(
+    integer(10, 2_000_000_000).optional(),
+    "Requests that one address may send in five minutes; more are refused with 403, by AWS WAF ($6 a month, $0.60 a million requests). If unset, any number.",
+  ),
+  accessLogsBucket: setting(
+    text(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "the name of an S3 bucket").optional(),
+    "An existing S3 bucket of the region, whose policy lets the load balancer write its access logs. If unset, none are written.",
+  ),
+  permissionsBoundary: setting(
+    text(/^arn:aws[a-z-]*:iam::(\d{12}|aws):policy\/\S+$/, "the ARN of an IAM policy").optional(),
+    "A policy that no role of the stack may exceed, where an organisation asks for one.",
+  ),
+  rolePath: setting(
+    text(/^\/([!-~]+\/)?$/, "/ or a path such as /bitnet/").default("/"),
+    "The IAM path of the stack's roles.",
   ),
   deletionProtection: setting(
     flag().default(false),
@@ -120,6 +187,11 @@ export function checkAws(
   if (minReplicas !== undefined && maxReplicas !== undefined && minReplicas > maxReplicas) {
     refuse("minReplicas", `it is more than maxReplicas, ${maxReplicas}`, `at most ${maxReplicas}`);
   }
+  checkSchedules(settings, refuse);
+  if (settings.internal === true && isSet("domain") && !isSet("certificateArn")) {
+    const wrong = "a certificate is made by a public DNS record, and the name would be public";
+    refuse("internal", wrong, "a certificateArn as well; and a private hostedZone, or a DNS record made by hand");
+  }
   checkVpc(settings, isSet, refuse);
   checkRules(settings, isSet("domain"), refuse);
   for (const key of ["certificateArn", "hostedZone"] as const) {
@@ -130,6 +202,14 @@ export function checkAws(
   if (!isSet("domain") && allowPlainHttp === false) {
     const wrong = "without a domain there is no HTTPS, and API keys would cross the network in clear";
     refuse("domain", wrong, "a name in a Route 53 zone of this account; or allowPlainHttp: true, to try it out");
+  }
+}
+
+function checkSchedules({ scaling = [] }: Partial<AwsSettings>, refuse: Refuse<keyof AwsSettings>): void {
+  for (const { cron, minReplicas, maxReplicas } of scaling) {
+    if (minReplicas <= maxReplicas) continue;
+    const wrong = `at "${cron}" minReplicas is ${minReplicas}, more than maxReplicas, ${maxReplicas}`;
+    refuse("scaling", wrong, "minReplicas of at most maxReplicas in each entry");
   }
 }
 
@@ -165,12 +245,9 @@ function checkRules(
   refuse: Refuse<keyof AwsSettings>,
 ): void {
   const ports = hasDomain ? 2 : 1;
-  for (const version of ["IPv4", "IPv6"]) {
-    const ranges = allowedCidrs.filter((cidr) => cidr.includes(":") === (version === "IPv6"));
-    if (ranges.length * ports > maxRules) {
-      const wrong = `${ranges.length} ${version} ranges at ${ports} ${ports === 1 ? "port" : "ports"} exceed the ${maxRules} rules of a security group`;
-      refuse("allowedCidrs", wrong, `at most ${maxRules / ports} ${version} ranges; merge some into larger ones`);
-    }
+  if (allowedCidrs.length * ports > maxRules) {
+    const wrong = `${allowedCidrs.length} ranges at ${ports} ${ports === 1 ? "port" : "ports"} exceed the ${maxRules} rules of a security group`;
+    refuse("allowedCidrs", wrong, `at most ${maxRules / ports} ranges; merge some into larger ones`);
   }
 }
 

@@ -60,11 +60,12 @@ export function integer(minimum: number, maximum: number) {
 
 /** @param right such as `a list of names, such as ["a", "b"]` */
 export function list<T extends z.ZodType<string, string>>(entry: T, right: string) {
-  return z
-    .string()
-    .transform(parseJson)
-    .pipe(z.array(entry, { error: "not a list" }))
-    .describe(right);
+  return json(z.array(entry, { error: "not a list" })).describe(right);
+}
+
+/** A value that is given as JSON. */
+export function json<T extends z.ZodType>(type: T) {
+  return z.string().transform(parseJson).pipe(type);
 }
 
 /** An entry of a list. @param wrong said of an entry that does not fit, which is not shown: it may be a secret */

@@ -78,6 +78,10 @@ const environment = z.object({
   FIRST_TOKEN_TIMEOUT: seconds.default(600),
   /** Seconds between two tokens after which the engine is taken to hang: a batch of another's prompt may lie between. */
   STALL_TIMEOUT: seconds.default(60),
+  /** CloudWatch's namespace: metrics are printed in its embedded metric format. Not set: they are not. */
+  EMF_NAMESPACE: z.string().min(1).optional(),
+  /** The value of their dimension ServiceName. */
+  EMF_SERVICE: z.string().min(1).default("bitnet-server"),
   /** Seconds between two comment lines in a stream that waits. */
   HEARTBEAT: seconds.default(15),
   /** Seconds after SIGTERM in which it still takes requests, but /health says 503: until HAProxy sends no more. */
@@ -115,6 +119,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>) {
     firstTokenTimeout: rest.FIRST_TOKEN_TIMEOUT,
     stallTimeout: rest.STALL_TIMEOUT,
     heartbeat: rest.HEARTBEAT,
+    embeddedMetrics:
+      rest.EMF_NAMESPACE === undefined ? undefined : { namespace: rest.EMF_NAMESPACE, service: rest.EMF_SERVICE },
     drainDelay: rest.DRAIN_DELAY,
   };
 }

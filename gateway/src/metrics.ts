@@ -6,7 +6,7 @@ import type { Ending } from "./accessLog.ts";
 export class Metrics {
   readonly registry = new Registry();
   private readonly model: string;
-  private readonly requests = this.counter("requests_total", "Requests answered.", ["endpoint", "status"]);
+  private readonly answered = this.counter("requests_total", "Requests answered.", ["endpoint", "status"]);
   private readonly promptTokens = this.counter("prompt_tokens_total", "Tokens read.");
   private readonly cachedTokens = this.counter(
     "cached_tokens_total",
@@ -27,6 +27,8 @@ export class Metrics {
     "requests_waiting",
     "Requests without a first token: in the queue, or being read.",
   );
+  /** The same two numbers, for whoever looks often. */
+  readonly requests = { waiting: 0, running: 0 };
   private readonly running = this.gauge("requests_running", "Requests whose answer is being written.");
 
   constructor(model: string) {
@@ -36,7 +38,7 @@ export class Metrics {
 
   record(account: Account, { endpoint, status }: Ending): void {
     const who = { model: this.model, key: account.key?.name ?? "" };
-    this.requests.inc({ ...who, endpoint, status });
+    this.answered.inc({ ...who, endpoint, status });
     this.promptTokens.inc(who, account.promptTokens);
     this.cachedTokens.inc(who, account.cachedTokens);
     this.completionTokens.inc(who, account.completionTokens);
@@ -47,17 +49,21 @@ export class Metrics {
 
   /** Counts a request among those that wait, then among those that are answered. */
   follow(): { begun: () => void; over: () => void } {
-    let gauge = this.waiting;
-    gauge.inc();
+    let state: "waiting" | "running" = "waiting";
+    const count = (by: 1 | -1) => {
+      this[state].inc(by);
+      this.requests[state] += by;
+    };
+    count(1);
     return {
       begun: () => {
-        if (gauge === this.running) return;
-        gauge.dec();
-        gauge = this.running;
-        gauge.inc();
+        if (state === "running") return;
+        count(-1);
+        state = "running";
+        count(1);
       },
       over: () => {
-        gauge.dec();
+        count(-1);
       },
     };
   }

@@ -7,6 +7,7 @@ import { Answering } from "./answering.ts";
 import type { Config } from "./config.ts";
 import { Endpoints } from "./endpoints.ts";
 import { ApiError, clientLeft, type ErrorBody } from "./errors.ts";
+import { EmbeddedMetrics } from "./emf.ts";
 import { Metrics } from "./metrics.ts";
 import { chatPage } from "./page.ts";
 import { Prompts } from "./prompt/prompts.ts";
@@ -54,8 +55,10 @@ export function createGateway(config: Config, log: Logger): Gateway {
   ];
 
   const api = newServer(config);
+  const embedded = addEmbeddedMetrics(api, config, metrics);
   addRules(api, rules, (request, ending) => {
     metrics.record(request.account, ending);
+    embedded?.record(request.account, ending);
     if (ending.endpoint !== "/health") logRequest(log, request.account, ending);
   });
   api.setErrorHandler((error: FastifyError, request, reply) => {
@@ -74,6 +77,14 @@ export function createGateway(config: Config, log: Logger): Gateway {
     await api.close();
   };
   return { api, metrics, stop };
+}
+
+function addEmbeddedMetrics(api: FastifyInstance, { embeddedMetrics, slots }: Config, { requests }: Metrics) {
+  if (embeddedMetrics === undefined) return undefined;
+  const embedded = new EmbeddedMetrics({ ...embeddedMetrics, slots, requests, write: console.log });
+  const stop = embedded.start();
+  api.addHook("onClose", stop);
+  return embedded;
 }
 
 function newServer({ bodyLimit }: Config): FastifyInstance {

@@ -1,10 +1,14 @@
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { expect, test, vi } from "vitest";
 import { parse } from "yaml";
 import * as pulumi from "@pulumi/pulumi";
-import { alarmCount } from "../../components/aws/monitoringBodies.ts";
+import { alarmCount, rollbackAlarms } from "../../components/aws/monitoringBodies.ts";
+import { actionsByType, deployPolicy, policyLimit } from "../../docs/deployPolicy.ts";
+import type { ContainerDefinition } from "../../components/aws/service/taskDefinition.ts";
 import type { Statement } from "../../components/aws/policies.ts";
 import { wildcardReasons } from "../../components/aws/policies.ts";
+import { readConfig } from "../../gateway/src/config.ts";
 import type { Answers } from "./aws.ts";
 import { awsAnswers, awsError } from "./aws.ts";
 import type { Run, Surroundings } from "./program.ts";
@@ -31,6 +35,17 @@ const options: Record<string, Record<string, string>> = {
   certificate: { ...secured, certificateArn },
   "certificate and zone": { ...secured, certificateArn, hostedZone: "example.com" },
   arm64: { ...plain, instanceType: "c8g.2xlarge" },
+  internal: { ...plain, internal: "true" },
+  "schedules, limits, roles": {
+    ...plain,
+    scaling: '[{"cron":"0 19 ? * MON-FRI *","minReplicas":1,"maxReplicas":2}]',
+    rateLimit: "600",
+    accessLogsBucket: "some-logs",
+    permissionsBoundary: "arn:aws:iam::123456789012:policy/boundary",
+    rolePath: "/bitnet/",
+    drainTimeout: "30",
+    maxInstanceAgeDays: "14",
+  },
   "alarms, protection, keys": {
     ...plain,
     alarmEmail: "ops@example.com",
@@ -62,8 +77,21 @@ function userDataOf(run: Run): string {
   return Buffer.from(only(run, launchTemplate).userData as string, "base64").toString();
 }
 
+function containersOf(run: Run): ContainerDefinition[] {
+  return JSON.parse(only(run, taskDefinition).containerDefinitions as string) as ContainerDefinition[];
+}
+
+function variablesOf(run: Run, container: string): Record<string, string> {
+  const { environment = [] } = containersOf(run).find(({ name }) => name === container) ?? {};
+  return Object.fromEntries(environment.map(({ name, value }) => [name, value]));
+}
+
 const launchTemplate = "aws:ec2/launchTemplate:LaunchTemplate";
 const group = "aws:autoscaling/group:Group";
+const taskDefinition = "aws:ecs/taskDefinition:TaskDefinition";
+const service = "aws:ecs/service:Service";
+const capacityProvider = "aws:ecs/capacityProvider:CapacityProvider";
+const scalableTarget = "aws:appautoscaling/target:Target";
 const balancer = "aws:lb/loadBalancer:LoadBalancer";
 const listener = "aws:lb/listener:Listener";
 const targetGroup = "aws:lb/targetGroup:TargetGroup";
@@ -92,6 +120,7 @@ test("the image is compiled for the instance's CPU, and pushed under a tag that 
   expect(images.map(({ inputs }) => (inputs.build as { platform: string }).platform)).toEqual([
     "linux/arm64",
     "linux/arm64",
+    "linux/arm64",
   ]);
   expect(JSON.stringify(images)).toContain('"CPU_TARGET":"neoverse-v2"');
 });
@@ -112,92 +141,165 @@ test("the repository is scanned, encrypted, immutable, and goes with the stack",
   });
 });
 
-test("instances run both images by digest, on an encrypted disk, and give no container their role", async () => {
+test("tasks run the three images by digest, with an address of their own and no role", async () => {
   const run = await runOf("domain");
-  expect(userDataOf(run)).toMatch(/^SERVER_IMAGE=registry\/bitnet@sha256:0{64}$/m);
-  expect(userDataOf(run)).toMatch(/^BALANCER_IMAGE=registry\/balancer@sha256:0{64}$/m);
+  expect(containersOf(run).map(({ name, image: digest }) => [name, digest])).toEqual([
+    ["server", `registry/bitnet@sha256:${"0".repeat(64)}`],
+    ["gateway", `registry/gateway@sha256:${"0".repeat(64)}`],
+    ["balancer", `registry/balancer@sha256:${"0".repeat(64)}`],
+  ]);
+  expect(only(run, taskDefinition)).toMatchObject({ networkMode: "awsvpc", requiresCompatibilities: ["EC2"] });
+  expect(only(run, taskDefinition)).not.toHaveProperty("taskRoleArn");
+});
+
+test("instances have an encrypted disk and ECS's Amazon Linux, and give no container their role", async () => {
+  const run = await runOf("domain");
   expect(only(run, launchTemplate)).toMatchObject({
     imageId: "ami-x86_64",
     metadataOptions: { httpTokens: "required", httpPutResponseHopLimit: 1 },
     blockDeviceMappings: [{ ebs: { encrypted: "true", volumeType: "gp3" } }],
   });
   expect(only(run, launchTemplate)).not.toHaveProperty("keyName");
-  expect(only(await runOf("arm64"), launchTemplate)).toMatchObject({ imageId: "ami--arm64" });
+  expect(userDataOf(run)).toContain(`ECS_CLUSTER=bitnet-${defaultStack}\n`);
+  expect(userDataOf(run)).toContain("ECS_AWSVPC_BLOCK_IMDS=true");
+  expect(only(await runOf("arm64"), launchTemplate)).toMatchObject({ imageId: "ami-arm64" });
 });
 
-test("API keys are secret everywhere, and in nothing but Secrets Manager and the smoke test", async () => {
+test("with an age, instances are replaced by some with the newest image, without an update", async () => {
+  const run = await runOf("schedules, limits, roles");
+  expect(only(run, group)).toMatchObject({ maxInstanceLifetime: 14 * 86_400 });
+  expect(only(run, launchTemplate).imageId).toBe(
+    "resolve:ssm:/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id",
+  );
+});
+
+test("API keys are secret everywhere, and in clear in nothing but the smoke test: AWS has their hashes", async () => {
   for (const [option, key] of [
     ["domain", "generated-password"],
     ["alarms, protection, keys", "first-key-0123"],
   ] as const) {
     const run = await runOf(option);
     const holders = run.resources.filter(({ inputs }) => JSON.stringify(inputs).includes(key));
-    expect(holders.map(({ type, secrets }) => [type, secrets])).toEqual([
-      ["aws:secretsmanager/secretVersion:SecretVersion", ["secretString"]],
-      ["command:local:Command", ["environment"]],
-    ]);
+    expect(holders.map(({ type, secrets }) => [type, secrets])).toEqual([["command:local:Command", ["environment"]]]);
+    const [version] = ofType(run, "aws:secretsmanager/secretVersion:SecretVersion");
+    expect(version?.secrets).toEqual(["secretString"]);
     expect([run.outputs.apiKey, run.secretOutputs]).toEqual([key, ["apiKey"]]);
-    expect(userDataOf(run)).not.toContain(key);
   }
 });
 
 test("in a preview, too, a key that is configured is in nothing that is not secret", async () => {
   const { resources } = await runOf("alarms, protection, keys", true);
   const holders = resources.filter(({ inputs }) => JSON.stringify(inputs).includes("first-key-0123"));
-  expect(holders.map(({ type }) => type)).toContain("aws:secretsmanager/secretVersion:SecretVersion");
+  expect(holders.map(({ type }) => type)).toContain("command:local:Command");
   for (const { inputs, secrets } of holders) {
     const open = Object.entries(inputs).filter(([property]) => !secrets.includes(property));
     expect(JSON.stringify(open)).not.toContain("first-key-0123");
   }
 });
 
-test("a second key is one that instances take, and the secret's version is in their user data", async () => {
+test("a second key is one that the gateway takes, and the secret's version is in the task definition", async () => {
   const run = await runOf("alarms, protection, keys");
-  expect(only(run, "aws:secretsmanager/secretVersion:SecretVersion").secretString).toBe(
-    "API_KEY_0=first-key-0123\nAPI_KEY_1=second-key-0123",
-  );
-  expect(userDataOf(run)).toContain('"Bearer ${API_KEY_0}" "Bearer ${API_KEY_1}"');
-  expect(userDataOf(run)).toMatch(/^SECRET_VERSION=version-1$/m);
+  const text = String(only(run, "aws:secretsmanager/secretVersion:SecretVersion").secretString);
+  const { API_KEYS } = JSON.parse(text) as { API_KEYS: string };
+  const sha256 = (key: string) => createHash("sha256").update(key).digest("hex");
+  const { keys } = readConfig({ UPSTREAM_URL: "http://x", MODEL_ALIAS: "m", CONTEXT_SIZE: "1", API_KEYS });
+  expect(keys.map((key) => key.sha256)).toEqual([sha256("first-key-0123"), sha256("second-key-0123")]);
+  const [secret] = containersOf(run).flatMap(({ secrets }) => secrets);
+  expect(secret?.valueFrom).toMatch(/:API_KEYS::version-1$/);
 });
 
 test("the registry's password is secret", async () => {
   for (const { secrets } of ofType(await runOf("domain"), image)) expect(secrets).toContain("registry");
 });
 
-test("the group scales by itself, waits for each new instance's word, and replaces what does not answer", async () => {
-  const inputs = only(await runOf("domain"), group);
-  expect(inputs).toMatchObject({
-    minSize: 1,
-    maxSize: 4,
-    healthCheckType: "ELB",
-    initialLifecycleHooks: [
-      { name: "launch", lifecycleTransition: "autoscaling:EC2_INSTANCE_LAUNCHING", defaultResult: "ABANDON" },
-    ],
-  });
+test("ECS starts an instance for each task, and removes none that has one", async () => {
+  const run = await runOf("domain");
+  const inputs = only(run, group);
+  expect(inputs).toMatchObject({ minSize: 0, maxSize: 9, protectFromScaleIn: true, forceDelete: true });
   expect(inputs).not.toHaveProperty("desiredCapacity");
-  // The script waits: the provider would wait for the size that it saw last.
-  expect(inputs.waitForCapacityTimeout).toBe("0");
-  expect(inputs).not.toHaveProperty("instanceRefresh");
-  expect(userDataOf(await runOf("domain"))).toContain(`GROUP=${String(inputs.name)}\nHOOK=launch\n`);
+  expect(inputs.tags).toContainEqual({ key: "AmazonECSManaged", value: "true", propagateAtLaunch: true });
+  expect(only(run, capacityProvider)).toMatchObject({
+    autoScalingGroupProvider: {
+      managedScaling: { status: "ENABLED", targetCapacity: 100 },
+      managedTerminationProtection: "ENABLED",
+      managedDraining: "ENABLED",
+    },
+  });
+  expect(only(run, service)).toMatchObject({
+    placementConstraints: [{ type: "distinctInstance" }],
+    capacityProviderStrategies: [{ base: 1, weight: 100 }],
+  });
 });
 
-test("scaling follows busy slots and waiting requests together", async () => {
-  expect(only(await runOf("domain"), "aws:autoscaling/policy:Policy")).toMatchObject({
+test("a rollout is new before old, and undone by the circuit breaker or an alarm", async () => {
+  const run = await runOf("domain");
+  expect(only(run, service)).toMatchObject({
+    deploymentMinimumHealthyPercent: 100,
+    deploymentMaximumPercent: 200,
+    deploymentCircuitBreaker: { enable: true, rollback: true },
+    alarms: { enable: true, rollback: true },
+    networkConfiguration: { assignPublicIp: false, securityGroups: ["fleet-service-id"] },
+    loadBalancers: [{ containerName: "balancer", containerPort: 8000 }],
+  });
+  const { alarmNames } = only(run, service).alarms as { alarmNames: string[] };
+  expect(alarmNames).toHaveLength(rollbackAlarms.length);
+  // Longer than a replica has anywhere to become ready.
+  expect(only(run, service).healthCheckGracePeriodSeconds).toBeGreaterThan(600);
+});
+
+test("of several tasks a rollout replaces half at a time, so that a wrong version does not reach all before the alarms", async () => {
+  expect(only(await runOf("spot"), service)).toMatchObject({ desiredCount: 2, deploymentMaximumPercent: 150 });
+});
+
+test("scaling follows busy slots and waiting requests together, between the limits", async () => {
+  const run = await runOf("domain");
+  const resourceId = `service/bitnet-${defaultStack}/bitnet-${defaultStack}`;
+  expect(only(run, scalableTarget)).toMatchObject({ resourceId, minCapacity: 1, maxCapacity: 4 });
+  expect(only(run, "aws:appautoscaling/policy:Policy")).toMatchObject({
+    resourceId,
     policyType: "TargetTrackingScaling",
-    targetTrackingConfiguration: { targetValue: 70, customizedMetricSpecification: { metricName: "Load" } },
+    targetTrackingScalingPolicyConfiguration: {
+      targetValue: 70,
+      customizedMetricSpecification: {
+        metricName: "Load",
+        namespace: variablesOf(run, "gateway").EMF_NAMESPACE,
+        dimensions: [{ name: "ServiceName", value: variablesOf(run, "gateway").EMF_SERVICE }],
+      },
+    },
+  });
+});
+
+test("a schedule sets other limits", async () => {
+  expect(
+    only(await runOf("schedules, limits, roles"), "aws:appautoscaling/scheduledAction:ScheduledAction"),
+  ).toMatchObject({
+    schedule: "cron(0 19 ? * MON-FRI *)",
+    scalableTargetAction: { minCapacity: 1, maxCapacity: 2 },
   });
 });
 
 test("spot instances come on top of the on-demand ones, and run the same code", async () => {
-  expect(only(await runOf("spot"), group)).toMatchObject({
-    capacityRebalance: true,
-    mixedInstancesPolicy: {
-      launchTemplate: {
-        overrides: [{ instanceType: "c7a.2xlarge" }, { instanceType: "m7a.2xlarge" }, { instanceType: "r7a.2xlarge" }],
+  const run = await runOf("spot");
+  expect(only(run, service).capacityProviderStrategies).toMatchObject([
+    { base: 2, weight: 40 },
+    { base: 0, weight: 60 },
+  ]);
+  expect(ofType(run, group).map(({ inputs }) => inputs)).toMatchObject([
+    { mixedInstancesPolicy: { instancesDistribution: { onDemandPercentageAboveBaseCapacity: 100 } } },
+    {
+      capacityRebalance: true,
+      mixedInstancesPolicy: {
+        launchTemplate: {
+          overrides: [
+            { instanceType: "c7a.2xlarge" },
+            { instanceType: "m7a.2xlarge" },
+            { instanceType: "r7a.2xlarge" },
+          ],
+        },
+        instancesDistribution: { onDemandPercentageAboveBaseCapacity: 0 },
       },
-      instancesDistribution: { onDemandBaseCapacity: 2, onDemandPercentageAboveBaseCapacity: 40 },
     },
-  });
+  ]);
 });
 
 test("spot instances are never of a type that the model does not fit on, though it runs the same code", async () => {
@@ -211,7 +313,7 @@ test("spot instances are never of a type that the model does not fit on, though 
   };
   const typesWith = async (config: Record<string, string>) => {
     const run = await runProgram({ ...plain, instanceType: "r7a.2xlarge", spot: "50", ...config }, true, { answers });
-    const policy = only(run, group).mixedInstancesPolicy as {
+    const policy = ofType(run, group)[0]?.inputs.mixedInstancesPolicy as {
       launchTemplate: { overrides: { instanceType: string }[] };
     };
     return policy.launchTemplate.overrides.map(({ instanceType }) => instanceType);
@@ -220,23 +322,21 @@ test("spot instances are never of a type that the model does not fit on, though 
   expect(await typesWith({ threads: "8" })).toEqual(["r7a.2xlarge"]);
 });
 
-test("instances are replaced by our script, to a numbered version", async () => {
-  const [rollout] = ofType(await runOf("domain"), "command:local:Command").filter(
-    ({ name }) => name === "fleet-rollout",
-  );
-  expect(rollout?.inputs.create).toBe("node commands/instanceRefresh.ts");
-  const { REFRESH } = rollout?.inputs.environment as { REFRESH: string };
-  expect(JSON.parse(REFRESH)).toMatchObject({
-    templateVersion: "7",
-    instanceTypes: ["c7a.2xlarge"],
+test("an update waits for the rollout of its own task definition, and another launch template is another one", async () => {
+  const run = await runOf("domain");
+  const [rollout] = ofType(run, "command:local:Command").filter(({ name }) => name === "fleet-service-rollout");
+  expect(rollout?.inputs.create).toBe("node commands/awaitDeployment.ts");
+  const { AWAIT_DEPLOYMENT } = rollout?.inputs.environment as { AWAIT_DEPLOYMENT: string };
+  expect(JSON.parse(AWAIT_DEPLOYMENT)).toMatchObject({
     region: "eu-central-1",
-    accountId: "123456789012",
-    minReplicas: 1,
-    spot: 0,
+    service: `bitnet-${defaultStack}`,
+    taskDefinition: `arn:aws:ecs:eu-central-1:123456789012:task-definition/bitnet-${defaultStack}:1`,
   });
+  const [server] = containersOf(run);
+  expect(server?.dockerLabels).toEqual({ "bitnet-server.launch-template": "fleet-instance-x86-64-id:7" });
 });
 
-test("no instance is started before all is there that its first boot needs, and nothing is asked before all are replaced", async () => {
+test("no task is started before all is there that it needs, and nothing is asked before the rollout has ended", async () => {
   const order = (await runOf("domain")).resources.map(({ type, name }) => `${type} ${name}`);
   const before = (earlier: RegExp, later: string) => {
     const places = order.flatMap((entry, index) => (earlier.test(entry) ? [index] : []));
@@ -251,29 +351,62 @@ test("no instance is started before all is there that its first boot needs, and 
     /Listener/,
     /docker:.*Image/,
     /securityGroup\w+Rule/,
+    /ClusterCapacityProviders/,
+    /MetricAlarm fleet-server-errors/,
   ]) {
-    before(needed, `${group} fleet`);
+    before(needed, `${service} fleet-service`);
   }
-  before(/fleet-rollout/, "command:local:Command smoke-test");
+  before(/Command fleet-service-roles/, "aws:ecs/cluster:Cluster fleet");
+  before(/internetGateway/, "aws:ec2/natGateway:NatGateway fleet-network-nat-0");
+  before(/fleet-service-rollout/, "command:local:Command smoke-test");
 });
 
-test("the load balancer waits for slow answers, sends each request to the freest instance, and lets it finish", async () => {
+test("the load balancer waits for slow answers, sends each request to the freest task, and lets it finish", async () => {
   const run = await runOf("domain");
   expect(only(run, balancer)).toMatchObject({
     idleTimeout: 610,
     dropInvalidHeaderFields: true,
     enableDeletionProtection: false,
+    internal: false,
   });
   expect(only(run, targetGroup)).toMatchObject({
+    targetType: "ip",
+    port: 8000,
     loadBalancingAlgorithmType: "least_outstanding_requests",
-    deregistrationDelay: 1200,
-    healthCheck: { path: "/health", matcher: "200" },
+    deregistrationDelay: 120,
+    healthCheck: { path: "/health", port: "8001", matcher: "200" },
   });
   expect(only(run, targetGroup)).not.toHaveProperty("slowStart");
   expect(only(await runOf("alarms, protection, keys"), balancer)).toMatchObject({ enableDeletionProtection: true });
 });
 
-test("with a domain everything is HTTPS with a certificate of its own, and HTTP is redirected", async () => {
+test("an internal load balancer is in the private subnets", async () => {
+  const run = await runOf("internal");
+  expect(only(run, balancer)).toMatchObject({
+    internal: true,
+    subnets: ["fleet-network-private-0-id", "fleet-network-private-1-id"],
+  });
+});
+
+test("access logs, a rate limit, a drain timeout, a permissions boundary and a path are as they were set", async () => {
+  const run = await runOf("schedules, limits, roles");
+  expect(only(run, balancer)).toMatchObject({ accessLogs: { bucket: "some-logs", enabled: true } });
+  expect(only(run, targetGroup)).toMatchObject({ deregistrationDelay: 30 });
+  expect(only(run, "aws:wafv2/webAcl:WebAcl")).toMatchObject({
+    scope: "REGIONAL",
+    defaultAction: { allow: {} },
+    rules: [{ action: { block: {} }, statement: { rateBasedStatement: { limit: 600, aggregateKeyType: "IP" } } }],
+  });
+  expect(only(run, "aws:wafv2/webAclAssociation:WebAclAssociation")).toHaveProperty("resourceArn");
+  const roles = ofType(run, "aws:iam/role:Role");
+  expect(roles).toHaveLength(2);
+  for (const { inputs } of roles) {
+    expect(inputs).toMatchObject({ permissionsBoundary: contains("policy/boundary"), path: "/bitnet/" });
+  }
+  expect(ofType(await runOf("domain"), "aws:wafv2/webAcl:WebAcl")).toEqual([]);
+});
+
+test("with a domain everything is HTTPS with a certificate of its own, and HTTP is refused: a redirected client would go on sending its key in clear", async () => {
   const run = await runOf("domain");
   const listeners = ofType(run, listener).map(({ inputs }) => inputs);
   expect(listeners.find(({ port }) => port === 443)).toMatchObject({
@@ -282,7 +415,7 @@ test("with a domain everything is HTTPS with a certificate of its own, and HTTP 
     certificateArn: "arn:aws:acm:eu-central-1:123456789012:certificate/0123",
   });
   expect(listeners.find(({ port }) => port === 80)).toMatchObject({
-    defaultActions: [{ type: "redirect", redirect: { protocol: "HTTPS", port: "443" } }],
+    defaultActions: [{ type: "fixed-response", fixedResponse: { statusCode: "403" } }],
   });
   expect(
     ofType(run, "aws:route53/record:Record")
@@ -303,20 +436,6 @@ test("a domain that is itself a zone's name is looked for there", async () => {
   const run = await runProgram({ target: "aws", domain: "example.com" }, true);
   const records = ofType(run, "aws:route53/record:Record").map(({ inputs }) => inputs);
   expect(records.find(({ type }) => type === "A")).toMatchObject({ name: "example.com", zoneId: "Z0123" });
-});
-
-test("only the API, the health check and the chat page are forwarded, in rules that AWS takes", async () => {
-  const run = await runOf("domain");
-  const rules = ofType(run, "aws:lb/listenerRule:ListenerRule").map(({ inputs }) => inputs);
-  const paths = rules.map(
-    ({ conditions }) => (conditions as { pathPattern: { values: string[] } }[])[0]?.pathPattern.values ?? [],
-  );
-  expect(Math.max(...paths.map(({ length }) => length))).toBeLessThanOrEqual(3);
-  expect(paths.flat()).toEqual(expect.arrayContaining(["/v1/*", "/health", "/"]));
-  for (const path of ["/slots", "/metrics", "/*"]) expect(paths.flat()).not.toContain(path);
-  expect(new Set(rules.map(({ priority }) => priority)).size).toBe(rules.length);
-  for (const { inputs } of ofType(run, listener))
-    expect(JSON.stringify(inputs.defaultActions)).not.toContain("forward");
 });
 
 test("alarms tell the address that is set, and there is a dashboard", async () => {
@@ -344,7 +463,7 @@ test("the outputs say where the service is, what runs, how many, and what a mont
     healthUrl: "http://fleet-0123.elb.amazonaws.com/health",
     image: `registry/bitnet@sha256:${"0".repeat(64)}`,
     replicas: "1 to 4",
-    asg: `bitnet-${defaultStack}`,
+    service: `bitnet-${defaultStack}`,
     repository: `123456789012.dkr.ecr.eu-central-1.amazonaws.com/bitnet-${defaultStack}`,
     costPerMonth: expect.stringMatching(/^\$\d+ with 1/) as string,
   });
@@ -356,6 +475,7 @@ test("an existing VPC is used as it is: nothing of a network is made", async () 
     run.resources.filter(({ type }) => /ec2\/(vpc|subnet|route|natGateway|internetGateway|vpcEndpoint)/.test(type)),
   ).toEqual([]);
   expect(only(run, group)).toMatchObject({ vpcZoneIdentifiers: ["subnet-0a", "subnet-1b"] });
+  expect(only(run, service)).toMatchObject({ networkConfiguration: { subnets: ["subnet-0a", "subnet-1b"] } });
 });
 
 test("the cost counts the addresses that the load balancer has in an existing VPC", async () => {
@@ -373,20 +493,23 @@ test("subnets are in availability zones, never in a Local Zone, whose name comes
   expect(new Set(zones)).toEqual(new Set(["eu-central-1a", "eu-central-1b"]));
 });
 
-test("Pulumi.prod.yaml deploys with nothing but a region and a domain set", async () => {
-  const { config } = parse(readFileSync("Pulumi.prod.yaml", "utf8")) as { config: Record<string, string> };
-  expect(Object.keys(config)).toEqual(["aws:region", "bitnet-server:target", "bitnet-server:domain"]);
+test("Pulumi.prod.yaml is a production stack: two instances, alarms, deletion protection, a maintained image", async () => {
+  const { config } = parse(readFileSync("Pulumi.prod.yaml", "utf8")) as { config: Record<string, unknown> };
   const own = Object.entries(config).filter(([key]) => key.startsWith("bitnet-server:"));
   const run = await runProgram(
-    Object.fromEntries(own.map(([key, value]) => [key.replace("bitnet-server:", ""), value])),
+    Object.fromEntries(own.map(([key, value]) => [key.replace("bitnet-server:", ""), String(value)])),
   );
   expect(run.outputs.url).toBe("https://llm.example.com/v1");
+  expect(only(run, scalableTarget)).toMatchObject({ minCapacity: 2 });
+  expect(only(run, balancer)).toMatchObject({ enableDeletionProtection: true });
+  expect(only(run, "aws:sns/topicSubscription:TopicSubscription")).toHaveProperty("endpoint");
+  expect(only(run, group)).toHaveProperty("maxInstanceLifetime");
 });
 
 // What hangs together over several resources.
 
 test.each(["plain HTTP, NAT", "domain", "endpoints", "three zones"])(
-  "%s: every instance reaches whatever its user data calls",
+  "%s: every instance reaches whatever ECS needs of it",
   async (option) => {
     const run = await runOf(option);
     const inZones = only(run, group).vpcZoneIdentifiers as string[];
@@ -409,7 +532,7 @@ test.each(["plain HTTP, NAT", "domain", "endpoints", "three zones"])(
         expect(gateway?.inputs.destinationCidrBlock).toBe("0.0.0.0/0");
         expect(out.map(({ inputs }) => inputs.cidrIpv4)).toContain("0.0.0.0/0");
       } else {
-        for (const service of calledServices(userDataOf(run))) {
+        for (const service of neededServices) {
           const found = endpoints.find(({ serviceName }) => serviceName === `com.amazonaws.eu-central-1.${service}`);
           expect([service, found?.vpcEndpointType === "Gateway" ? found.routeTableIds : found?.subnetIds]).toEqual([
             service,
@@ -425,36 +548,54 @@ test.each(["plain HTTP, NAT", "domain", "endpoints", "three zones"])(
   },
 );
 
-/** What the user data's commands talk to; Session Manager's agent is on every Amazon Linux. */
-function calledServices(userData: string): string[] {
-  const byCommand: [RegExp, string[]][] = [
-    [/\bdnf install/, ["s3"]],
-    [/\bdocker pull/, ["ecr.api", "ecr.dkr", "s3"]],
-    [/awslogs/, ["logs"]],
-  ];
-  const commands = [...userData.matchAll(/\baws ([a-z]+) [a-z-]+/g)].map(([, service = ""]) => service);
-  expect(commands.length).toBeGreaterThan(3);
-  return [
-    ...new Set([
-      ...commands,
-      "ssm",
-      "ssmmessages",
-      ...byCommand.flatMap(([used, services]) => (used.test(userData) ? services : [])),
-    ]),
-  ];
-}
+/**
+ * docs.aws.amazon.com: "Amazon ECS interface VPC endpoints" (the agent's three), ECR's two with S3 for layers, the log
+ * driver's, the secret's, and Session Manager's two.
+ */
+const neededServices = [
+  ...["ecs", "ecs-agent", "ecs-telemetry", "ecr.api", "ecr.dkr", "s3", "logs", "secretsmanager", "ssm", "ssmmessages"],
+];
 
-test("the load balancer reaches the instances' port, and they let it in", async () => {
+test("an endpoint is only in zones that have the service", async () => {
+  const answers: Answers = {
+    "aws:ec2/getVpcEndpointService:getVpcEndpointService": ({ serviceName }) => ({
+      availabilityZones: String(serviceName).endsWith(".ecs-agent")
+        ? ["eu-central-1b"]
+        : ["eu-central-1a", "eu-central-1b"],
+    }),
+  };
+  const run = await runProgram({ ...plain, egress: "endpoints" }, false, { answers });
+  const subnetsOf = (name: string) =>
+    ofType(run, endpoint).find(({ inputs }) => String(inputs.serviceName).endsWith(name))?.inputs.subnetIds;
+  expect(subnetsOf(".ecs-agent")).toEqual(["fleet-network-private-1-id"]);
+  expect(subnetsOf(".ecs-telemetry")).toHaveLength(2);
+});
+
+test.each(["domain", "endpoints"])(
+  "%s: S3 is reached for image layers and packages alone, and without NAT",
+  async (option) => {
+    const s3 = ofType(await runOf(option), endpoint).find(({ inputs }) => inputs.vpcEndpointType === "Gateway");
+    expect(s3?.inputs.routeTableIds).toHaveLength(2);
+    const { Statement: allowed } = JSON.parse(String(s3?.inputs.policy)) as { Statement: Statement[] };
+    expect(allowed.map(({ Action }) => Action)).toEqual([["s3:GetObject"], ["s3:GetObject"]]);
+  },
+);
+
+test("the load balancer reaches the tasks' two ports, and they let it in; out of a task leads nothing", async () => {
   const run = await runOf("domain");
-  const port = { ipProtocol: "tcp", fromPort: 8080, toPort: 8080 };
+  const port = (number: number) => ({ ipProtocol: "tcp", fromPort: number, toPort: number });
   const rules = (type: string, group: string) =>
     ofType(run, type).flatMap(({ inputs }) => (inputs.securityGroupId === group ? [inputs] : []));
   expect(rules(egress, "fleet-id")).toEqual([
-    expect.objectContaining({ referencedSecurityGroupId: "fleet-instance-id", ...port }),
+    expect.objectContaining({ referencedSecurityGroupId: "fleet-service-id", ...port(8000) }),
+    expect.objectContaining({ referencedSecurityGroupId: "fleet-service-id", ...port(8001) }),
   ]);
-  expect(rules(ingress, "fleet-instance-id")).toEqual([
-    expect.objectContaining({ referencedSecurityGroupId: "fleet-id", ...port }),
+  expect(rules(ingress, "fleet-service-id")).toEqual([
+    expect.objectContaining({ referencedSecurityGroupId: "fleet-id", ...port(8000) }),
+    expect.objectContaining({ referencedSecurityGroupId: "fleet-id", ...port(8001) }),
   ]);
+  expect(rules(egress, "fleet-service-id")).toEqual([]);
+  expect(rules(ingress, "fleet-instance-id")).toEqual([]);
 });
 
 test("endpoints are found by the services' ordinary names, and let the instances in", async () => {
@@ -463,7 +604,7 @@ test("endpoints are found by the services' ordinary names, and let the instances
   expect(vpc).toMatchObject({ enableDnsSupport: true, enableDnsHostnames: true });
   const endpoints = ofType(run, endpoint).map(({ inputs }) => inputs);
   const interfaces = endpoints.filter(({ vpcEndpointType }) => vpcEndpointType === "Interface");
-  expect(interfaces).toHaveLength(7);
+  expect(interfaces).toHaveLength(9);
   for (const each of interfaces) {
     expect(each).toMatchObject({ privateDnsEnabled: true, securityGroupIds: ["fleet-network-endpoints-id"] });
   }
@@ -476,7 +617,10 @@ test("endpoints are found by the services' ordinary names, and let the instances
 /** What security and availability hang on: known in every preview, whatever AWS has yet to say. */
 const decisive: Record<string, string[]> = {
   [launchTemplate]: ["metadataOptions", "blockDeviceMappings"],
-  [group]: ["minSize", "maxSize", "healthCheckType", "initialLifecycleHooks"],
+  [group]: ["minSize", "maxSize", "protectFromScaleIn"],
+  [capacityProvider]: ["autoScalingGroupProvider"],
+  [service]: ["placementConstraints", "deploymentCircuitBreaker", "deploymentMinimumHealthyPercent"],
+  [taskDefinition]: ["networkMode"],
   [balancer]: ["dropInvalidHeaderFields", "enableDeletionProtection", "idleTimeout"],
   [listener]: ["port", "protocol"],
   [targetGroup]: ["healthCheck", "deregistrationDelay"],
@@ -541,8 +685,11 @@ test.each(Object.keys(options))(
     for (const rule of rules) {
       if (rule.securityGroupId === "fleet-id") {
         expect([rule.cidrIpv4, [80, 443]]).toEqual([allowed, expect.arrayContaining([rule.fromPort]) as number[]]);
-      } else if (rule.securityGroupId === "fleet-instance-id") {
-        expect([rule.referencedSecurityGroupId, rule.fromPort, rule.toPort]).toEqual(["fleet-id", 8080, 8080]);
+      } else if (rule.securityGroupId === "fleet-service-id") {
+        expect([rule.referencedSecurityGroupId, [8000, 8001]]).toEqual([
+          "fleet-id",
+          expect.arrayContaining([rule.fromPort]) as number[],
+        ]);
       } else {
         expect([rule.cidrIpv4, rule.fromPort]).toEqual(["10.64.0.0/16", 443]);
       }
@@ -588,7 +735,11 @@ const nameLimits: Record<string, [property: string, limit: number]> = {
   "aws:ec2/launchTemplate:LaunchTemplate": ["name", 128],
   "aws:ec2/securityGroup:SecurityGroup": ["name", 255],
   "aws:autoscaling/group:Group": ["name", 255],
-  "aws:autoscaling/policy:Policy": ["name", 255],
+  "aws:ecs/cluster:Cluster": ["name", 255],
+  "aws:ecs/service:Service": ["name", 255],
+  [taskDefinition]: ["family", 255],
+  [capacityProvider]: ["name", 255],
+  "aws:appautoscaling/policy:Policy": ["name", 256],
   "aws:secretsmanager/secret:Secret": ["name", 512],
   "aws:cloudwatch/logGroup:LogGroup": ["name", 512],
   "aws:cloudwatch/metricAlarm:MetricAlarm": ["name", 255],
@@ -596,7 +747,7 @@ const nameLimits: Record<string, [property: string, limit: number]> = {
   "aws:sns/topic:Topic": ["name", 256],
 };
 
-test("names fit AWS's limits for a stack name of 60 characters, and so does the user data", async () => {
+test("names fit AWS's limits for a stack name of 60 characters", async () => {
   const stack = `A.stack_${"s".repeat(52)}`;
   const run = await runProgram(options["alarms, protection, keys"], false, { stack });
   const named = run.resources.filter(({ type }) => type in nameLimits);
@@ -608,7 +759,6 @@ test("names fit AWS's limits for a stack name of 60 characters, and so does the 
     expect([type, length]).toEqual([type, Math.min(length, limit)]);
     if (typeof given === "string") expect(given).toMatch(/^[a-z0-9-]+$/);
   }
-  expect(Buffer.byteLength(userDataOf(run))).toBeLessThan(16_384);
 });
 
 test.each(["domain", "endpoints", "alarms, protection, keys"])(
@@ -643,6 +793,17 @@ function takesTags(type: string): boolean {
   return /^ {4}tags\?/m.test(args);
 }
 
+test("docs/deploy-policy.json lets whoever deploys make every type of resource, and no other (`npm run docs` writes it)", async () => {
+  const types = new Set<string>();
+  for (const option of Object.keys(options)) {
+    for (const { type } of (await runOf(option)).resources) if (type.startsWith("aws:")) types.add(type);
+  }
+  expect([...types].toSorted()).toEqual(Object.keys(actionsByType).toSorted());
+  const written = JSON.parse(readFileSync("docs/deploy-policy.json", "utf8")) as unknown;
+  expect(written).toEqual(deployPolicy());
+  expect(JSON.stringify(written).length).toBeLessThan(policyLimit);
+});
+
 // What is wrong is refused before anything is registered, in words that help.
 
 async function problemsOf(config: Record<string, string>, surroundings: Surroundings = {}): Promise<unknown> {
@@ -670,7 +831,7 @@ test.each<[what: string, config: Record<string, string>, problem: object]>([
   [
     "a range that is not one",
     { allowedCidrs: '["300.0.0.0/8"]' },
-    { key: "allowedCidrs", wrong: contains("not an IP range") },
+    { key: "allowedCidrs", wrong: contains("not an IPv4 range") },
   ],
   ["a VPC range that is not one", { vpcCidr: "10.0.0.1/16" }, { key: "vpcCidr" }],
   [
@@ -684,9 +845,14 @@ test.each<[what: string, config: Record<string, string>, problem: object]>([
     { key: "certificateArn", wrong: contains("us-east-1") },
   ],
   [
-    "user data larger than AWS takes, by arguments",
-    { extraArgs: JSON.stringify(["'".repeat(2000)]) },
-    { key: "extraArgs", wrong: contains("and AWS takes 16384") },
+    "a range too small for a rollout at maxReplicas",
+    { vpcCidr: "10.0.0.0/24", maxReplicas: "20" },
+    { key: "vpcCidr", wrong: contains("needs 80 addresses, and its subnets have 22") },
+  ],
+  [
+    "an internal load balancer's name in a public zone",
+    { internal: "true", domain: "llm.example.com", certificateArn, hostedZone: "example.com" },
+    { key: "domain", wrong: contains("no private zone example.com") },
   ],
   [
     "plain HTTP that was not asked for",
@@ -710,7 +876,6 @@ test.each<[what: string, config: Record<string, string>, problem: object]>([
 
 test.each<[what: string, config: Record<string, string>, warning: string]>([
   ["plain HTTP to the whole internet", { allowedCidrs: '["0.0.0.0/0"]' }, "ANYONE ON THE WAY CAN READ THE API KEY"],
-  ["plain HTTP to the whole of IPv6", { allowedCidrs: '["::/0"]' }, "ANYONE ON THE WAY CAN READ THE API KEY"],
   ["a burstable instance", { instanceType: "t3.2xlarge" }, "instanceType t3.2xlarge is burstable"],
   ["a CPU that is not in the table", { instanceType: "z9q.2xlarge" }, "built for any x86-64-v3"],
 ])("%s is warned about, and works", async (_, config, warning) => {
@@ -769,6 +934,30 @@ test("a type that the zones of the stack's own subnets do not have is refused: s
   const run = await runProgram({ ...plain, zones: "3" }, true, { answers: offeredIn("a", "b", "c") });
   const zones = ofType(run, "aws:ec2/subnet:Subnet").map(({ inputs }) => String(inputs.availabilityZone).slice(-1));
   expect(zones).toEqual(["c", "b", "a", "c", "b", "a"]);
+});
+
+test("a quota that a rollout at maxReplicas exceeds is refused, with its code; one that may not be read is not", async () => {
+  const quota = "aws:servicequotas/getServiceQuota:getServiceQuota";
+  expect(await problemsOf({}, { answers: { [quota]: () => ({ value: 5 }) } })).toMatchObject([
+    { key: "maxReplicas", wrong: contains("needs 64 vCPUs on demand"), right: contains("L-1216C47A") },
+  ]);
+  const forbidden = () => {
+    throw awsError("AccessDeniedException");
+  };
+  expect(await problemsOf({}, { answers: { [quota]: forbidden } })).toEqual([]);
+});
+
+test("an existing VPC whose private subnets have too few addresses is refused", async () => {
+  const answers: Answers = {
+    "aws:ec2/getSubnet:getSubnet": (inputs) => ({
+      ...awsAnswers["aws:ec2/getSubnet:getSubnet"]?.(inputs),
+      availableIpAddressCount: 5,
+    }),
+  };
+  const existing = { vpcId: "vpc-0123", publicSubnetIds: subnets("a", "b"), privateSubnetIds: subnets("a", "b") };
+  expect(await problemsOf(existing, { answers })).toMatchObject([
+    { key: "privateSubnetIds", wrong: contains("needs 16 addresses, and its subnets have 10") },
+  ]);
 });
 
 test("deletion protection is said to be lifted before destroy", async () => {

@@ -69,14 +69,21 @@ export const awsAnswers: Answers = {
   "aws:ec2/getSubnet:getSubnet": ({ id }) => {
     const zone = (id as string).slice(-1);
     if (zone === "0") throw awsError(`InvalidSubnetID.NotFound: The subnet ID '${id as string}' does not exist`);
-    return { id, vpcId: "vpc-0123", availabilityZone: `${region}${zone}` };
+    return { id, vpcId: "vpc-0123", availabilityZone: `${region}${zone}`, availableIpAddressCount: 250 };
   },
   "aws:route53/getZone:getZone": ({ name, privateZone }) => {
-    if (name !== "example.com" || privateZone !== false) throw awsError("no matching Route 53 Hosted Zone found");
+    if (name !== (privateZone === true ? "internal.example.com" : "example.com"))
+      throw awsError("no matching Route 53 Hosted Zone found");
     return { zoneId: "Z0123" };
   },
+  "aws:servicequotas/getServiceQuota:getServiceQuota": () => ({ value: 512 }),
+  "aws:ec2/getVpcEndpointService:getVpcEndpointService": () => ({
+    availabilityZones: [`${region}a`, `${region}b`, `${region}c`],
+  }),
   "aws:ecr/getAuthorizationToken:getAuthorizationToken": () => ({ userName: "AWS", password: "ecr-password" }),
-  "aws:ssm/getParameter:getParameter": ({ name }) => ({ insecureValue: `ami-${(name as string).slice(-6)}` }),
+  "aws:ssm/getParameter:getParameter": ({ name }) => ({
+    insecureValue: (name as string).includes("arm64") ? "ami-arm64" : "ami-x86_64",
+  }),
 };
 
 /** What AWS adds to a resource. */
@@ -114,6 +121,10 @@ export function awsComputed(type: string, name: string, inputs: Record<string, u
       return { prefixListId: "pl-s3" };
     case "aws:cloudwatch/logGroup:LogGroup":
       return { name: called, ...arn("logs", `log-group:${called}`) };
+    case "aws:ecs/cluster:Cluster":
+      return { name: called, ...arn("ecs", `cluster/${called}`) };
+    case "aws:ecs/taskDefinition:TaskDefinition":
+      return arn("ecs", `task-definition/${String(inputs.family)}:1`);
     default:
       return { name: called, ...arn("any", name) };
   }

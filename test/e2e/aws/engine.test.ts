@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { LaunchTemplate } from "@pulumi/aws/ec2/index.js";
 import { CustomResource } from "@pulumi/pulumi";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import type { ContainerDefinition } from "../../../components/aws/service/taskDefinition.ts";
+import { textOf } from "../../../offline/plugins/values.ts";
 import { PluginStack } from "../plugins/pluginStack.ts";
 import { chat, client } from "../support/chat.ts";
 import { belongingsOf, inReplica, serverProcess } from "../support/docker.ts";
@@ -65,11 +67,11 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     expect(await stateOf("smoke-test")).toMatchObject({ outputs: { stdout: model.settings.smokeAnswer } });
   });
 
-  test("the repository has the image that the launch template names, and shows it to nobody without a login", async () => {
+  test("the repository has the image that the task definition names, and shows it to nobody without a login", async () => {
     const [host, repository] = outputs.repository.split("/");
     const [image, digest] = outputs.image.split("@");
     expect(image).toBe(outputs.repository);
-    expect(userData()).toContain(`\nSERVER_IMAGE=${outputs.image}\n`);
+    expect(container("server").image).toBe(outputs.image);
     const manifest = async (headers: Record<string, string>) => {
       const accept = "application/vnd.docker.distribution.manifest.v2+json";
       const url = `http://${host ?? ""}/v2/${repository ?? ""}/manifests/${digest ?? ""}`;
@@ -79,12 +81,12 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     expect([await manifest({ authorization }), await manifest({})]).toEqual([200, 401]);
   });
 
-  test("whoever has the key gets answers through the load balancer, and only to what its rules let through", async () => {
+  test("whoever has the key gets answers through the load balancer, and nobody what the API does not have", async () => {
     expect(await chat(client(outputs.url, outputs.apiKey), 4)).toMatchObject({ text: model.answer(4) });
     await expect(chat(client(outputs.url, "another-key"), 4)).rejects.toThrow("401");
     expect((await fetch(outputs.healthUrl)).status).toBe(200);
-    const closed = await fetch(new URL("/slots", outputs.url));
-    expect([closed.status, await closed.text()]).toEqual([404, expect.stringContaining("no such endpoint")]);
+    const authorization = `Bearer ${outputs.apiKey}`;
+    expect((await fetch(new URL("/slots", outputs.url), { headers: { authorization } })).status).toBe(404);
   });
 
   test("up again changes nothing", async () => {
@@ -93,78 +95,57 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     expect(snapshot()).toEqual(before);
   });
 
-  test("a changed contextSize is a new version of the launch template, rolled out, and nothing else", async () => {
+  test("a changed contextSize is a new task definition, rolled out, and nothing else", async () => {
     const before = snapshot();
     stack.configure({ contextSize: 1024 });
-    // The template, the rollout, and the question that follows it.
-    expect((await stack.up()).output).toContain(": 3 updated");
+    const { output } = await stack.up();
+    // The service, the wait for its rollout, and the question that follows it.
+    expect(output).toContain(": 1 replaced, 3 updated");
     const after = snapshot();
-    expect(changed(before, after)).toEqual([types.launchTemplate]);
-    expect(after.instances).toHaveLength(1);
-    expect(after.instances).not.toEqual(before.instances);
-    expect(refreshes()).toEqual(["Successful"]);
-    const { args } = await serverProcess(inReplica(`${after.instances[0] ?? ""}-server`));
+    expect(changed(before, after)).toEqual([types.service, types.taskDefinition].toSorted());
+    expect(after.tasks).toHaveLength(1);
+    expect(after.tasks).not.toEqual(before.tasks);
+    const { args } = await serverProcess(inReplica(tasks()[0]?.name("server") ?? ""));
     expect(args.join(" ")).toContain("--ctx-size 1024");
   });
 
-  test("another API key is a new secret and new instances, which take the old key, too", async () => {
+  test("another API key is a new secret and a new task, which takes the old key, too", async () => {
     const before = snapshot();
     stack.configure({ apiKeys: JSON.stringify(["another-key", outputs.apiKey]) });
     await stack.up();
-    expect(changed(before, snapshot())).toEqual([types.secretVersion, types.launchTemplate].toSorted());
+    expect(changed(before, snapshot())).toEqual([types.secretVersion, types.service, types.taskDefinition].toSorted());
     for (const key of ["another-key", outputs.apiKey]) {
       expect(await chat(client(outputs.url, key), 5)).toMatchObject({ text: model.answer(5) });
     }
-    expect(userData()).not.toContain("another-key");
+    expect(JSON.stringify(cloud.account.resources)).not.toContain("another-key");
   });
 
   test("a version that does not start fails the update with the server's words; what ran before goes on", async () => {
-    const { instances } = snapshot();
+    const { tasks: before } = snapshot();
     stack.configure({ extraArgs: '["--lora", "/nowhere.gguf"]' });
     const { exitCode, output } = await stack.run("up");
     expect(exitCode).not.toBe(0);
-    expect(output).toContain("what ran before runs again");
+    expect(output).toContain("the deployment failed: ECS deployment circuit breaker: rolling back");
+    expect(output).toContain("Essential container in task exited");
     expect(output).toContain("failed to apply lora adapter '/nowhere.gguf'");
-    expect(refreshes()[0]).toBe("RollbackSuccessful");
-    expect(snapshot().instances).toEqual(instances);
+    expect(snapshot().tasks).toEqual(before);
     expect(await chat(client(outputs.url, outputs.apiKey), 6)).toMatchObject({ text: model.answer(6) });
   });
 
   test("the next update tries again", async () => {
-    const { instances } = snapshot();
-    stack.configure({ extraArgs: "[]" });
+    const { tasks: before } = snapshot();
+    stack.configure({ extraArgs: '["--cache-reuse", "256"]' });
     await stack.up();
-    expect(refreshes()[0]).toBe("Successful");
-    expect(snapshot().instances).not.toEqual(instances);
+    expect(snapshot().tasks).not.toEqual(before);
     expect(await chat(client(outputs.url, outputs.apiKey), 7)).toMatchObject({ text: model.answer(7) });
   });
 
-  test("another minReplicas starts instances of the version that runs, not of the one that the group was made with", async () => {
-    const { instances } = snapshot();
-    const [before] = cloud.account.autoScaling.groups;
-    const { configuration } = before ?? {};
-    expect(Number(configuration?.version)).toBeGreaterThan(1);
+  test("another minReplicas starts tasks, and replaces none that runs", async () => {
+    const { tasks: before } = snapshot();
     stack.configure({ minReplicas: 2 });
     await stack.up();
-    const [after] = cloud.account.autoScaling.groups;
-    expect(after?.configuration).toEqual({ ...configuration, onDemandBase: 2 });
-    expect(after?.instances.map(({ version, state }) => [version, state])).toEqual(
-      Array(2).fill([configuration?.version, "InService"]),
-    );
-    expect(snapshot().instances).toEqual(expect.arrayContaining(instances));
-  });
-
-  test("so does another share of spot; fewer replicas are no reason to wait, nor to replace what runs", async () => {
-    const { instances } = snapshot();
-    const [before] = cloud.account.autoScaling.groups;
-    const version = before?.configuration.version;
-    const replacements = refreshes();
-    stack.configure({ minReplicas: 1, spot: 50 });
-    await stack.up();
-    const [after] = cloud.account.autoScaling.groups;
-    expect(after?.configuration).toMatchObject({ version, onDemandBase: 1, onDemandPercentageAbove: 50 });
-    expect(after?.configuration.instanceTypes).toContain("m7a.2xlarge");
-    expect([snapshot().instances, refreshes()]).toEqual([instances, replacements]);
+    await expect.poll(() => snapshot().tasks, { timeout: 120_000 }).toHaveLength(2);
+    expect(snapshot().tasks).toEqual(expect.arrayContaining(before));
   });
 
   test("destroy leaves nothing: not in the account, not on the Docker Engine, not in the state", async () => {
@@ -177,16 +158,15 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     await expect(fetch(outputs.healthUrl)).rejects.toThrow("fetch failed");
   });
 
-  test("a first version that does not start fails the update with the server's words; the next one needs no replacement", async () => {
-    stack.configure({ extraArgs: '["--lora", "/nowhere.gguf"]' });
+  test("a first version that does not start fails the update with the server's words; the next one is rolled out", async () => {
+    stack.configure({ extraArgs: '["--lora", "/nowhere.gguf"]', minReplicas: 1 });
     const { exitCode, output } = await stack.run("up");
     expect(exitCode).not.toBe(0);
-    expect(output).toContain("do not start");
+    expect(output).toContain("the deployment failed: ECS deployment circuit breaker: tasks failed to start");
     expect(output).toContain("failed to apply lora adapter '/nowhere.gguf'");
     stack.configure({ extraArgs: "[]" });
     await stack.up();
     outputs = (await stack.outputs()) as typeof outputs;
-    expect(refreshes()).toEqual([]);
     expect(await chat(client(outputs.url, outputs.apiKey), 8)).toMatchObject({ text: model.answer(8) });
     const destroyed = await stack.run("destroy");
     expect(destroyed.exitCode, destroyed.output).toBe(0);
@@ -195,11 +175,14 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
 
   /** What the account has, by what tells a change: a new id is another resource, a longer history a changed one. */
   function snapshot() {
-    const { resources, autoScaling } = cloud.account;
     return {
-      resources: resources.map(({ type, id, history }) => ({ type, id, changes: history.length })),
-      instances: autoScaling.groups.flatMap((group) => group.instances.map(({ id }) => id)),
+      resources: cloud.account.resources.map(({ type, id, history }) => ({ type, id, changes: history.length })),
+      tasks: tasks().map(({ id }) => id),
     };
+  }
+
+  function tasks() {
+    return cloud.account.ecs.services.flatMap((service) => service.tasks.map(({ task }) => task));
   }
 
   /** The types of what is not as it was. */
@@ -210,14 +193,12 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     return differing.map(({ type }) => type).toSorted();
   }
 
-  /** How the replacements of instances ended, the newest first. */
-  function refreshes(): string[] {
-    return cloud.account.autoScaling.groups.flatMap((group) => group.refreshes.map(({ status }) => status));
-  }
-
-  function userData(): string {
-    const [template] = cloud.account.resourcesOf(types.launchTemplate);
-    return cloud.account.userData(template?.id ?? "", String(template?.history.length));
+  function container(name: string): ContainerDefinition {
+    const [registered] = cloud.account.resourcesOf(types.taskDefinition);
+    const text = cloud.account.containerDefinitions(textOf(registered?.outputs["arn"]));
+    const found = (JSON.parse(text) as ContainerDefinition[]).find((each) => each.name === name);
+    if (found === undefined) throw new Error(`the task has no ${name}`);
+    return found;
   }
 
   async function state(): Promise<{ urn: string }[]> {

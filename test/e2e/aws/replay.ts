@@ -4,6 +4,8 @@ import * as autoScaling from "@aws-sdk/client-auto-scaling";
 import * as cloudWatch from "@aws-sdk/client-cloudwatch";
 import * as logs from "@aws-sdk/client-cloudwatch-logs";
 import * as ec2 from "@aws-sdk/client-ec2";
+import * as scaling from "@aws-sdk/client-application-auto-scaling";
+import * as ecs from "@aws-sdk/client-ecs";
 import * as ecr from "@aws-sdk/client-ecr";
 import * as elb from "@aws-sdk/client-elastic-load-balancing-v2";
 import * as iam from "@aws-sdk/client-iam";
@@ -26,6 +28,8 @@ export function clientsFor(endpoint: string, region: string) {
     logs: new logs.CloudWatchLogsClient(options),
     ec2: new ec2.EC2Client(options),
     ecr: new ecr.ECRClient(options),
+    ecs: new ecs.ECSClient(options),
+    scaling: new scaling.ApplicationAutoScalingClient(options),
     elb: new elb.ElasticLoadBalancingV2Client(options),
     iam: new iam.IAMClient(options),
     route53: new route53.Route53Client(options),
@@ -48,6 +52,14 @@ function awsNames(value: unknown): unknown {
 
 function tagList(tags: unknown): { Key: string; Value: string }[] {
   return Object.entries(tags as Record<string, string>).map(([Key, Value]) => ({ Key, Value }));
+}
+
+function ecsTags(tags: unknown): { key: string; value: string }[] {
+  return Object.entries(tags as Record<string, string>).map(([key, value]) => ({ key, value }));
+}
+
+function stringTags(tags: unknown): Record<string, string> {
+  return tags as Record<string, string>;
 }
 
 /** Everything but the tags, under AWS's names, and the tags as EC2 has them. */
@@ -133,7 +145,10 @@ const makers: Record<string, Maker> = {
   },
   "aws:ec2/vpcEndpoint:VpcEndpoint": async ({ ec2: client }, inputs) => {
     const made = await client.send(
-      new ec2.CreateVpcEndpointCommand(ec2Input(inputs, "vpc-endpoint") as ec2.CreateVpcEndpointCommandInput),
+      new ec2.CreateVpcEndpointCommand({
+        ...(ec2Input(inputs, "vpc-endpoint") as ec2.CreateVpcEndpointCommandInput),
+        PolicyDocument: inputs.policy as string,
+      }),
     );
     const { PrefixLists = [] } = await client.send(new ec2.DescribeManagedPrefixListsCommand({}));
     const s3 = PrefixLists.find(({ PrefixListName }) => PrefixListName?.endsWith(".s3"));
@@ -184,8 +199,14 @@ const makers: Record<string, Maker> = {
     };
   },
   "aws:iam/role:Role": async ({ iam: client }, inputs, RoleName) => {
-    const { assumeRolePolicy, tags } = inputs;
-    const input = { RoleName, AssumeRolePolicyDocument: assumeRolePolicy as string, Tags: tagList(tags) };
+    const { assumeRolePolicy, path, permissionsBoundary, tags } = inputs;
+    const input = {
+      RoleName,
+      AssumeRolePolicyDocument: assumeRolePolicy as string,
+      Path: path as string,
+      PermissionsBoundary: permissionsBoundary as string,
+      Tags: tagList(tags),
+    };
     const { Role } = await client.send(new iam.CreateRoleCommand(input));
     return { id: RoleName, state: { name: RoleName, arn: required(Role?.Arn) } };
   },
@@ -244,6 +265,7 @@ const makers: Record<string, Maker> = {
       new elb.CreateLoadBalancerCommand({
         Name,
         Type: inputs.loadBalancerType as elb.LoadBalancerTypeEnum,
+        Scheme: inputs.internal === true ? "internal" : "internet-facing",
         Subnets: inputs.subnets as string[],
         SecurityGroups: inputs.securityGroups as string[],
         Tags: tagList(inputs.tags),
@@ -272,14 +294,16 @@ const makers: Record<string, Maker> = {
       "interval" | "timeout" | "healthyThreshold" | "unhealthyThreshold",
       number
     > &
-      Record<"path" | "matcher", string>;
+      Record<"path" | "port" | "matcher", string>;
     const made = await client.send(
       new elb.CreateTargetGroupCommand({
         Name,
         VpcId: inputs.vpcId as string,
         Port: inputs.port as number,
         Protocol: inputs.protocol as elb.ProtocolEnum,
+        TargetType: inputs.targetType as elb.TargetTypeEnum,
         HealthCheckPath: check.path,
+        HealthCheckPort: check.port,
         HealthCheckIntervalSeconds: check.interval,
         HealthCheckTimeoutSeconds: check.timeout,
         HealthyThresholdCount: check.healthyThreshold,
@@ -307,22 +331,6 @@ const makers: Record<string, Maker> = {
     );
     const arn = required(made.Listeners?.[0]?.ListenerArn);
     return { id: arn, state: { arn } };
-  },
-  "aws:lb/listenerRule:ListenerRule": async ({ elb: client }, inputs) => {
-    const conditions = inputs.conditions as { pathPattern: { values: string[] } }[];
-    const made = await client.send(
-      new elb.CreateRuleCommand({
-        ListenerArn: inputs.listenerArn as string,
-        Priority: inputs.priority as number,
-        Conditions: conditions.map(({ pathPattern }) => ({
-          Field: "path-pattern",
-          PathPatternConfig: { Values: pathPattern.values },
-        })),
-        Actions: actions(inputs.actions),
-        Tags: tagList(inputs.tags),
-      }),
-    );
-    return { id: required(made.Rules?.[0]?.RuleArn), state: {} };
   },
   "aws:acm/certificate:Certificate": async ({ acm: client }, { domainName, validationMethod, tags }) => {
     const { CertificateArn } = await client.send(
@@ -362,49 +370,95 @@ const makers: Record<string, Maker> = {
     await client.send(new route53.ChangeResourceRecordSetsCommand({ HostedZoneId, ChangeBatch }));
     return { id: inputs.name as string, state: { fqdn: inputs.name } };
   },
-  "aws:autoscaling/group:Group": async ({ autoScaling: client }, inputs) => {
-    const { name, vpcZoneIdentifiers, initialLifecycleHooks, targetGroupArns, tags, ...rest } = inputs;
-    const { capacityRebalance, ...group } = rest;
-    delete group.waitForCapacityTimeout; // the provider's own
-    const hooks = (initialLifecycleHooks as { name: string }[]).map(({ name: LifecycleHookName, ...hook }) => ({
-      ...(awsNames(hook) as autoScaling.LifecycleHookSpecification),
-      LifecycleHookName,
-    }));
+  "aws:autoscaling/group:Group": async ({ autoScaling: client }, inputs, AutoScalingGroupName) => {
+    const { vpcZoneIdentifiers, tags, protectFromScaleIn, capacityRebalance, ...group } = inputs;
+    for (const own of ["waitForCapacityTimeout", "forceDelete"]) Reflect.deleteProperty(group, own); // the provider's
     const input = {
       ...(awsNames(group) as autoScaling.CreateAutoScalingGroupCommandInput),
-      AutoScalingGroupName: name as string,
+      AutoScalingGroupName,
+      NewInstancesProtectedFromScaleIn: protectFromScaleIn as boolean,
       CapacityRebalance: capacityRebalance as boolean,
       VPCZoneIdentifier: (vpcZoneIdentifiers as string[]).join(),
-      TargetGroupARNs: targetGroupArns as string[],
-      LifecycleHookSpecificationList: hooks,
       Tags: awsNames(tags) as autoScaling.Tag[],
     };
     await client.send(new autoScaling.CreateAutoScalingGroupCommand(input));
-    // moto takes the hooks that come with a group, and forgets them.
-    for (const { LifecycleHookName, ...hook } of hooks) {
-      const own = { ...hook, LifecycleHookName: required(LifecycleHookName), AutoScalingGroupName: name as string };
-      await client.send(new autoScaling.PutLifecycleHookCommand(own));
-    }
-    return { id: name as string, state: {} };
+    const names = { AutoScalingGroupNames: [AutoScalingGroupName] };
+    const { AutoScalingGroups } = await client.send(new autoScaling.DescribeAutoScalingGroupsCommand(names));
+    const arn = required(AutoScalingGroups?.[0]?.AutoScalingGroupARN);
+    return { id: AutoScalingGroupName, state: { name: AutoScalingGroupName, arn } };
   },
-  "aws:autoscaling/policy:Policy": async ({ autoScaling: client }, inputs, PolicyName) => {
-    const { metricDimensions, ...metric } = (
-      inputs.targetTrackingConfiguration as { customizedMetricSpecification: Inputs }
-    ).customizedMetricSpecification;
+  "aws:ecs/cluster:Cluster": async ({ ecs: client }, { name, tags }) => {
+    const input = { clusterName: name as string, tags: ecsTags(tags) };
+    const { cluster } = await client.send(new ecs.CreateClusterCommand(input));
+    return { id: required(cluster?.clusterArn), state: { arn: cluster?.clusterArn, name } };
+  },
+  "aws:ecs/capacityProvider:CapacityProvider": async ({ ecs: client }, { autoScalingGroupProvider, tags }, name) => {
+    const provider = autoScalingGroupProvider as ecs.AutoScalingGroupProvider;
+    const input = { name, autoScalingGroupProvider: provider, tags: ecsTags(tags) };
+    const { capacityProvider } = await client.send(new ecs.CreateCapacityProviderCommand(input));
+    return { id: required(capacityProvider?.capacityProviderArn), state: { name } };
+  },
+  "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": async (
+    { ecs: client },
+    { clusterName, capacityProviders },
+  ) => {
+    const input = { cluster: clusterName as string, capacityProviders: capacityProviders as string[] };
+    await client.send(new ecs.PutClusterCapacityProvidersCommand({ ...input, defaultCapacityProviderStrategy: [] }));
+    return { id: clusterName as string, state: {} };
+  },
+  "aws:ecs/taskDefinition:TaskDefinition": async ({ ecs: client }, { containerDefinitions, tags, ...inputs }) => {
     const input = {
-      ...(awsNames(inputs) as autoScaling.PutScalingPolicyCommandInput),
-      PolicyName,
-      AutoScalingGroupName: inputs.autoscalingGroupName as string,
-      TargetTrackingConfiguration: {
-        TargetValue: (inputs.targetTrackingConfiguration as { targetValue: number }).targetValue,
-        CustomizedMetricSpecification: {
-          ...(awsNames(metric) as autoScaling.CustomizedMetricSpecification),
-          Dimensions: awsNames(metricDimensions) as autoScaling.MetricDimension[],
-        },
-      },
+      ...(inputs as unknown as ecs.RegisterTaskDefinitionCommandInput),
+      containerDefinitions: JSON.parse(containerDefinitions as string) as ecs.ContainerDefinition[],
+      tags: ecsTags(tags),
     };
-    await client.send(new autoScaling.PutScalingPolicyCommand(input));
+    const { taskDefinition } = await client.send(new ecs.RegisterTaskDefinitionCommand(input));
+    return { id: required(taskDefinition?.family), state: { arn: required(taskDefinition?.taskDefinitionArn) } };
+  },
+  "aws:ecs/service:Service": async ({ ecs: client }, inputs) => {
+    const {
+      name,
+      deploymentMinimumHealthyPercent: minimumHealthyPercent,
+      deploymentMaximumPercent: maximumPercent,
+      deploymentCircuitBreaker,
+      alarms,
+      capacityProviderStrategies: capacityProviderStrategy,
+      orderedPlacementStrategies: placementStrategy,
+      networkConfiguration,
+      enableEcsManagedTags: enableECSManagedTags,
+      tags,
+      ...rest
+    } = inputs;
+    const { assignPublicIp, ...network } = networkConfiguration as Inputs;
+    const input = {
+      ...rest,
+      serviceName: name,
+      deploymentConfiguration: { minimumHealthyPercent, maximumPercent, deploymentCircuitBreaker, alarms },
+      capacityProviderStrategy,
+      placementStrategy,
+      networkConfiguration: {
+        awsvpcConfiguration: { ...network, assignPublicIp: assignPublicIp === true ? "ENABLED" : "DISABLED" },
+      },
+      enableECSManagedTags,
+      tags: ecsTags(tags),
+    };
+    const made = await client.send(new ecs.CreateServiceCommand(input as ecs.CreateServiceCommandInput));
+    return { id: required(made.service?.serviceArn), state: { name } };
+  },
+  "aws:appautoscaling/target:Target": async ({ scaling: client }, { tags, ...inputs }) => {
+    const input = { ...(awsNames(inputs) as scaling.RegisterScalableTargetCommandInput), Tags: stringTags(tags) };
+    await client.send(new scaling.RegisterScalableTargetCommand(input));
+    return { id: inputs.resourceId as string, state: {} };
+  },
+  "aws:appautoscaling/policy:Policy": async ({ scaling: client }, inputs, PolicyName) => {
+    const input = { ...(awsNames(inputs) as scaling.PutScalingPolicyCommandInput), PolicyName };
+    await client.send(new scaling.PutScalingPolicyCommand(input));
     return { id: PolicyName, state: {} };
+  },
+  "aws:appautoscaling/scheduledAction:ScheduledAction": async ({ scaling: client }, inputs, ScheduledActionName) => {
+    const input = { ...(awsNames(inputs) as scaling.PutScheduledActionCommandInput), ScheduledActionName };
+    await client.send(new scaling.PutScheduledActionCommand(input));
+    return { id: ScheduledActionName, state: {} };
   },
   "aws:cloudwatch/metricAlarm:MetricAlarm": async (
     { cloudWatch: client },

@@ -1,19 +1,22 @@
-import type { InstanceDescription } from "../../../components/aws/userData.ts";
+import type { TaskDescription } from "../../../components/aws/service/taskDefinition.ts";
 
 const registry = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";
+const image = (digit: string) => `${registry}/bitnet-prod@sha256:${digit.repeat(64)}`;
 
-/** An instance of a stack whose name has 60 characters. */
-export const description: InstanceDescription = {
+/** A task of a stack on c7a.2xlarge. */
+export const description: TaskDescription = {
   region: "eu-central-1",
-  registry,
-  serverImage: `${registry}/bitnet-${"s".repeat(60)}@sha256:${"0".repeat(64)}`,
-  balancerImage: `${registry}/bitnet-${"s".repeat(60)}@sha256:${"1".repeat(64)}`,
-  server: { modelAlias: "bitnet-b1.58-2B-4T", contextSize: 4096, parallel: 2, extraArgs: [] },
-  apiKeys: 2,
-  secretArn: `arn:aws:secretsmanager:eu-central-1:123456789012:secret:bitnet-${"s".repeat(60)}-AbCdEf`,
+  images: { server: image("0"), gateway: image("1"), balancer: image("2") },
+  server: { modelAlias: "bitnet-b1.58-2B-4T", contextSize: 4096, parallel: 2, extraArgs: ["--cache-reuse", "a=b"] },
+  gateway: {
+    prompt: { chatTemplate: undefined, bosToken: undefined, eosToken: undefined, specialTokens: ["<|eot_id|>"] },
+  },
+  vcpus: 8,
+  memoryBytes: 2.5 * 2 ** 30,
+  secretArn: "arn:aws:secretsmanager:eu-central-1:123456789012:secret:bitnet-prod-AbCdEf",
   secretVersion: "01234567-89ab-cdef-0123-456789abcdef",
-  group: `bitnet-${"s".repeat(60)}`,
-  hook: "launch",
-  logGroup: `bitnet-${"s".repeat(60)}`,
+  logGroup: "bitnet-prod",
   metricNamespace: "BitnetServer",
+  service: "bitnet-prod",
+  launchTemplate: "lt-0123:7",
 };

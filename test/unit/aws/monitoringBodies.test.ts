@@ -1,17 +1,17 @@
 import { expect, test } from "vitest";
-import { alarmCount, alarms, dashboard } from "../../../components/aws/monitoringBodies.ts";
-import { userData } from "../../../components/aws/userData.ts";
-import { description } from "./description.ts";
+import { alarmCount, alarms, dashboard, rollbackAlarms } from "../../../components/aws/monitoringBodies.ts";
+import { newAccount } from "../../../gateway/src/account.ts";
+import { EmbeddedMetrics } from "../../../gateway/src/emf.ts";
 
 const watched = {
   region: "eu-central-1",
-  group: "bitnet-prod",
+  service: "bitnet-prod",
   loadBalancer: "app/fleet/0123456789abcdef",
   targetGroup: "targetgroup/fleet/0123456789abcdef",
   logGroup: "bitnet-prod",
 };
 
-test("errors, unhealthy instances, latency, overload and no capacity raise an alarm, and each says what to do", () => {
+test("errors, unhealthy tasks, slow first tokens, overload and no capacity raise an alarm, and each says what to do", () => {
   const all = alarms(watched);
   expect(Object.keys(all)).toEqual([
     "server-errors",
@@ -19,10 +19,16 @@ test("errors, unhealthy instances, latency, overload and no capacity raise an al
     "unhealthy",
     "no-capacity",
     "overload",
-    "latency",
+    "slow-first-token",
   ]);
   expect(Object.keys(all)).toHaveLength(alarmCount);
   for (const { alarmDescription } of Object.values(all)) expect(alarmDescription.length).toBeGreaterThan(40);
+});
+
+test("a rollout is undone by alarms that a first rollout does not raise by itself", () => {
+  const all = alarms(watched);
+  expect(rollbackAlarms.length).toBeGreaterThan(2);
+  for (const name of rollbackAlarms) expect(all[name]?.treatMissingData).toBe("notBreaching");
 });
 
 test("a fleet that nobody asks raises no alarm; a fleet that is not there does", () => {
@@ -30,7 +36,7 @@ test("a fleet that nobody asks raises no alarm; a fleet that is not there does",
   expect(missing.map(([name]) => name)).toEqual(["no-capacity"]);
 });
 
-test("every metric of our own that an alarm or a graph looks at is one that the instances send", () => {
+test("every metric of our own that an alarm or a graph looks at is one that the gateways send", () => {
   const body = JSON.parse(dashboard(watched)) as { widgets: { properties: { metrics?: string[][] } }[] };
   const shown = body.widgets.flatMap(({ properties }) => properties.metrics ?? []);
   const own = [
@@ -39,6 +45,15 @@ test("every metric of our own that an alarm or a graph looks at is one that the 
       .filter(({ namespace }) => namespace === "BitnetServer")
       .map(({ metricName }) => metricName),
   ];
-  expect(new Set(own)).toEqual(new Set(["TokensPerSecond", "Load", "BusySlots", "WaitingRequests"]));
-  for (const name of own) expect(userData(description)).toMatch(new RegExp(`[ "]${name ?? ""}:`));
+  expect(new Set(own)).toEqual(new Set(["Tokens", "Load", "BusySlots", "WaitingRequests", "TimeToFirstToken"]));
+  const lines: string[] = [];
+  const options = { namespace: "BitnetServer", service: "bitnet-prod", slots: 1 };
+  const sent = new EmbeddedMetrics({
+    ...options,
+    requests: { waiting: 0, running: 0 },
+    write: (line) => lines.push(line),
+  });
+  sent.record({ ...newAccount("1"), firstTokenAt: performance.now() }, { method: "POST", endpoint: "/", status: 200 });
+  sent.print(0);
+  expect(Object.keys(JSON.parse(lines[0] ?? "") as object)).toEqual(expect.arrayContaining(own));
 });

@@ -1,21 +1,38 @@
 import { expect, test } from "vitest";
 import type { Statement } from "../../../components/aws/policies.ts";
-import { instancePolicy, repositoryLifecycle, trustPolicy, wildcardReasons } from "../../../components/aws/policies.ts";
+import {
+  executionPolicy,
+  instancePolicy,
+  repositoryLifecycle,
+  s3EndpointPolicy,
+  trustPolicy,
+  wildcardReasons,
+} from "../../../components/aws/policies.ts";
 
-const rights = {
-  repositoryArn: "arn:aws:ecr:eu-central-1:123456789012:repository/bitnet-prod",
-  logGroupArn: "arn:aws:logs:eu-central-1:123456789012:log-group:bitnet-prod",
-  secretArn: "arn:aws:secretsmanager:eu-central-1:123456789012:secret:bitnet-prod-AbCdEf",
-  partition: "aws",
-  region: "eu-central-1",
-  account: "123456789012",
-  group: "bitnet-prod",
-};
-const statements = (JSON.parse(instancePolicy(rights)) as { Statement: Statement[] }).Statement;
+const of = { partition: "aws", region: "eu-central-1", accountId: "123456789012", cluster: "bitnet-prod" };
+const statementsOf = (text: string) => (JSON.parse(text) as { Statement: Statement[] }).Statement;
+const ofInstance = statementsOf(instancePolicy(of));
+const ofExecution = statementsOf(
+  executionPolicy(
+    "arn:aws:ecr:eu-central-1:123456789012:repository/bitnet-prod",
+    "arn:aws:logs:eu-central-1:123456789012:log-group:bitnet-prod",
+    "arn:aws:secretsmanager:eu-central-1:123456789012:secret:bitnet-prod-AbCdEf",
+  ),
+);
+const all = [...ofInstance, ...ofExecution, ...statementsOf(s3EndpointPolicy("aws", "eu-central-1"))];
 
-test("an instance may pull its images, write its logs, read its secret, say that it is launched, and be logged in to", () => {
-  expect(statements.flatMap(({ Action }) => Action).toSorted()).toEqual([
-    "autoscaling:CompleteLifecycleAction",
+test("an instance may be a part of its own cluster, and be logged in to; no image, no log and no secret is its own", () => {
+  const actions = ofInstance.flatMap(({ Action }) => Action);
+  expect(actions.filter((action) => !/^(ecs|ssm|ssmmessages):/.test(action))).toEqual([]);
+  const ofCluster = ofInstance.filter(({ Sid }) => ["JoinCluster", "WorkForCluster"].includes(Sid));
+  expect(ofCluster.map(({ Resource }) => Resource)).toEqual([
+    "arn:aws:ecs:eu-central-1:123456789012:cluster/bitnet-prod",
+    "arn:aws:ecs:eu-central-1:123456789012:container-instance/bitnet-prod/*",
+  ]);
+});
+
+test("ECS may pull the stack's images, write its logs and read its secret, and nothing else", () => {
+  expect(ofExecution.flatMap(({ Action }) => Action).toSorted()).toEqual([
     "ecr:BatchCheckLayerAvailability",
     "ecr:BatchGetImage",
     "ecr:GetAuthorizationToken",
@@ -23,22 +40,20 @@ test("an instance may pull its images, write its logs, read its secret, say that
     "logs:CreateLogStream",
     "logs:PutLogEvents",
     "secretsmanager:GetSecretValue",
-    "ssm:UpdateInstanceInformation",
-    "ssmmessages:CreateControlChannel",
-    "ssmmessages:CreateDataChannel",
-    "ssmmessages:OpenControlChannel",
-    "ssmmessages:OpenDataChannel",
   ]);
 });
 
 test("each on this stack's own thing; no wildcard but those that have a reason, and no reason without a wildcard", () => {
-  const wild = statements.filter(({ Action, Resource }) => [...Action, Resource].some((text) => text.includes("*")));
+  const wild = all.filter(({ Action, Resource }) => [...Action, Resource].some((text) => text.includes("*")));
   expect(wild.map(({ Sid }) => Sid).toSorted()).toEqual(Object.keys(wildcardReasons).toSorted());
-  expect(statements.flatMap(({ Action }) => Action).filter((action) => action.includes("*"))).toEqual([]);
+  expect(all.flatMap(({ Action }) => Action).filter((action) => action.includes("*"))).toEqual([]);
 });
 
-test("only EC2 may take on the instances' role", () => {
-  expect(JSON.parse(trustPolicy())).toMatchObject({ Statement: [{ Principal: { Service: "ec2.amazonaws.com" } }] });
+test("only EC2 may take on the instances' role, and only ECS that of tasks", () => {
+  for (const service of ["ec2", "ecs-tasks"] as const) {
+    const Principal = { Service: `${service}.amazonaws.com` };
+    expect(JSON.parse(trustPolicy(service))).toMatchObject({ Statement: [{ Principal }] });
+  }
 });
 
 test("the repository keeps the newest images of each kind, so that one kind does not push out the other", () => {

@@ -1,6 +1,6 @@
 import { _InstanceType } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
-import { describeCost, monthlyCost } from "../../../components/aws/prices.ts";
+import { describeCost, monthlyCost, priceDate } from "../../../components/aws/prices.ts";
 import { cpuTargetOf } from "../../../components/image/cpuTarget.ts";
 
 const fleet = {
@@ -13,6 +13,7 @@ const fleet = {
   endpoints: 0,
   natGateways: 2,
   alarms: 6,
+  rateLimited: false,
 };
 
 test("a month of the default fleet: one c7a.2xlarge is some $300, two NAT gateways and a load balancer some $100", () => {
@@ -22,10 +23,10 @@ test("a month of the default fleet: one c7a.2xlarge is some $300, two NAT gatewa
   expect(most - least).toBeCloseTo(3 * (0.41056 * 730 + 1.6), -1);
 });
 
-test("seven endpoints in each of two zones cost about $102, two NAT gateways $73 with their addresses", () => {
+test("nine endpoints in each of two zones cost about $131, two NAT gateways $73 with their addresses", () => {
   const without = monthlyCost({ ...fleet, natGateways: 0 })?.least ?? 0;
   expect((monthlyCost(fleet)?.least ?? 0) - without).toBeCloseTo(73, 0);
-  expect((monthlyCost({ ...fleet, natGateways: 0, endpoints: 7 })?.least ?? 0) - without).toBeCloseTo(102, 0);
+  expect((monthlyCost({ ...fleet, natGateways: 0, endpoints: 9 })?.least ?? 0) - without).toBeCloseTo(131.4, -1);
 });
 
 test("the output says of when the prices are, and admits it where there is none", () => {
@@ -43,6 +44,11 @@ test("every family of instance types whose CPU is known has a price", () => {
     (family) => monthlyCost({ ...fleet, instanceType: `${family}.2xlarge` }) === undefined,
   );
   expect(unpriced).toEqual([]);
+});
+
+test("the prices are not older than a year", () => {
+  const age = Date.now() - Date.parse(`1 ${priceDate} UTC`);
+  expect(age).toBeLessThan(366 * 24 * 3600 * 1000);
 });
 
 test("a family's sizes cost in proportion to their CPUs", () => {

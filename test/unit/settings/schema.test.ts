@@ -98,7 +98,7 @@ describe("a wrong value is refused, with what would be right:", () => {
     ["zones", "1", "a whole number from 2 to 8"],
     ["spot", "101", "a whole number from 0 to 100"],
     ["egress", "vpn", "nat or endpoints"],
-    ["allowedCidrs", '["10.0.0.0"]', 'a list of IP ranges, such as ["203.0.113.0/24"]'],
+    ["allowedCidrs", '["10.0.0.0"]', 'a list of IPv4 ranges, such as ["203.0.113.0/24"]'],
     ["vpcId", "my-vpc", "the id of a VPC, such as vpc-0123456789abcdef0"],
     ["domain", "https://llm.example.com", "a host name, such as llm.example.com"],
     ["alarmEmail", "ops", "an e-mail address"],
@@ -327,27 +327,59 @@ describe("settings that do not go together are refused:", () => {
     expect(problemsOf({ ...aws, [key]: value[key as keyof typeof value] })).toMatchObject([{ key }]);
   });
 
-  test.each([
-    ["203.0.113.5/24", "203.0.113.0/24"],
-    ["2001:db8::1/32", "2001:db8::/32"],
-  ])("a range that is not named by its first address, %s; %s is named", (cidr, network) => {
-    expect(problemsOf({ ...aws, allowedCidrs: JSON.stringify(["198.51.100.0/24", cidr]) })).toMatchObject([
-      { key: "allowedCidrs", wrong: `${cidr} is an address in a range, and the range is ${network}` },
+  test("IPv6 ranges, as the load balancer has IPv4 addresses alone", () => {
+    expect(problemsOf({ ...aws, allowedCidrs: '["2001:db8::/32"]' })).toMatchObject([
+      { key: "allowedCidrs", wrong: "has an entry that is not an IPv4 range" },
     ]);
   });
 
-  test("more ranges than a security group takes, for each version of IP and port", () => {
+  test.each([["203.0.113.5/24", "203.0.113.0/24"]])(
+    "a range that is not named by its first address, %s; %s is named",
+    (cidr, network) => {
+      expect(problemsOf({ ...aws, allowedCidrs: JSON.stringify(["198.51.100.0/24", cidr]) })).toMatchObject([
+        { key: "allowedCidrs", wrong: `${cidr} is an address in a range, and the range is ${network}` },
+      ]);
+    },
+  );
+
+  test("more ranges than a security group takes at its ports", () => {
     const ranges = (count: number, form: (index: number) => string) =>
       JSON.stringify(Array.from({ length: count }, (_, index) => form(index)));
     const v4 = (count: number) => ranges(count, (index) => `10.0.${index}.0/24`);
-    const right = (count: number, version: string) => `at most ${count} ${version} ranges; merge some into larger ones`;
-    expect(problemsOf({ ...aws, allowedCidrs: v4(61) })).toMatchObject([{ right: right(60, "IPv4") }]);
+    const right = (count: number) => `at most ${count} ranges; merge some into larger ones`;
+    expect(problemsOf({ ...aws, allowedCidrs: v4(61) })).toMatchObject([{ right: right(60) }]);
     expect(problemsOf({ target: "aws", domain: "llm.example.com", allowedCidrs: v4(31) })).toMatchObject([
-      { key: "allowedCidrs", right: right(30, "IPv4") },
-    ]);
-    expect(problemsOf({ ...aws, allowedCidrs: ranges(61, (index) => `2001:db8:${index}::/48`) })).toMatchObject([
-      { key: "allowedCidrs", right: right(60, "IPv6") },
+      { key: "allowedCidrs", right: right(30) },
     ]);
     expect(settingsOf({ ...aws, allowedCidrs: v4(60) })).toMatchObject({ allowedCidrs: JSON.parse(v4(60)) as unknown });
+  });
+
+  const schedules = (...list: object[]) => problemsOf({ ...aws, scaling: JSON.stringify(list) });
+  const night = { cron: "0 19 ? * MON-FRI *", minReplicas: 1, maxReplicas: 2 };
+
+  test.each(["0 19 * * *", "0 19 * * MON-FRI *", "0 19 ? * ? *", "at seven", "0 19 ? * MON-FRI *\nx"])(
+    "a schedule that is no cron expression of AWS's form: %s",
+    (cron) => {
+      expect(schedules(night)).toEqual([]);
+      expect(schedules({ ...night, cron })).toMatchObject([
+        { key: "scaling", wrong: expect.stringContaining("cron is no expression of six fields") as string },
+      ]);
+    },
+  );
+
+  test("a schedule whose minReplicas is more than its maxReplicas, and one that lacks a field", () => {
+    expect(schedules({ ...night, minReplicas: 3 })).toMatchObject([
+      { key: "scaling", wrong: 'at "0 19 ? * MON-FRI *" minReplicas is 3, more than maxReplicas, 2' },
+    ]);
+    expect(schedules({ cron: night.cron })).toMatchObject([{ key: "scaling" }]);
+  });
+
+  test("a load balancer with private addresses only, whose name's certificate would be made by a public record", () => {
+    const internal = { target: "aws", internal: "true", domain: "llm.example.com" };
+    expect(problemsOf(internal)).toMatchObject([
+      { key: "internal", right: expect.stringContaining("certificateArn") as string },
+    ]);
+    const certificateArn = "arn:aws:acm:eu-central-1:123456789012:certificate/1";
+    expect(problemsOf({ ...internal, certificateArn })).toEqual([]);
   });
 });

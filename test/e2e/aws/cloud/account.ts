@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import type { Properties } from "../../../../offline/plugins/values.ts";
 import { textOf } from "../../../../offline/plugins/values.ts";
-import { awsAnswers, awsComputed } from "../../../program/aws.ts";
+import { account, awsAnswers, awsComputed, region } from "../../../program/aws.ts";
 import { docker } from "../../support/docker.ts";
-import { AutoScaling } from "./autoScaling.ts";
+import { Ecs } from "./ecs.ts";
 import { LoadBalancing } from "./loadBalancing.ts";
 import { ContainerRegistry, login } from "./registry.ts";
 import type { Resource, Service } from "./resource.ts";
@@ -11,13 +11,14 @@ import { inputsOf, types } from "./resource.ts";
 
 /**
  * An account at AWS, on this machine. It takes any resource and gives it an id and ARNs; what a request goes through
- * from image to answer is real: the registry, the instances' containers, the load balancer.
+ * from image to answer is real: the registry, the tasks' containers, the load balancer.
  */
 export class Account {
   /** On all containers and networks of it. */
   readonly label = `bitnet-server.test-account=${randomBytes(4).toString("hex")}`;
-  readonly autoScaling = new AutoScaling(this);
+  readonly ecs = new Ecs(this);
   readonly #resources = new Map<string, Resource>();
+  #revision = 0;
   readonly #services: Readonly<Record<string, Service>> = {
     [types.repository]: new ContainerRegistry(this.label),
     [types.launchTemplate]: {
@@ -26,7 +27,13 @@ export class Account {
     },
     [types.secretVersion]: { make: () => ({ versionId: randomUUID() }) },
     [types.loadBalancer]: new LoadBalancing(this),
-    [types.group]: this.autoScaling,
+    [types.taskDefinition]: {
+      make: ({ history: [inputs] }) => ({ arn: this.#nextTaskDefinition(textOf(inputs?.["family"])) }),
+    },
+    [types.service]: this.ecs,
+    [types.scalableTarget]: { make: () => ({}), change: (resource) => this.#scale(resource) },
+    // Nothing of it is played: an instance is this machine.
+    [types.group]: { make: () => ({}), change: () => ({}) },
   };
 
   get resources(): readonly Resource[] {
@@ -82,19 +89,22 @@ export class Account {
     return answer(args) as Properties;
   }
 
-  /** A launch template's user data, in clear. */
-  userData(templateId: string, version: string): string {
-    const { userData } = this.#find(templateId).history[Number(version) - 1] ?? {};
-    return Buffer.from(textOf(userData), "base64").toString();
+  /** What was registered under an ARN, in JSON. */
+  containerDefinitions(arn: string): string {
+    const found = this.resourcesOf(types.taskDefinition).find(({ outputs }) => outputs["arn"] === arn);
+    if (found === undefined) throw new Error(`there is no task definition ${arn}`);
+    return textOf(inputsOf(found)["containerDefinitions"]);
   }
 
-  /** A secret's text. */
-  secret(arn: string, version: string): string {
+  /** @param valueFrom a secret's ARN, a field, nothing, and a version: docs.aws.amazon.com, "secrets-envvar-secrets-manager" */
+  secretField(valueFrom: string): string {
+    const [, arn = "", field = "", version = ""] = /^(arn:(?:[^:]*:){5}[^:]*):([^:]*)::([^:]*)$/.exec(valueFrom) ?? [];
     const found = this.resourcesOf(types.secretVersion).find(
       ({ outputs }) => outputs["secretArn"] === arn && outputs["versionId"] === version,
     );
     if (found === undefined) throw new Error(`ResourceNotFoundException: ${arn} has no version ${version}`);
-    return textOf(inputsOf(found)["secretString"]);
+    const fields = JSON.parse(textOf(inputsOf(found)["secretString"])) as Record<string, string>;
+    return fields[field] ?? "";
   }
 
   /** All that the account has on the Docker Engine, by name. */
@@ -110,6 +120,16 @@ export class Account {
   /** Removes what a test has left. */
   async close(): Promise<void> {
     for (const { id, type } of this.resources) await this.#services[type]?.remove?.(id);
+  }
+
+  #scale(resource: Resource): Properties {
+    this.ecs.scale(Number(inputsOf(resource)["minCapacity"]));
+    return {};
+  }
+
+  #nextTaskDefinition(family: string): string {
+    this.#revision += 1;
+    return `arn:aws:ecs:${region}:${account}:task-definition/${family}:${this.#revision}`;
   }
 
   #find(id: string): Resource {

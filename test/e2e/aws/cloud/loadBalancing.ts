@@ -8,19 +8,12 @@ import type { Account } from "./account.ts";
 import type { Resource, Service } from "./resource.ts";
 import { inputsOf, types } from "./resource.ts";
 
-/** The parts of a listener's and a rule's inputs that decide where a request goes. */
+/** The part of a listener's inputs that decides where a request goes. */
 interface Action {
   type: string;
   targetGroupArn?: string;
-  fixedResponse?: { statusCode: string; contentType: string; messageBody: string };
 }
-interface Rule {
-  priority: number;
-  conditions: { pathPattern: { values: string[] } }[];
-  actions: Action[];
-}
-
-/** Application Load Balancers, each a server on loopback that does what its listener and the rules say. */
+/** Application Load Balancers, each a server on loopback that does what its listener says. */
 export class LoadBalancing implements Service {
   readonly #account: Account;
   readonly #servers = new Map<string, Server>();
@@ -32,7 +25,7 @@ export class LoadBalancing implements Service {
   /** On AWS the name has no port: it is the listener's. */
   async make({ id, history: [inputs], outputs: { arn } }: Resource): Promise<Properties> {
     const server = createServer((incoming, response) => {
-      this.#handle(textOf(arn), incoming, response);
+      void this.#handle(textOf(arn), incoming, response);
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
     server.keepAliveTimeout = Number(inputs?.["idleTimeout"]) * 1000;
@@ -49,42 +42,18 @@ export class LoadBalancing implements Service {
     this.#servers.delete(id);
   }
 
-  #handle(balancerArn: string, incoming: IncomingMessage, response: ServerResponse): void {
-    const action = this.#actionFor(balancerArn, new URL(incoming.url ?? "/", "http://any").pathname);
-    const fixed = action?.fixedResponse;
-    if (fixed !== undefined) {
-      response.writeHead(Number(fixed.statusCode), { "content-type": fixed.contentType }).end(fixed.messageBody);
-      return;
-    }
-    const [target] = this.#account.autoScaling.targetsOf(action?.targetGroupArn ?? "");
-    if (target === undefined) response.writeHead(503).end();
-    else forward(target.port, incoming, response);
-  }
-
-  /** The first rule that matches, else what the listener does with everything. */
-  #actionFor(balancerArn: string, path: string): Action | undefined {
+  async #handle(balancerArn: string, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const listener = this.#account
       .resourcesOf(types.listener)
       .find((each) => inputsOf(each)["loadBalancerArn"] === balancerArn);
-    if (listener === undefined) return undefined;
-    const rules = this.#account
-      .resourcesOf(types.listenerRule)
-      .map(inputsOf)
-      .filter(({ listenerArn }) => listenerArn === listener.outputs["arn"]) as unknown as Rule[];
-    const rule = rules
-      .toSorted((a, b) => a.priority - b.priority)
-      .find(({ conditions }) =>
-        conditions.every(({ pathPattern }) => pathPattern.values.some((pattern) => matches(path, pattern))),
-      );
-    const [action] = rule?.actions ?? (inputsOf(listener)["defaultActions"] as unknown as Action[]);
-    return action;
+    const [action] = (listener === undefined ? [] : inputsOf(listener)["defaultActions"]) as unknown as Action[];
+    for (const task of this.#account.ecs.targetsOf(action?.targetGroupArn ?? "")) {
+      if (!(await task.isHealthy())) continue;
+      forward(task.port, incoming, response);
+      return;
+    }
+    response.writeHead(503).end();
   }
-}
-
-/** In a rule's pattern * stands for any characters, ? for one. */
-function matches(path: string, pattern: string): boolean {
-  const literal = pattern.replaceAll(/[.+^${}()|[\]\\]/g, String.raw`\$&`);
-  return new RegExp(`^${literal.replaceAll("*", ".*").replaceAll("?", ".")}$`).test(path);
 }
 
 function forward(port: number, incoming: IncomingMessage, response: ServerResponse): void {

@@ -25,7 +25,9 @@ export const types = {
   secretVersion: "aws:secretsmanager/secretVersion:SecretVersion",
   loadBalancer: "aws:lb/loadBalancer:LoadBalancer",
   listener: "aws:lb/listener:Listener",
-  listenerRule: "aws:lb/listenerRule:ListenerRule",
+  taskDefinition: "aws:ecs/taskDefinition:TaskDefinition",
+  service: "aws:ecs/service:Service",
+  scalableTarget: "aws:appautoscaling/target:Target",
   group: "aws:autoscaling/group:Group",
 } as const;
 

@@ -4,10 +4,9 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { delimiter, join } from "node:path";
 import type { Properties } from "../../../../offline/plugins/values.ts";
-import { queryError, queryResponse } from "../../../support/awsQuery.ts";
 import { region } from "../../../program/aws.ts";
 import { Account } from "./account.ts";
-import { answer } from "./query.ts";
+import { answer } from "./api.ts";
 
 /** What the stand-in for Pulumi's plugin asks: ../plugin/main.ts. */
 export type Request =
@@ -35,15 +34,21 @@ export async function startCloud(): Promise<Cloud> {
   const server = createServer((incoming, response) => {
     void (async () => {
       const body = await bodyOf(incoming);
-      const pulumi = incoming.url === "/pulumi";
+      const target = incoming.headers["x-amz-target"];
       try {
-        const text = pulumi
-          ? JSON.stringify(await serve(account, JSON.parse(body) as Request))
-          : await query(account, body);
-        response.writeHead(200, { "content-type": pulumi ? "application/json" : "text/xml" }).end(text);
+        if (incoming.url === "/pulumi") {
+          response.end(JSON.stringify(await serve(account, JSON.parse(body) as Request)));
+        } else if (target === undefined) {
+          // IAM's query protocol, of which one action is used.
+          response.writeHead(200, { "content-type": "text/xml" }).end(serviceLinkedRole(body));
+        } else {
+          const type = incoming.headers["content-type"] ?? "application/x-amz-json-1.1";
+          const input = JSON.parse(body) as Record<string, unknown>;
+          response.writeHead(200, { "content-type": type }).end(JSON.stringify(answer(account, String(target), input)));
+        }
       } catch (error) {
         const { message } = error as Error;
-        response.writeHead(400).end(pulumi ? message : queryError("ValidationError", message));
+        response.writeHead(400).end(target === undefined ? message : JSON.stringify({ __type: "Refused", message }));
       }
     })();
   }).listen(0, "127.0.0.1");
@@ -58,7 +63,7 @@ export async function startCloud(): Promise<Cloud> {
       AWS_REGION: region,
       AWS_ACCESS_KEY_ID: "test",
       AWS_SECRET_ACCESS_KEY: "test",
-      REFRESH_INTERVAL: "0.2",
+      AWAIT_INTERVAL: "0.2",
     },
     async stop() {
       await account.close();
@@ -89,7 +94,11 @@ async function serve(account: Account, request: Request): Promise<Made> {
   }
 }
 
-async function query(account: Account, body: string): Promise<string> {
+/** This account is new: it has none of the roles. */
+function serviceLinkedRole(body: string): string {
   const parameters = new URLSearchParams(body);
-  return queryResponse(parameters, await answer(account, parameters));
+  if (parameters.get("Action") !== "CreateServiceLinkedRole") {
+    throw new Error(`the stand-in for AWS does not answer ${parameters.get("Action") ?? body}`);
+  }
+  return "<CreateServiceLinkedRoleResponse><CreateServiceLinkedRoleResult/></CreateServiceLinkedRoleResponse>";
 }

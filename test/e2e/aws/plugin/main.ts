@@ -14,6 +14,7 @@ import { declarationOf } from "./declarations.ts";
 /** What a change of them needs a new resource for, as Terraform's provider has it, of what the tests change. */
 const replacing: Readonly<Record<string, readonly string[]>> = {
   "aws:secretsmanager/secretVersion:SecretVersion": ["secretString"],
+  "aws:ecs/taskDefinition:TaskDefinition": ["containerDefinitions"],
 };
 
 /** What every change of a resource changes as well. */

@@ -8,25 +8,28 @@ import { proxyArgs, secretArgs } from "../image/proxies.ts";
 import type { StackId } from "../stackId.ts";
 import type { EcrRegistry } from "./registry.ts";
 
-export interface BalancerImageArgs {
+export interface SmallImageArgs {
   stackId: StackId;
   registry: EcrRegistry;
   platform: string;
-  /** A Debian 13 image: HAProxy is Debian's own. */
+  /** A Debian 13 image: HAProxy and Node are Debian's own. */
   baseImage: string;
 }
 
-/** HAProxy's image in the stack's repository, the same as the docker target's. @returns it by digest */
-export function balancerImage(
-  name: string,
-  { stackId, registry, platform, baseImage }: BalancerImageArgs,
+/** What is built beside the server's image: the folder of docker/ that it is built in, by what it is called here. */
+const folders = { gateway: "gateway", balancer: "load-balancer" };
+
+/** One of the small images in the stack's repository, the same as the docker target's. @returns it by digest */
+export function smallImage(
+  name: keyof typeof folders,
+  { stackId, registry, platform, baseImage }: SmallImageArgs,
   opts: pulumi.CustomResourceOptions,
 ): pulumi.Output<string> {
-  const context = contextFolder(pulumi.getStack(), "load-balancer");
-  stageBuildContext(join("docker", "load-balancer"), context);
+  const context = contextFolder(pulumi.getStack(), folders[name]);
+  stageBuildContext(join("docker", folders[name]), context);
   const args = { BASE_IMAGE: baseImage };
   const proxies = proxyArgs();
-  const tag = uniqueTag(name, "balancer", { context: contextDigest(context), args, platform }, proxies, opts);
+  const tag = uniqueTag(name, name, { context: contextDigest(context), args, platform }, proxies, opts);
   const image = new docker.Image(
     name,
     {

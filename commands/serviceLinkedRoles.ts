@@ -1,0 +1,22 @@
+/**
+ * Run by the cluster's command: makes the roles that AWS's services act by in this account, unless it has them. A first
+ * cluster in an account may otherwise fail with "ECS Service Linked Role does not exist" (containers-roadmap, issue 1220).
+ */
+import { CreateServiceLinkedRoleCommand, IAMClient } from "@aws-sdk/client-iam";
+import { z } from "zod";
+
+const { region, services } = z
+  .object({ region: z.string(), services: z.array(z.string()) })
+  .parse(JSON.parse(process.env.SERVICE_LINKED_ROLES ?? "{}"));
+const iam = new IAMClient({ region });
+
+for (const AWSServiceName of services) {
+  try {
+    await iam.send(new CreateServiceLinkedRoleCommand({ AWSServiceName }));
+    console.log(`${AWSServiceName}: made`);
+  } catch (error) {
+    // IAM's word for a role that is there already: docs.aws.amazon.com, API_CreateServiceLinkedRole.
+    const { name, message } = error as Error;
+    if (!(name.startsWith("InvalidInput") && message.includes("has been taken"))) throw error;
+  }
+}

@@ -1,0 +1,162 @@
+import * as aws from "@pulumi/aws";
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import { LaunchTemplate } from "./launchTemplate.ts";
+import type { LaunchTemplateArgs } from "./launchTemplate.ts";
+
+export interface ClusterArgs extends LaunchTemplateArgs {
+  minReplicas: number;
+  /** The most instances of a kind: more than there are tasks at any time. */
+  maxInstances: number;
+  /** Percent of the instances above `minReplicas` that are spot. */
+  spot: number;
+  /** The first is preferred; all run the same code. */
+  instanceTypes: readonly string[];
+  /** All that an instance's first start needs: the way out, the endpoints. */
+  dependsOn: pulumi.Resource[];
+}
+
+/** How tasks are spread over a cluster's instances, as a service takes it. */
+type Strategy = aws.types.input.ecs.ServiceCapacityProviderStrategy[];
+
+/**
+ * An ECS cluster (free) and its EC2 capacity: ECS itself starts an instance for each task that finds none, and removes
+ * those that have had no task for 15 minutes.
+ */
+export class Cluster extends pulumi.ComponentResource {
+  readonly clusterArn: pulumi.Output<string>;
+  readonly strategy: pulumi.Output<Strategy>;
+  /** The launch template and its version. */
+  readonly launchTemplate: pulumi.Output<string>;
+
+  readonly #name: string;
+  readonly #args: ClusterArgs;
+
+  constructor(name: string, args: ClusterArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("bitnet-server:aws:Cluster", name, {}, opts);
+    this.#name = name;
+    this.#args = args;
+
+    const roles = this.createServiceLinkedRoles();
+    const cluster = new aws.ecs.Cluster(
+      name,
+      { name: args.cluster, tags: args.tags },
+      { parent: this, dependsOn: [roles] },
+    );
+    const template = new LaunchTemplate(`${name}-instance`, args, { parent: this });
+    const { minReplicas, spot } = args;
+    // base: so many tasks are on demand whatever the weights say.
+    const onDemand = {
+      provider: this.createCapacity("on-demand", template, roles),
+      base: minReplicas,
+      weight: 100 - spot,
+    };
+    const others =
+      spot === 0 ? [] : [{ provider: this.createCapacity("spot", template, roles), base: 0, weight: spot }];
+    const capacity = [onDemand, ...others];
+    const association = new aws.ecs.ClusterCapacityProviders(
+      name,
+      { clusterName: cluster.name, capacityProviders: capacity.map(({ provider }) => provider.name) },
+      { parent: this },
+    );
+
+    this.clusterArn = cluster.arn;
+    // Known once the cluster has them.
+    this.strategy = pulumi
+      .all([association.id, ...capacity.map(({ provider }) => provider.name)])
+      .apply(([, ...names]) =>
+        names.map((capacityProvider, index) => ({
+          capacityProvider,
+          base: capacity[index]?.base ?? 0,
+          weight: capacity[index]?.weight ?? 0,
+        })),
+      );
+    this.launchTemplate = pulumi.interpolate`${template.templateId}:${template.version}`;
+    this.registerOutputs({ clusterArn: this.clusterArn });
+  }
+
+  /** The roles of ECS, Auto Scaling and ECS's scaling, which a new account lacks. They stay: they are the account's. */
+  private createServiceLinkedRoles(): command.local.Command {
+    const services = ["ecs", "autoscaling", "ecs.application-autoscaling"].map((service) => `${service}.amazonaws.com`);
+    return new command.local.Command(
+      `${this.#name}-service-roles`,
+      {
+        create: "node commands/serviceLinkedRoles.ts",
+        environment: { SERVICE_LINKED_ROLES: JSON.stringify({ region: this.#args.region, services }), ...profile() },
+      },
+      { parent: this },
+    );
+  }
+
+  /** A group of instances of one kind, and ECS's hold on it. */
+  private createCapacity(
+    kind: "on-demand" | "spot",
+    template: LaunchTemplate,
+    roles: pulumi.Resource,
+  ): aws.ecs.CapacityProvider {
+    const name = kind === "spot" ? `${this.#name}-spot` : this.#name;
+    const group = this.createGroup(name, kind, template, roles);
+    return new aws.ecs.CapacityProvider(
+      name,
+      {
+        autoScalingGroupProvider: {
+          autoScalingGroupArn: group.arn,
+          managedScaling: { status: "ENABLED", targetCapacity: 100 },
+          // Only instances without a task are removed, and a task that is on one that leaves is moved first.
+          managedTerminationProtection: "ENABLED",
+          managedDraining: "ENABLED",
+        },
+        tags: this.#args.tags,
+      },
+      { parent: this },
+    );
+  }
+
+  private createGroup(
+    name: string,
+    kind: "on-demand" | "spot",
+    { templateId, version }: LaunchTemplate,
+    roles: pulumi.Resource,
+  ): aws.autoscaling.Group {
+    const { network, instanceTypes, maxInstances, maxInstanceAgeDays, tags, dependsOn } = this.#args;
+    // ECS's managed scaling needs the first (docs.aws.amazon.com, "Cluster auto scaling").
+    const all = { AmazonECSManaged: "true", ...tags };
+    return new aws.autoscaling.Group(
+      name,
+      {
+        minSize: 0,
+        // Without a desired capacity: it is ECS's.
+        maxSize: maxInstances,
+        vpcZoneIdentifiers: network.privateSubnetIds,
+        protectFromScaleIn: true,
+        ...(kind === "spot" ? { capacityRebalance: true } : {}),
+        ...(maxInstanceAgeDays === undefined ? {} : { maxInstanceLifetime: maxInstanceAgeDays * 86_400 }),
+        mixedInstancesPolicy: {
+          launchTemplate: {
+            launchTemplateSpecification: { launchTemplateId: templateId, version },
+            overrides: instanceTypes.map((instanceType) => ({ instanceType })),
+          },
+          instancesDistribution: {
+            onDemandPercentageAboveBaseCapacity: kind === "spot" ? 0 : 100,
+            onDemandAllocationStrategy: "prioritized",
+            spotAllocationStrategy: "price-capacity-optimized",
+          },
+        },
+        // Destroy ends instances that are protected, too.
+        forceDelete: true,
+        waitForCapacityTimeout: "0",
+        tags: Object.entries(all).map(([key, value]) => ({
+          key,
+          value,
+          propagateAtLaunch: key === "AmazonECSManaged",
+        })),
+      },
+      { parent: this, dependsOn: [roles, ...dependsOn], customTimeouts: { delete: "60m" } },
+    );
+  }
+}
+
+/** The AWS SDK's credentials in a command: those of the environment, or of the profile that the provider has. */
+export function profile(): Record<string, string> {
+  return aws.config.profile === undefined ? {} : { AWS_PROFILE: aws.config.profile };
+}

@@ -1,0 +1,62 @@
+/** What AWS says about a service's deployments, in the part that is looked at: docs.aws.amazon.com, API_Deployment. */
+export interface Deployment {
+  taskDefinition?: string | undefined;
+  status?: string | undefined;
+  rolloutState?: string | undefined;
+  rolloutStateReason?: string | undefined;
+}
+
+/** A task that has ended: API_Task. */
+export interface StoppedTask {
+  taskArn?: string | undefined;
+  taskDefinitionArn?: string | undefined;
+  stoppedReason?: string | undefined;
+  containers?:
+    | readonly {
+        name?: string | undefined;
+        exitCode?: number | undefined;
+        reason?: string | undefined;
+      }[]
+    | undefined;
+}
+
+export type Verdict = { state: "pending" | "done" } | { state: "failed"; why: string };
+
+/**
+ * How a deployment stands. A service that was rolled back is as steady as one that was updated, and counts as such for
+ * whoever only waits for that (terraform-provider-aws, issues 19519 and 20858): the task definition tells them apart.
+ * @param wanted the task definition's ARN
+ */
+export function judge(deployments: readonly Deployment[], wanted: string): Verdict {
+  const own = deployments.find(({ taskDefinition }) => taskDefinition === wanted);
+  const primary = deployments.find(({ status }) => status === "PRIMARY");
+  const failed = own?.rolloutState === "FAILED" ? own : undefined;
+  if (failed !== undefined || (primary !== undefined && primary.taskDefinition !== wanted)) {
+    const why = failed?.rolloutStateReason ?? primary?.rolloutStateReason ?? "ECS gives no reason";
+    return { state: "failed", why };
+  }
+  return { state: own?.rolloutState === "COMPLETED" ? "done" : "pending" };
+}
+
+/** One line for a task: AWS's reason, and how its containers ended. */
+export function describeTask({ taskArn = "", stoppedReason, containers = [] }: StoppedTask): string {
+  const ended = containers
+    .filter(({ exitCode, reason }) => reason !== undefined || (exitCode !== undefined && exitCode !== 0))
+    .map(({ name = "", exitCode, reason }) => `${name}: ${reason ?? `exit code ${exitCode ?? ""}`}`);
+  return [`task ${idOf(taskArn)}: ${stoppedReason ?? "ended"}`, ...ended].join("; ");
+}
+
+/** The last part of an ARN. */
+export function idOf(arn: string): string {
+  return arn.slice(arn.lastIndexOf("/") + 1);
+}
+
+/** The container whose words explain a task's end: the first that ended badly, or the server. */
+export function culprit({ containers = [] }: StoppedTask): string {
+  return containers.find(({ exitCode }) => exitCode !== undefined && exitCode !== 0)?.name ?? "server";
+}
+
+/** Where the log driver writes what a task's container says: prefix/container/task. */
+export function logStream(container: string, taskArn: string): string {
+  return `task/${container}/${idOf(taskArn)}`;
+}

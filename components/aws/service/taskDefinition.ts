@@ -1,0 +1,189 @@
+import { balancerEnvironment } from "../../serving/balancer.ts";
+import type { GatewayOptions } from "../../serving/gateway.ts";
+import { apiKeysVariable, gatewayEnvironment } from "../../serving/gateway.ts";
+import { ports } from "../../serving/ports.ts";
+import type { ServerOptions } from "../../serving/server.ts";
+import { serverEnvironment } from "../../serving/server.ts";
+import { balancerGrace, drainTimeout, readyTimeout, replicaGrace } from "../../serving/timeouts.ts";
+
+/** All that decides about a task. No secret is among it: a task definition can be read by whoever may look at the account. */
+export interface TaskDescription {
+  region: string;
+  /** The images, by digest. */
+  images: Readonly<Record<ContainerName, string>>;
+  server: ServerOptions;
+  gateway: Pick<GatewayOptions, "prompt" | "corsOrigins" | "allowedHosts">;
+  /** The instance's vCPUs: the task takes all of them, so that an instance has one task. */
+  vcpus: number;
+  /** What the server may use, in bytes: the model, its context and its buffers. */
+  memoryBytes: number;
+  /** The secret with the keys' hashes, and its version, so that changed keys are another task definition. */
+  secretArn: string;
+  secretVersion: string;
+  logGroup: string;
+  /** Where the gateway's metrics go, and the dimension that tells this service's from others'. */
+  metricNamespace: string;
+  service: string;
+  /**
+   * The launch template and its version. Not needed by a container: because of it a changed template is another task
+   * definition, whose tasks start on new instances.
+   */
+  launchTemplate: string;
+}
+
+export type ContainerName = "server" | "gateway" | "balancer";
+
+/** Seconds that the load balancer keeps a connection on which nothing passes: as long as HAProxy waits for a token, and a little more, so that the client gets HAProxy's answer. AWS's default is 60, its limit 4000. */
+export const idleTimeout = drainTimeout + 10;
+
+/** Longer than that: if HAProxy closed a connection just as the load balancer sends a request on it, the client would get a 502. */
+export const keepAlive = idleTimeout + 10;
+
+/** MiB that the two small containers may use: what 1,024 connections with full buffers, and 512 requests, take, twice. */
+const memoryMiB = { gateway: 384, balancer: 512 };
+
+/** Of 1024 for each vCPU; shares, not limits, and enough for both to answer at once while the server computes. */
+const cpuShares = { gateway: 512, balancer: 256 };
+
+/** A container as ECS takes it: docs.aws.amazon.com, API_ContainerDefinition. */
+export interface ContainerDefinition {
+  name: ContainerName;
+  image: string;
+  essential: true;
+  cpu: number;
+  /** MiB; more ends the container. */
+  memory: number;
+  portMappings: { containerPort: number; protocol: "tcp" }[];
+  environment: { name: string; value: string }[];
+  secrets: { name: string; valueFrom: string }[];
+  readonlyRootFilesystem: boolean;
+  dockerSecurityOptions: ["no-new-privileges"];
+  linuxParameters: {
+    capabilities: { drop: ["ALL"]; add: string[] };
+    tmpfs: { containerPath: string; size: number; mountOptions: string[] }[];
+  };
+  ulimits: { name: string; softLimit: number; hardLimit: number }[];
+  healthCheck?: { command: string[]; interval: number; timeout: number; retries: number; startPeriod: number };
+  dependsOn: { containerName: ContainerName; condition: "START" }[];
+  restartPolicy: { enabled: boolean; ignoredExitCodes: number[]; restartAttemptPeriod: number };
+  stopTimeout: number;
+  dockerLabels: Record<string, string>;
+  logConfiguration: { logDriver: "awslogs"; options: Record<string, string> };
+}
+
+/** The three containers of a task, which share one network: they reach each other on 127.0.0.1. */
+export function containerDefinitions(description: TaskDescription): ContainerDefinition[] {
+  return [server(description), gateway(description), balancer(description)];
+}
+
+/**
+ * The server, with the capabilities that its entrypoint needs to become a user with IPC_LOCK alone, as in the docker
+ * target; and without a limit for locked memory.
+ */
+function server(description: TaskDescription): ContainerDefinition {
+  const common = container("server", description);
+  return {
+    ...common,
+    cpu: 1024 * description.vcpus - cpuShares.gateway - cpuShares.balancer,
+    memory: Math.ceil(description.memoryBytes / 2 ** 20),
+    environment: serverEnvironment(description.server).map((variable) => {
+      const equals = variable.indexOf("=");
+      return { name: variable.slice(0, equals), value: variable.slice(equals + 1) };
+    }),
+    linuxParameters: {
+      capabilities: { drop: ["ALL"], add: ["IPC_LOCK", "SETGID", "SETPCAP", "SETUID"] },
+      tmpfs: [tmpfs("/run", 16), tmpfs("/tmp", 64)],
+    },
+    ulimits: [{ name: "memlock", softLimit: -1, hardLimit: -1 }],
+    // ECS allows a start period of 300 s; the retries make it the time that a server has everywhere to become ready.
+    // One that hangs later is found out within seconds, by HAProxy and the load balancer.
+    healthCheck: {
+      command: ["CMD", "/opt/bitnet-server/healthcheck.sh"],
+      interval: (readyTimeout - 300) / 10,
+      timeout: 15,
+      retries: 10,
+      startPeriod: 300,
+    },
+    stopTimeout: replicaGrace,
+    dockerLabels: { "bitnet-server.launch-template": description.launchTemplate },
+  };
+}
+
+function gateway(description: TaskDescription): ContainerDefinition {
+  const { server: options, secretArn, secretVersion, metricNamespace, service } = description;
+  return {
+    ...container("gateway", description),
+    cpu: cpuShares.gateway,
+    memory: memoryMiB.gateway,
+    environment: variables({
+      ...gatewayEnvironment({ ...description.gateway, ...options, balancer: "127.0.0.1" }),
+      HOST: "127.0.0.1",
+      EMF_NAMESPACE: metricNamespace,
+      EMF_SERVICE: service,
+    }),
+    // By field and version: docs.aws.amazon.com, "Pass sensitive data to an Amazon ECS container".
+    secrets: [{ name: apiKeysVariable, valueFrom: `${secretArn}:${apiKeysVariable}::${secretVersion}` }],
+    // ECS stops a container before those that it depends on: the server is last.
+    dependsOn: [{ containerName: "server", condition: "START" }],
+    stopTimeout: drainTimeout + 5,
+  };
+}
+
+/** HAProxy, before and behind the gateway. It brings the last answers to the clients, and stops first. */
+function balancer(description: TaskDescription): ContainerDefinition {
+  return {
+    ...container("balancer", description),
+    cpu: cpuShares.balancer,
+    memory: memoryMiB.balancer,
+    portMappings: [ports.edge, ports.health].map((containerPort) => ({ containerPort, protocol: "tcp" })),
+    environment: variables(balancerEnvironment({ parallel: description.server.parallel, keepAlive })),
+    linuxParameters: { capabilities: { drop: ["ALL"], add: [] }, tmpfs: [tmpfs("/run", 1)] },
+    // Two for each connection, of which haproxy.cfg takes 6,000; it does not start with less than it needs.
+    ulimits: [{ name: "nofile", softLimit: 16_384, hardLimit: 16_384 }],
+    dependsOn: [{ containerName: "gateway", condition: "START" }],
+    stopTimeout: balancerGrace,
+  };
+}
+
+/** What holds for every container. */
+function container(name: ContainerName, { images, region, logGroup }: TaskDescription): ContainerDefinition {
+  return {
+    name,
+    image: images[name],
+    essential: true,
+    cpu: 0,
+    memory: 0,
+    portMappings: [],
+    environment: [],
+    secrets: [],
+    readonlyRootFilesystem: true,
+    dockerSecurityOptions: ["no-new-privileges"],
+    linuxParameters: { capabilities: { drop: ["ALL"], add: [] }, tmpfs: [] },
+    ulimits: [],
+    dependsOn: [],
+    // In its place, with the model still in the others' reach. One that ends within a minute of its start, or lacks the
+    // CPU that it was compiled for (78), ends the task instead, and ECS counts a failed start.
+    restartPolicy: { enabled: true, ignoredExitCodes: [78], restartAttemptPeriod: 60 },
+    stopTimeout: 0,
+    dockerLabels: {},
+    logConfiguration: {
+      logDriver: "awslogs",
+      options: {
+        "awslogs-group": logGroup,
+        "awslogs-region": region,
+        "awslogs-stream-prefix": "task",
+        // A full buffer loses lines instead of stopping the server.
+        mode: "non-blocking",
+        "max-buffer-size": "4m",
+      },
+    },
+  };
+}
+
+function variables(values: Readonly<Record<string, string>>): { name: string; value: string }[] {
+  return Object.entries(values).map(([name, value]) => ({ name, value }));
+}
+
+function tmpfs(containerPath: string, size: number) {
+  return { containerPath, size, mountOptions: ["rw", "noexec", "nosuid", "nodev"] };
+}

@@ -1,0 +1,25 @@
+import type { Account } from "./account.ts";
+
+/** Answers what the rollout asks (commands/awaitDeployment.ts), in the JSON of AWS's API. @param target service and action */
+export function answer({ ecs }: Account, target: string, input: Readonly<Record<string, unknown>>): object {
+  switch (target.slice(target.lastIndexOf(".") + 1)) {
+    case "DescribeServices": {
+      const names = input.services as string[];
+      const found = ecs.services.filter(({ inputs }) => names.includes(inputs.name));
+      return { services: found.map(({ inputs, deployments }) => ({ serviceName: inputs.name, deployments })) };
+    }
+    case "ListTasks":
+      return { taskArns: ecs.services.flatMap(({ ended }) => ended.map(({ taskArn }) => taskArn)) };
+    case "DescribeTasks": {
+      const asked = input.tasks as string[];
+      const ended = ecs.services.flatMap((service) => service.ended);
+      return { tasks: ended.filter(({ taskArn = "" }) => asked.includes(taskArn)) };
+    }
+    case "GetLogEvents": {
+      const lines = ecs.logOf(input.logStreamName as string).slice(-(input.limit as number));
+      return { events: lines.map((message) => ({ message, timestamp: 0 })) };
+    }
+    default:
+      throw new Error(`the stand-in for AWS does not answer ${target}`);
+  }
+}

@@ -1,0 +1,126 @@
+import { createHash } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { checkout, tools } from "../../../cli/paths.ts";
+import { containerDefinitions } from "../../../components/aws/service/taskDefinition.ts";
+import { bundleGateway } from "../../../gateway/bundle.ts";
+import { description } from "../../unit/aws/description.ts";
+import { buildImage } from "../image/build.ts";
+import { dockerBuild } from "../support/build.ts";
+import { chat, client, stream } from "../support/chat.ts";
+import { docker, inReplica, lockedBytes, serverProcess } from "../support/docker.ts";
+import type { TestModel } from "../support/testModel.ts";
+import { drawModel } from "../support/testModel.ts";
+import { EcsTask } from "./ecsTask.ts";
+
+const images = {
+  server: "bitnet-server-task-test",
+  gateway: "bitnet-server-task-test-gateway",
+  balancer: "bitnet-server-task-test-balancer",
+};
+const key = "key-of-the-task-test";
+const patience = { timeout: 120_000, interval: 250 };
+let folder: string;
+let model: TestModel;
+let task: EcsTask;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tools, "task-test-"));
+  model = await drawModel(folder);
+  const { succeeded, output } = await buildImage({ files: { model: model.path }, tag: images.server });
+  if (!succeeded) throw new Error(output);
+  await bundleGateway();
+  for (const [name, context] of [
+    ["gateway", "docker/gateway"],
+    ["balancer", "docker/load-balancer"],
+  ] as const) {
+    const built = await dockerBuild(join(checkout, context), {}, ["--tag", images[name]]);
+    if (built.failed) throw new Error(built.all);
+  }
+  const [smokePrompt, smokeAnswer] = [String(model.settings.smokePrompt), String(model.settings.smokeAnswer)];
+  const definition = containerDefinitions({
+    ...description,
+    images,
+    server: { modelAlias: model.name, contextSize: 1024, parallel: 1, extraArgs: [], smokePrompt, smokeAnswer },
+    memoryBytes: 512 * 2 ** 20,
+  });
+  task = new EcsTask(JSON.stringify(definition), "bitnet-server.test-task=1");
+  const sha256 = createHash("sha256").update(key).digest("hex");
+  await task.start(() => JSON.stringify([{ name: "key-1", sha256 }]));
+  await task.ready();
+});
+
+afterAll(async () => {
+  await task.remove();
+  await execa("docker", ["rmi", ...Object.values(images)], { reject: false });
+  await rm(folder, { recursive: true });
+});
+
+const api = () => client(`http://127.0.0.1:${task.port}/v1`, key);
+const server = () => serverProcess(inReplica(task.name("server")));
+
+test("the whole model is locked in RAM", async () => {
+  const found = await server();
+  expect(lockedBytes(found)).toBeGreaterThanOrEqual(found.modelBytes);
+});
+
+test("no container has a right that it does not need, nor anything but memory to write to", async () => {
+  for (const { name, linuxParameters } of task.containers) {
+    const { HostConfig } = await docker.getContainer(task.name(name)).inspect();
+    expect(HostConfig).toMatchObject({ ReadonlyRootfs: true, CapDrop: ["ALL"], SecurityOpt: ["no-new-privileges"] });
+    const added = (HostConfig.CapAdd as string[] | null) ?? [];
+    expect(added.map((capability) => capability.replace("CAP_", "")).toSorted()).toEqual(
+      linuxParameters.capabilities.add.toSorted(),
+    );
+  }
+  const { status } = await server();
+  // IPC_LOCK and nothing else: linux/capability.h.
+  expect([status.Uid?.split("\t")[0], Number.parseInt(status.CapEff ?? "", 16)]).toEqual(["65532", 1 << 14]);
+});
+
+test("answers come through the gateway, whole and as a stream, to whoever has the key", async () => {
+  expect(await chat(api(), 4)).toMatchObject({ text: model.answer(4), finishReason: "stop" });
+  expect(await stream(api(), 5)).toMatchObject({ text: model.answer(5), finishReason: "stop" });
+  await expect(chat(client(`http://127.0.0.1:${task.port}/v1`, "another-key"), 4)).rejects.toThrow("401");
+});
+
+test("the gateway's lines are in the embedded metric format, and carry the load that a client makes", async () => {
+  const busy = Promise.all([chat(api(), 1), chat(api(), 2), chat(api(), 3)]);
+  await busy;
+  const lines = async () =>
+    (await task.log("gateway"))
+      .filter((line) => line.startsWith('{"_aws"'))
+      .map((line) => JSON.parse(line) as Record<string, number>);
+  await vi.waitFor(async () => {
+    const seen = await lines();
+    const tokens = seen.reduce((sum, { Tokens = 0 }) => sum + Tokens, 0);
+    expect(tokens).toBeGreaterThanOrEqual(5 * model.answerTokens);
+    expect(Math.max(...seen.map(({ Load = 0 }) => Load))).toBeGreaterThan(0);
+    expect(seen.some((line) => "TimeToFirstToken" in line)).toBe(true);
+  }, patience);
+});
+
+test("a server that is killed comes back in its place, and answers again", async () => {
+  const before = await server();
+  await inReplica(task.name("server"))(`kill -KILL ${before.pid}`).catch(() => "");
+  await expect.poll(() => task.isHealthy(), patience).toBe(false);
+  await expect.poll(() => task.isHealthy(), patience).toBe(true);
+  expect(await chat(api(), 6)).toMatchObject({ text: model.answer(6) });
+  expect((await server()).pid).not.toBe(before.pid);
+});
+
+test("a task that is stopped finishes the answer that is being written", async () => {
+  const answer = stream(api(), 7);
+  await expect.poll(async () => (await serverSlots()) > 0, patience).toBe(true);
+  await task.stop();
+  expect(await answer).toMatchObject({ text: model.answer(7), finishReason: "stop" });
+});
+
+/** How many requests the server works on. */
+async function serverSlots(): Promise<number> {
+  const script = "exec 3<>/dev/tcp/127.0.0.1/8080; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3";
+  const text = await inReplica(task.name("server"))(script);
+  return Number(/^llamacpp:requests_processing (\d+)/m.exec(text)?.[1] ?? 0);
+}
