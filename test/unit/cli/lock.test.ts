@@ -42,8 +42,8 @@ test("a lock whose process has gone is dead, and is taken away alone", () => {
 });
 
 test.runIf(platform() === "linux")("a process that was killed is gone even where nobody has reaped it", async () => {
-  // The shell becomes a program that never asks about its child.
-  const shell = spawn("bash", ["-c", "sleep 0 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
+  // The shell becomes a program that never asks about its child, before that ends.
+  const shell = spawn("bash", ["-c", "sleep 0.5 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
   try {
     const [line] = (await once(createInterface(shell.stdout), "line")) as [string];
     const zombie = Number(line);
