@@ -4,80 +4,76 @@ import type { Engine } from "../../components/model/engines.ts";
 import { ENGINES } from "../../components/model/engines.ts";
 import { writeRandomModel } from "../../tools/syntheticModel.ts";
 import { buildImage } from "../../test/e2e/image/build.ts";
-import { client } from "../../test/e2e/support/chat.ts";
+import type { CrowdOutcome } from "../../test/e2e/support/crowd.ts";
+import { askCrowd, crowdKinds, crowdSize } from "../../test/e2e/support/crowd.ts";
 import { compareLogProbabilities, promptLengths, tolerance } from "../../test/e2e/support/logProbabilities.ts";
 import { startServer } from "../equipment/server.ts";
 import type { Figure } from "../figures.ts";
 import type { Workshop } from "../workshop.ts";
 import { Impossible } from "../workshop.ts";
 
-const questionsAtOnce = 40;
+/** With how many slots an engine is asked: the most that it answers rightly with, and half as many. */
+const slotsOf = (engine: Engine): number[] => [ENGINES[engine].maxParallel / 2, ENGINES[engine].maxParallel];
 
 /**
- * Wrong answers of fresh starts, to questions that all come at once, on a model whose answers are known; and how far
- * log-probabilities are from plain arithmetic's, on a model whose weights are random.
+ * Wrong answers of fresh starts, to short and long questions and conversations that all come at once, while other clients
+ * leave, on a model whose answers are known; and how far log-probabilities are from plain arithmetic's, on a model whose
+ * weights are random.
  */
 export async function* answers(workshop: Workshop): AsyncGenerator<Figure> {
-  const { starts } = workshop.options;
   for (const engine of ["ik_llama.cpp", "bitnet.cpp"] as const) {
-    const slots = ENGINES[engine].maxParallel;
-    const what = `${engine}, ${slots} ${slots === 1 ? "slot" : "slots"}: of ${starts * questionsAtOnce} answers after ${starts} starts`;
-    try {
-      const image = await workshop.serverImage({ engine, optimize: true, size: "tiny" });
-      const outcome: Outcome = { wrong: [], failed: [] };
-      await workshop.progress.run(`${engine}: ${starts} starts`, async (detail) => {
-        for (let start = 0; start < starts; start++) {
-          detail(`${start} starts, ${outcome.wrong.length} wrong answers, ${outcome.failed.length} errors`);
-          await questionFreshStart(workshop, image, slots, outcome);
-        }
-      });
-      yield { what: `${what}, wrong`, value: outcome.wrong.length, goal: { atMost: 0 }, ...first(outcome.wrong) };
-      yield { what: `${what}, missing`, value: outcome.failed.length, goal: { atMost: 0 }, ...first(outcome.failed) };
-    } catch (error) {
-      if (!(error instanceof Impossible)) throw error;
-      yield { what: `${what}, wrong`, unit: "", goal: { atMost: 0 }, note: error.message };
-    }
+    for (const slots of slotsOf(engine)) yield* freshStarts(workshop, engine, slots);
     yield await logProbabilities(workshop, engine);
   }
 }
 
-/** What did not come as it should, over all starts. */
-interface Outcome {
-  /** The answers' texts. */
-  wrong: string[];
-  /** The errors' messages. */
-  failed: string[];
+async function* freshStarts(workshop: Workshop, engine: Engine, slots: number): AsyncGenerator<Figure> {
+  const { starts } = workshop.options;
+  const what = `${engine}, ${slots} slots: of ${starts * crowdSize} users after ${starts} starts`;
+  try {
+    const image = await workshop.serverImage({ engine, optimize: true, size: "tiny" });
+    const outcome: CrowdOutcome = { wrong: [], missing: [] };
+    await workshop.progress.run(`${engine}, ${slots} slots: ${starts} starts`, async (detail) => {
+      for (let start = 0; start < starts; start++) {
+        detail(`${start} starts, ${outcome.wrong.length} wrong answers, ${outcome.missing.length} missing`);
+        await questionFreshStart(workshop, { image, slots, start, outcome });
+      }
+    });
+    yield {
+      what: `${what}, answered wrongly`,
+      value: outcome.wrong.length,
+      goal: { atMost: 0 },
+      ...first(outcome.wrong),
+    };
+    yield {
+      what: `${what}, not answered`,
+      value: outcome.missing.length,
+      goal: { atMost: 0 },
+      ...first(outcome.missing),
+    };
+  } catch (error) {
+    if (!(error instanceof Impossible)) throw error;
+    yield { what: `${what}, answered wrongly`, unit: "", goal: { atMost: 0 }, note: error.message };
+  }
 }
 
-async function questionFreshStart(workshop: Workshop, image: string, slots: number, outcome: Outcome): Promise<void> {
+interface FreshStart {
+  image: string;
+  slots: number;
+  /** Its number, which decides what is asked. */
+  start: number;
+  /** To which is added what goes wrong. */
+  outcome: CrowdOutcome;
+}
+
+async function questionFreshStart(workshop: Workshop, { image, slots, start, outcome }: FreshStart): Promise<void> {
   const { answers } = await workshop.model("tiny");
   const cores = (await workshop.cores()).slice(0, 2);
   await using server = await startServer(workshop, { image, cores, environment: { PARALLEL: String(slots) } });
-  const openai = client(`${server.url}/v1`);
-  const questions = Array.from(
-    { length: questionsAtOnce },
-    (_, index) => `Which digit is in this prompt: ${index % 10}?`,
-  );
-  await Promise.all(
-    questions.map(async (content) => {
-      try {
-        const messages = [{ role: "user" as const, content }];
-        // The older name, which every llama-server knows.
-        const limit = { max_tokens: answers.answerTokens + 1 };
-        // In one piece: streams would take the clients more time than the servers, on the same cores.
-        const { choices } = await openai.chat.completions.create({
-          model: "bitnet",
-          messages,
-          temperature: 0,
-          ...limit,
-        });
-        const text = choices[0]?.message.content ?? "";
-        if (text !== answers.expected(content)) outcome.wrong.push(text);
-      } catch (error) {
-        outcome.failed.push(String(error));
-      }
-    }),
-  );
+  const kind = crowdKinds[start % crowdKinds.length] ?? "mixed";
+  const { wrong, missing } = await askCrowd(server.url, answers, kind, start);
+  outcome.wrong.push(...wrong);
+  outcome.missing.push(...missing);
   workshop.signal.throwIfAborted();
 }
 

@@ -3,7 +3,7 @@ import { underLoad } from "../equipment/load.ts";
 import type { Figure } from "../figures.ts";
 import type { Workshop } from "../workshop.ts";
 
-/** The engine that answers rightly with more than one slot. */
+/** The default engine. */
 const engine = "bitnet.cpp";
 
 /** Of all clients together, but at least one of each: few enough for half an hour. */
