@@ -10,7 +10,7 @@ export function chatPage(client: UpstreamClient) {
     const { file = "" } = request.params as { file?: string };
     // The page is packed, and llama-server refuses whoever does not say that it can unpack it.
     const { "accept-encoding": encoding = "identity" } = request.headers;
-    const { headers, body } = await client.request(`/${file}`, { headers: { "accept-encoding": String(encoding) } });
+    const { headers, body } = await client.request(`/${file}`, { headers: { "accept-encoding": encoding } });
     for (const name of keptHeaders) {
       const value = headers[name];
       if (value !== undefined) reply.header(name, value);
