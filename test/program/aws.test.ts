@@ -227,8 +227,18 @@ test("ECS starts an instance for each task, and removes none that has one", asyn
   });
   expect(only(run, service)).toMatchObject({
     placementConstraints: [{ type: "distinctInstance" }],
-    capacityProviderStrategies: [{ base: 1, weight: 100 }],
+    capacityProviderStrategies: [{ base: 0, weight: 100 }],
+    forceNewDeployment: true,
   });
+});
+
+test("without spot another minReplicas of several changes nothing of the service, which would be a rollout", async () => {
+  // The desired count is ignored.
+  const serviceWith = async (minReplicas: string) => ({
+    ...only(await runProgram({ ...plain, minReplicas }), service),
+    desiredCount: 0,
+  });
+  expect(await serviceWith("3")).toEqual(await serviceWith("2"));
 });
 
 test("a rollout is new before old, and undone by the circuit breaker or an alarm", async () => {

@@ -45,10 +45,11 @@ export class Cluster extends pulumi.ComponentResource {
     );
     const template = new LaunchTemplate(`${name}-instance`, args, { parent: this });
     const { minReplicas, spot } = args;
-    // base: so many tasks are on demand whatever the weights say.
+    // base: so many tasks are on demand whatever the weights say. Without spot it says nothing, and another minReplicas would
+    // be another strategy, which is a rollout.
     const onDemand = {
       provider: this.createCapacity("on-demand", template, roles),
-      base: minReplicas,
+      base: spot === 0 ? 0 : minReplicas,
       weight: 100 - spot,
     };
     const others =

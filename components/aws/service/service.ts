@@ -154,6 +154,8 @@ export class EcsService extends pulumi.ComponentResource {
         alarms: { enable: true, rollback: true, alarmNames },
         // The command below waits: it tells a rollback from a success, and says why.
         waitForSteadyState: false,
+        // Otherwise another share of spot would replace the service: the provider's words on capacity_provider_strategy.
+        forceNewDeployment: true,
         // Destroy ends tasks that run.
         forceDelete: true,
         enableEcsManagedTags: true,

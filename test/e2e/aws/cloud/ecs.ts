@@ -72,8 +72,8 @@ export class Ecs implements Service {
     const service = this.#services.get(id);
     if (service === undefined) throw new Error(`there is no service ${id}`);
     service.inputs = history.at(-1) as unknown as Inputs;
-    const [primary] = service.deployments;
-    if (primary?.taskDefinition !== service.inputs.taskDefinition) this.#deploy(service, service.inputs.taskDefinition);
+    // Whatever has changed, as the provider is told to force a deployment.
+    this.#deploy(service, service.inputs.taskDefinition);
     return {};
   }
 
