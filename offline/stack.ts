@@ -15,11 +15,11 @@ const sources = { engine: "ik_llama.cpp", engineRepo: engineSource, baseImage };
 
 /**
  * What dev says of its model or its engine, which are not those of this stack: another file's sum, name, length and
- * answer, another repository's commit, and more slots than this engine has.
+ * answer, and another repository's commit.
  */
 const notInherited: ReadonlySet<string> = new Set([
   ...["model", "modelUrl", "modelSha256", "modelToken", "modelAlias", "contextSize", "smokePrompt", "smokeAnswer"],
-  ...["engineRef", "parallel"],
+  "engineRef",
 ]);
 
 /**

@@ -1,4 +1,3 @@
-import { ports } from "./ports.ts";
 import { drainDelay, drainTimeout } from "./timeouts.ts";
 
 /** What the server container is told, whichever target runs it. docker/server/runtime/entrypoint.sh reads it. */
@@ -17,9 +16,6 @@ export interface ServerOptions {
   /** The exact answer expected. Default: any text will do. */
   smokeAnswer?: string | undefined;
 }
-
-/** The port of the server's API, in its container. */
-export const serverPort = ports.server;
 
 /** The environment of docker/server/runtime/entrypoint.sh. */
 export function serverEnvironment(options: ServerOptions): string[] {

@@ -10,10 +10,6 @@
  */
 export const patience = 600;
 
-/** The balancer's other waits: for a connection to a replica, and for a client's whole request. */
-export const connectTimeout = 5;
-export const requestTimeout = 60;
-
 /** How long the balancer keeps an idle connection of a client's open, unless something in front of it keeps it longer. */
 export const keepAlive = 120;
 

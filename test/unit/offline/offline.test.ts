@@ -22,14 +22,16 @@ test("the offline stack has nothing from dev that is about dev's model or engine
   const own = {
     ...{ model: "some-model", modelUrl: "https://example.com/m.gguf", modelSha256: "0".repeat(64), modelToken: "t" },
     ...{ modelAlias: "mine", contextSize: 131072, smokePrompt: "Who?", smokeAnswer: "Me.", engineRef: "main" },
-    ...{ engine: "bitnet.cpp", engineRepo: "https://example.com/engine", parallel: 4 },
+    ...{ engine: "bitnet.cpp", engineRepo: "https://example.com/engine" },
   };
-  const lines = Object.entries({ ...own, port: 9000 }).map(([key, value]) => `  bitnet-server:${key}: ${value}\n`);
+  const lines = Object.entries({ ...own, port: 9000, parallel: 4 }).map(
+    ([key, value]) => `  bitnet-server:${key}: ${value}\n`,
+  );
   const devs = `config:\n${lines.join("")}`;
   const stack = new StackText(offlineStackFile(undefined, devs));
   expect(stack.get("port")).toBe("9000");
   for (const [key, value] of Object.entries(own)) expect(stack.get(key)).not.toBe(String(value));
-  expect(stack.all().map(([key]) => key)).not.toContain("parallel");
+  expect(stack.get("parallel")).toBe("4");
 
   const withOwnModel = new StackText(offlineStackFile("config:\n  bitnet-server:modelUrl: /models/mine.gguf\n", devs));
   for (const key of ["modelAlias", "modelSha256", "smokePrompt", "smokeAnswer"])
