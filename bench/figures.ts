@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 /** The parts of `npm run bench`, in the order in which they run: growth reckons with what tokens measured. */
-export const partNames = ["tokens", "answers", "users", "slots", "start", "build", "growth"] as const;
+export const partNames = ["tokens", "answers", "users", "gateway", "slots", "start", "build", "growth"] as const;
 export type PartName = (typeof partNames)[number];
 
 const goal = z.union([z.object({ atLeast: z.number() }), z.object({ atMost: z.number() })]);

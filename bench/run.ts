@@ -10,6 +10,7 @@ import type { Figure, PartName, Results } from "./figures.ts";
 import { partNames, resultsSchema } from "./figures.ts";
 import { answers } from "./parts/answers.ts";
 import { build } from "./parts/build.ts";
+import { gateway } from "./parts/gateway.ts";
 import { growth } from "./parts/growth.ts";
 import { slots } from "./parts/slots.ts";
 import { start } from "./parts/start.ts";
@@ -22,7 +23,7 @@ import { Workshop } from "./workshop.ts";
 
 /** Each gives its rows as it measures them; what it started is gone when it ends. */
 const parts: Record<PartName, (workshop: Workshop) => AsyncGenerator<Figure>> = {
-  ...{ tokens, answers, users, slots, start, build, growth },
+  ...{ tokens, answers, users, gateway, slots, start, build, growth },
 };
 
 /**

@@ -100,7 +100,7 @@ cli
 cli
   .command("bench [parts...]")
   .description(
-    "measure: tokens, answers, users, slots, start, build, growth, or those that are named; docs/performance.md",
+    "measure: tokens, answers, users, gateway, slots, start, build, growth, or those that are named; docs/performance.md",
   )
   .addOption(new Option("--model <size>", "the generated model").choices(["2b", "tiny"]).default("2b"))
   .option("--bitnet-source <location>", "bitnet.cpp's source, a git URL or a tarball")

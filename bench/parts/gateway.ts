@@ -1,0 +1,118 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
+import { bundleGateway } from "../../gateway/bundle.ts";
+import { startFakeUpstream } from "../../tools/fakeUpstream.ts";
+import { client } from "../../test/e2e/support/chat.ts";
+import { freePort } from "../../test/e2e/support/net.ts";
+import { ask, letters } from "../equipment/load.ts";
+import type { ServerOptions } from "../equipment/server.ts";
+import { startServer } from "../equipment/server.ts";
+import type { Figure } from "../figures.ts";
+import { median, medianRatio, seededRandom } from "../statistics.ts";
+import type { Workshop } from "../workshop.ts";
+import type { ModelSize } from "../../tools/syntheticModel.ts";
+
+/** What the gateway costs: in time, against the same replica asked directly; in memory; in its image. */
+export async function* gateway(workshop: Workshop): AsyncGenerator<Figure> {
+  await bundleGateway();
+  const image = await workshop.dockerBuild("bench-gateway", "docker/gateway/Dockerfile");
+  // On the tiny model, whose answers take a few milliseconds, one millisecond shows.
+  const short = await sideBySide(workshop, image, "tiny", { pairs: 300, answerTokens: 4 });
+  const latency = median(short.through.map((time, index) => time - (short.direct[index] ?? 0)));
+  yield { what: "gateway: cost in latency, p50", value: latency, unit: "ms", goal: { atMost: 1 } };
+  const { size, repetitions } = workshop.options;
+  const long = await sideBySide(workshop, image, size, { pairs: 4 * repetitions, answerTokens: 64 });
+  const throughput = 100 * (1 - medianRatio(long.direct, long.through));
+  yield { what: "gateway: cost in throughput", value: throughput, unit: "%", goal: { atMost: 2 } };
+  yield {
+    what: "gateway: memory with 200 streams",
+    value: await memory(workshop, image),
+    unit: "MB",
+    goal: { atMost: 120 },
+  };
+  const { stdout } = await execa("docker", ["image", "inspect", "--format={{.Size}}", image]);
+  yield { what: "gateway: image", value: Number(stdout) / 1e6, unit: "MB", goal: { atMost: 200 } };
+}
+
+interface Gateway extends AsyncDisposable {
+  url: string;
+  metricsUrl: string;
+}
+
+/** On the host's network, so that no bridge is measured with it. */
+async function startGateway(workshop: Workshop, image: string, upstream: string): Promise<Gateway> {
+  const [port, metricsPort] = [await freePort(), await freePort()];
+  const name = `bench-gateway-${process.pid}-${port}`;
+  const environment = { UPSTREAM_URL: upstream, MODEL_ALIAS: "bench", CONTEXT_SIZE: "4096", PARALLEL: "200" };
+  const variables = Object.entries({ ...environment, HOST: "127.0.0.1", PORT: port, METRICS_PORT: metricsPort });
+  const flags = variables.map(([key, value]) => `--env=${key}=${value}`);
+  await execa("docker", [
+    ...["run", "--detach", "--name", name, `--label=${workshop.label}`, "--network=host", "--memory=256m"],
+    ...flags,
+    image,
+  ]);
+  const url = `http://127.0.0.1:${port}`;
+  for (let tries = 0; tries < 100; tries++) {
+    const answer = await fetch(`${url}/health`).catch(() => undefined);
+    if (answer?.ok === true) break;
+    await sleep(100);
+  }
+  return {
+    url,
+    metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
+    async [Symbol.asyncDispose]() {
+      await execa("docker", ["rm", "--force", name], { reject: false });
+    },
+  };
+}
+
+/** How long the same answers take, in ms, in turns straight from the replica and through the gateway. */
+async function sideBySide(
+  workshop: Workshop,
+  image: string,
+  size: ModelSize,
+  { pairs, answerTokens }: { pairs: number; answerTokens: number },
+) {
+  const options: ServerOptions = {
+    image: await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size }),
+    cores: await workshop.twoCores(),
+  };
+  await using server = await startServer(workshop, options);
+  await using gateway = await startGateway(workshop, image, server.url);
+  const ways = { direct: client(`${server.url}/v1`), through: client(`${gateway.url}/v1`) };
+  const times: Record<keyof typeof ways, number[]> = { direct: [], through: [] };
+  const random = seededRandom(7);
+  for (let pair = 0; pair < pairs; pair++) {
+    // Whoever is first is not always the same one.
+    const order = pair % 2 === 0 ? (["direct", "through"] as const) : (["through", "direct"] as const);
+    for (const way of order) {
+      const messages = [{ role: "user" as const, content: letters(16, random) }];
+      times[way].push((await ask(ways[way], { messages, answerTokens })).total);
+    }
+  }
+  return times;
+}
+
+/** The most that it held, in MB, while 200 streams came slowly from a replica that computes nothing. */
+async function memory(workshop: Workshop, image: string): Promise<number> {
+  const fake = await startFakeUpstream();
+  fake.behave({ answer: Array.from({ length: 60 }, () => " word"), tokenDelay: 250 });
+  await using gateway = await startGateway(workshop, image, fake.url);
+  const openai = client(`${gateway.url}/v1`);
+  const messages = [{ role: "user" as const, content: letters(256, seededRandom(3)) }];
+  const streams = Promise.all(Array.from({ length: 200 }, () => ask(openai, { messages, answerTokens: 60 })));
+  let most = 0;
+  const done = new AbortController();
+  const end = () => {
+    done.abort();
+  };
+  void streams.then(end, end);
+  while (!done.signal.aborted) {
+    const metrics = await (await fetch(gateway.metricsUrl)).text();
+    most = Math.max(most, Number(/^process_resident_memory_bytes (\S+)$/m.exec(metrics)?.[1]));
+    await sleep(500);
+  }
+  await streams;
+  await fake.close();
+  return most / 1e6;
+}
