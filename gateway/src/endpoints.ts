@@ -70,8 +70,7 @@ export class Endpoints {
     const body = validate(pageCompletion, request.body);
     const prompt = await this.prompts.ofPrompt(body.prompt);
     request.account.promptTokens = prompt.length;
-    const asked = body.n_predict ?? body.max_tokens ?? -1;
-    const length = this.answerLength(prompt, asked < 1 ? undefined : asked);
+    const length = this.answerLength(prompt, body.n_predict ?? body.max_tokens);
     const schema = body.json_schema ?? undefined;
     const requests = [engineRequest(body, { prompt, length, choice: 0, probabilities: body.n_probs ?? 0, schema })];
     const form = pageForm({ model: this.config.model, usage: request.account });
@@ -108,7 +107,7 @@ export class Endpoints {
 
   /** As many tokens as asked for and as there is room for: an answer ends at the context's end, and says `length`. */
   private answerLength(prompt: readonly number[], asked: number | null | undefined): number {
-    return Math.min(asked ?? Infinity, this.prompts.room(prompt));
+    return Math.min(asked === -1 ? Infinity : (asked ?? Infinity), this.prompts.room(prompt));
   }
 
   private formOptions(

@@ -23,6 +23,7 @@ export function routes(endpoints: Endpoints, page: RouteHandlerMethod): readonly
     { method: "GET", path: "/v1/models/*", handler: endpoints.modelNamed },
     { method: "POST", path: "/completion", handler: endpoints.pageCompletion, asksEngine: true },
     { method: "GET", path: "/props", handler: endpoints.props, isPublic: true },
+    { method: "GET", path: "/v1/props", handler: endpoints.props, isPublic: true },
     { method: "GET", path: "/", handler: page, isPublic: true },
     { method: "GET", path: pageFile, handler: page, isPublic: true },
     { method: "GET", path: "/health", handler: endpoints.health, isPublic: true },

@@ -47,15 +47,14 @@ describe("up, from nothing, on two replicas", () => {
   });
 
   test("a stream comes token by token, 200 and more of them, to the last one", async () => {
-    const { text, finishReason, pieces, writingTime } = await stream(client(outputs.url), 8);
+    const { text, finishReason, pieces } = await stream(client(outputs.url), 8);
     expect(text).toBe(model.answer(8));
     expect(finishReason).toBe("stop");
     expect(pieces.length).toBeGreaterThanOrEqual(200);
-    // The pieces are spread over the time that the server wrote. What somebody on the way had kept back would come all at
-    // once, at the end.
+    // The question is short: nearly all of the time went into writing. What somebody on the way had kept back would come
+    // all at once, at the end.
     const [first = 0, last = 0] = [pieces.at(0), pieces.at(-1)];
-    expect(writingTime).toBeGreaterThan(0);
-    expect(last - first).toBeGreaterThan(0.5 * writingTime);
+    expect(last - first).toBeGreaterThan(0.5 * last);
   });
 
   test("ten clients at once, plain and streaming, each get their own answer", async () => {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { common, emptyList, ignored, optional, sampling } from "./fields.ts";
+import { common, emptyList, ignored, optional, sampling, tokenLimit } from "./fields.ts";
 import { jsonSchema, responseFormat } from "./responseFormat.ts";
 
 const noTools = "No BitNet model was trained to call tools, and their templates have no place for them.";
@@ -46,7 +46,7 @@ export function chatCompletions({ slots }: { slots: number }) {
       n: optional(z.number().int().min(1).max(slots), {
         description: "How many answers: up to as many as one replica gives at once.",
       }),
-      max_completion_tokens: optional(z.number().int().min(1).max(1_000_000), {
+      max_completion_tokens: optional(tokenLimit, {
         description: "OpenAI's newer name of `max_tokens`; if both are given, this one counts.",
       }),
       response_format: optional(responseFormat, {

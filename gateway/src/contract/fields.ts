@@ -42,7 +42,10 @@ const logitBias = z
   .record(z.string().regex(/^\d{1,7}$/, { error: "expected token numbers as keys" }), z.number().min(-100).max(100))
   .refine((bias) => Object.keys(bias).length <= 1024, { error: "expected up to 1024 tokens" });
 
-const tokenLimit = z.number().int().min(1).max(1_000_000);
+/** -1 is llama-server's word for "no limit", which its chat page sends. */
+export const tokenLimit = z.union([z.literal(-1), z.number().int().min(1).max(1_000_000)], {
+  error: "expected a whole number from 1 to 1000000, or -1 for as many as fit",
+});
 
 /** Fields of OpenAI's that every way of asking for text has. */
 export const common = {
@@ -55,7 +58,7 @@ export const common = {
     { description: "`include_usage`: a last chunk says how many tokens were read and written." },
   ),
   max_tokens: optional(tokenLimit, {
-    description: "Tokens of the answer. By default, and at the most, what the context has room for.",
+    description: "Tokens of the answer. By default, with -1, and at the most, what the context has room for.",
   }),
   temperature: optional(z.number().min(0).max(2), { description: "0 takes the likeliest token each time." }),
   top_p: optional(z.number().min(0).max(1), {

@@ -1,9 +1,6 @@
 import { z } from "zod";
-import { common, optional, sampling } from "./fields.ts";
+import { common, optional, sampling, tokenLimit } from "./fields.ts";
 import { jsonSchema } from "./responseFormat.ts";
-
-/** -1 is llama-server's word for "no limit". */
-const tokenLimit = z.number().int().min(-1).max(1_000_000);
 
 /** POST /completion: llama-server's own form, for its chat page. One prompt, one answer. */
 export const pageCompletion = z.object({

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import OpenAI from "openai";
-import { z } from "zod";
 
 /** The official client, without its retries: a request that fails must be seen. */
 export function client(url: string, apiKey = "none"): OpenAI {
@@ -12,12 +11,7 @@ export interface Answer {
   finishReason: string | null | undefined;
   /** When each piece of it came, in ms from the request on: one, or one a token of a stream. */
   pieces: number[];
-  /** How long the server wrote, in ms, by its own clock; 0 if it does not say. */
-  writingTime: number;
 }
-
-/** llama-server's last piece of a stream says how long it took, which the OpenAI API has no name for. */
-const timed = z.object({ timings: z.object({ predicted_ms: z.number() }) });
 
 /** Asks for a digit back. `model` is what the client calls the model. */
 export async function chat(openai: OpenAI, digit: number, model = "bitnet"): Promise<Answer> {
@@ -25,12 +19,12 @@ export async function chat(openai: OpenAI, digit: number, model = "bitnet"): Pro
   const { choices } = await openai.chat.completions.create({ model, messages: question(digit), temperature: 0 });
   const [choice] = choices;
   const pieces = [performance.now() - began];
-  return { text: choice?.message.content ?? "", finishReason: choice?.finish_reason, pieces, writingTime: 0 };
+  return { text: choice?.message.content ?? "", finishReason: choice?.finish_reason, pieces };
 }
 
 /** The same as a stream. */
 export async function stream(openai: OpenAI, digit: number, model = "bitnet"): Promise<Answer> {
-  const answer: Answer = { text: "", finishReason: undefined, pieces: [], writingTime: 0 };
+  const answer: Answer = { text: "", finishReason: undefined, pieces: [] };
   const began = performance.now();
   const chunks = await openai.chat.completions.create({
     model,
@@ -44,7 +38,6 @@ export async function stream(openai: OpenAI, digit: number, model = "bitnet"): P
     answer.text += piece;
     if (piece !== "") answer.pieces.push(performance.now() - began);
     answer.finishReason = choice?.finish_reason ?? answer.finishReason;
-    answer.writingTime = timed.safeParse(chunk).data?.timings.predicted_ms ?? answer.writingTime;
   }
   return answer;
 }

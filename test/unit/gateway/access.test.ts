@@ -48,7 +48,8 @@ describe("with keys", () => {
 
   it("/health, the page and preflights need none", async () => {
     await using gateway = await startGateway({ API_KEYS: keys });
-    for (const open of ["/health", "/", "/props"]) expect((await send(gateway, "GET", open)).status).toBe(200);
+    for (const open of ["/health", "/", "/props", "/v1/props"])
+      expect((await send(gateway, "GET", open)).status).toBe(200);
     expect((await send(gateway, "GET", "/v1/models")).status).toBe(401);
   });
 

@@ -74,7 +74,12 @@ describe("the context", () => {
 
   it("an answer ends at the context's end, whatever was asked for", async () => {
     await using gateway = await startGateway({ CONTEXT_SIZE: "100" });
-    for (const limits of [{}, { max_tokens: 5000 }, { max_completion_tokens: 5000, max_tokens: 1 }]) {
+    for (const limits of [
+      {},
+      { max_tokens: -1 },
+      { max_tokens: 5000 },
+      { max_completion_tokens: 5000, max_tokens: 1 },
+    ]) {
       await send(gateway, "POST", path, { body: { ...question, ...limits } });
       const { prompt, n_predict } = gateway.asked().at(-1) ?? {};
       expect(n_predict).toBe(100 - (prompt as []).length - 1);
