@@ -41,13 +41,17 @@ async function onTerminal(
 ): Promise<void> {
   const lines = createInterface({ input, output, prompt: "> ", terminal: true });
   let answering: AbortController | undefined;
+  const over = new AbortController();
+  lines.on("close", () => {
+    over.abort();
+    answering?.abort();
+  });
   const interrupt = () => {
     if (answering === undefined) lines.close();
     else answering.abort();
   };
   lines.on("SIGINT", interrupt);
   signal.addEventListener("abort", () => {
-    answering?.abort();
     lines.close();
   });
   lines.prompt();
@@ -57,6 +61,7 @@ async function onTerminal(
       await turn(conversation, messages, line.trim(), output, answering.signal).catch(tellTo(errors));
       answering = undefined;
     }
+    if (over.signal.aborted) break;
     lines.prompt();
   }
   output.write("\n");

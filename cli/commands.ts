@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { OutputMap } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import OpenAI, { APIError } from "openai";
+import { Agent, fetch as undiciFetch } from "undici";
 import type { BenchOptions } from "../bench/workshop.ts";
 import { buildFolder } from "../components/image/buildFolder.ts";
 import { generatedModel, offlineStack } from "../offline/index.ts";
@@ -161,7 +162,7 @@ async function readOutputs(invocation: Invocation, command: string, need: "state
 export async function chat(invocation: Invocation, system: string | undefined): Promise<void> {
   const { result, session } = await readOutputs(invocation, "chat");
   const conversation = {
-    openai: new OpenAI({ baseURL: show(result, "url"), apiKey: show(result, "apiKey", true) || "none" }),
+    openai: openAi(show(result, "url"), show(result, "apiKey", true), result.statsUrl !== undefined),
     model: show(result, "model"),
     system,
   };
@@ -173,6 +174,14 @@ export async function chat(invocation: Invocation, system: string | undefined): 
     if (error instanceof APIError) throw new OperationFailed(error.message, { cause: error });
     throw error;
   }
+}
+
+/** @param isLocal on this machine nobody is in between, and a certificate may name anything but its address */
+function openAi(baseURL: string, apiKey: string, isLocal: boolean): OpenAI {
+  const dispatcher = new Agent({ connect: { rejectUnauthorized: !isLocal } });
+  // The two have to be of one version of undici's.
+  const options = { fetch: undiciFetch as unknown as typeof fetch, fetchOptions: { dispatcher } };
+  return new OpenAI({ baseURL, apiKey: apiKey || "none", ...options });
 }
 
 /** What a stack is doing. */

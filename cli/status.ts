@@ -99,10 +99,10 @@ export function parseStatistics(csv: string): { replicas: Replica[]; waiting: nu
 /** @param text what all gateways tell Prometheus */
 export function parseMetrics(text: string): Usage {
   const total = (name: string) =>
-    [...text.matchAll(new RegExp(`^bitnet_gateway_${name}(?:\\{.*\\})? (\\S+)$`, "gm"))].reduce(
-      (sum, [, value]) => sum + Number(value),
-      0,
-    );
+    [...text.matchAll(new RegExp(`^bitnet_gateway_${name}(\\{.*\\})? (\\S+)$`, "gm"))]
+      // HAProxy asks for that one, several times a second.
+      .filter(([, labels = ""]) => !labels.includes('endpoint="/health"'))
+      .reduce((sum, [, , value]) => sum + Number(value), 0);
   const [answers, seconds] = [total("time_per_token_seconds_count"), total("time_per_token_seconds_sum")];
   return {
     requests: total("requests_total"),

@@ -108,7 +108,7 @@ function problemOf({ Name, Config, State }: Docker.ContainerInspectInfo): string
   return health === "healthy" ? undefined : `${Name} is ${health}`;
 }
 
-/** The balancer names who answered, if asked to: docker/load-balancer/haproxy.cfg. */
+/** The gateway names who answered, if asked to: gateway/src/answering.ts. */
 async function askUntilAnsweredBy(addresses: readonly string[]): Promise<string> {
   const silent = new Set(addresses);
   const deadline = Date.now() + answerTimeout * 1000;

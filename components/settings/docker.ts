@@ -30,7 +30,10 @@ export const dockerOnly = {
     text(/^[^\r\n]+$/, "the path of a PEM file").optional(),
     "The certificate, with the rest of its chain, that the port serves HTTPS with. Read at each update; a new one replaces the load balancer.",
   ),
-  tlsKey: setting(text(/^[^\r\n]+$/, "the path of a PEM file").optional(), "The certificate's private key."),
+  tlsKey: setting(
+    text(/^[^\r\n]+$/, "the path of a PEM file").optional(),
+    "The certificate's private key. Whoever may use Docker on this machine can read it.",
+  ),
   registry: setting(
     text(
       /^(local|[A-Za-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)+)$/,

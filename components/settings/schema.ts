@@ -20,8 +20,6 @@ const schema = z.discriminatedUnion("target", [dockerSchema, awsSchema]);
 /** The checked settings. A key that is optional and was not set is absent. */
 export type Settings = DockerSettings | AwsSettings;
 export type Target = Settings["target"];
-export type SettingKey = keyof DockerSettings | keyof AwsSettings;
-
 export const targetSetting = setting(
   oneOf("docker", "aws").default("docker"),
   "Where to run. docker = this machine's Docker Engine; aws = EC2 instances behind a load balancer.",

@@ -77,7 +77,8 @@ test("npm run status shows containers, replicas, slots and what was read and wri
 test("npm run logs shows what each of the stack's containers printed, behind its name", async () => {
   const { exitCode, output } = await stack.command("logs", "--stack", stack.name, "--tail", "20");
   expect(exitCode, output).toBe(0);
-  expect(output).toMatch(/^fleet-replica-0-\w+ +.*llama/m);
+  for (const name of ["replica-0", "gateway-1", "gateway-2", "load-balancer"])
+    expect(output).toMatch(new RegExp(`^fleet-${name}-\\w+ +\\S`, "m"));
   expect(output).not.toContain(key);
   const later = await stack.command("logs", "--stack", stack.name, "--tail", "some");
   expect(later.exitCode).toBe(1);

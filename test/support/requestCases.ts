@@ -6,8 +6,8 @@ import { expect } from "vitest";
 import { z } from "zod";
 import { parseJson, send, type Answer } from "./http.ts";
 
-/** Beside the checkout: one line, one fault, for ever. Its README says what the fields mean. */
-const file = join(import.meta.dirname, "../../../shared/cases/requests.jsonl");
+/** One line, one fault, for ever. The README beside it says what the fields mean. */
+const file = join(import.meta.dirname, "../cases/requests.jsonl");
 
 const requestCase = z.object({
   id: z.string(),

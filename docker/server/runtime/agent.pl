@@ -1,5 +1,5 @@
 # HAProxy's agent-check: whoever connects is told what FILE says, whether to send requests here.
-# usage: drain-agent.pl PORT FILE
+# usage: agent.pl PORT FILE
 use strict;
 use warnings;
 use IO::Socket::INET;

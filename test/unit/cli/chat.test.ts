@@ -83,3 +83,17 @@ test("what the API refuses is told, and the conversation goes on without it", as
   input.end();
   await done;
 });
+
+test.each(["Ctrl-D", "a signal"])("%s while an answer comes ends the conversation, without an error", async (how) => {
+  await using gateway = await startGateway();
+  gateway.fake.behave({ answer: Array.from({ length: 100 }, () => " word"), tokenDelay: 100 });
+  const { input, output, errors, screen, told } = streams(true);
+  const signal = new AbortController();
+  const done = converse(conversation(gateway), { input, output, errors }, signal.signal);
+  input.write("long\r");
+  await seen(screen, " word word");
+  if (how === "Ctrl-D") input.write("\u0004");
+  else signal.abort();
+  await done;
+  expect(told()).toBe("");
+});

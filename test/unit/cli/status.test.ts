@@ -13,6 +13,7 @@ questions,llama-1,0,0,16,UP,125,
 const metrics = `# HELP bitnet_gateway_requests_total Requests answered.
 bitnet_gateway_requests_total{model="m",key="a",endpoint="chat",status="200"} 1200
 bitnet_gateway_requests_total{model="m",key="b",endpoint="chat",status="400"} 34
+bitnet_gateway_requests_total{model="m",key="",endpoint="/health",status="200"} 99999
 bitnet_gateway_prompt_tokens_total{model="m",key="a"} 5000
 bitnet_gateway_completion_tokens_total{model="m",key="a"} 700
 bitnet_gateway_time_per_token_seconds_sum{model="m"} 4
