@@ -34,6 +34,12 @@ process.on("disconnect", () => {
   setTimeout(cancel, grace);
 });
 
+// Whoever reads has enough: `npm run logs | head`.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
+
 const stackHelp =
   "default: the stack last worked on if it is up, else dev where the network is open, offline where nothing answers";
 const cli = new Command("npm run").description("A BitNet model as an OpenAI-compatible API, on Pulumi");
