@@ -529,6 +529,8 @@ test("the cost counts the addresses that the load balancer has in an existing VP
   const two = await costOf({ ...own, publicSubnetIds: subnets("a", "b") });
   // A public address is $3.65.
   expect((await costOf({ ...own, publicSubnetIds: subnets("a", "b", "c") })) - two).toBeCloseTo(3.65, -1);
+  // An internal one's are private, in the instances' subnets.
+  expect(two - (await costOf({ ...own, internal: "true" }))).toBeGreaterThanOrEqual(7);
 });
 
 test("subnets are in availability zones, never in a Local Zone, whose name comes first", async () => {
