@@ -1,14 +1,22 @@
 /**
- * Run by EcsService's command: waits until ECS has rolled the task definition out, or has given it up, and then says why,
+ * Run by EcsService's command: waits until ECS has rolled the task definition out (if that had failed before: once more),
+ * or has given it up, and then says why,
  * with the stopped tasks' reasons and the last lines of their logs. What is to be waited for comes in the environment
  * variable AWAIT_DEPLOYMENT.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { CloudWatchLogsClient, GetLogEventsCommand } from "@aws-sdk/client-cloudwatch-logs";
-import { DescribeServicesCommand, DescribeTasksCommand, ECSClient, ListTasksCommand } from "@aws-sdk/client-ecs";
+import {
+  DescribeServicesCommand,
+  DescribeTasksCommand,
+  ECSClient,
+  ListTasksCommand,
+  UpdateServiceCommand,
+} from "@aws-sdk/client-ecs";
 import { z } from "zod";
-import type { StoppedTask, Verdict } from "../components/aws/service/explain.ts";
-import { culprit, describeTask, judge, logStream } from "../components/aws/service/explain.ts";
+import type { Deployment, StoppedTask } from "../components/aws/service/explain.ts";
+import { culprit, describeTask, logStream } from "../components/aws/service/explain.ts";
+import { awaitRollout } from "../components/aws/service/rollout.ts";
 
 const { region, cluster, service, taskDefinition, logGroup, timeout } = z
   .object({
@@ -28,20 +36,28 @@ const shownTasks = 2;
 const shownLines = 15;
 
 const deadline = Date.now() + timeout * 1000;
-let verdict = await look();
-while (verdict.state === "pending" && Date.now() < deadline) {
-  await sleep(interval * 1000);
-  verdict = await look();
-}
+const verdict = await awaitRollout(taskDefinition, { look, redeploy, pause });
 if (verdict.state !== "done") {
   const why = verdict.state === "failed" ? verdict.why : `not finished after ${timeout} s; ECS goes on with it`;
   console.error([`service ${service}: the deployment failed: ${why}`, ...(await explanation())].join("\n"));
   process.exitCode = 1;
 }
 
-async function look(): Promise<Verdict> {
+async function look(): Promise<readonly Deployment[]> {
   const { services } = await ecs.send(new DescribeServicesCommand({ cluster, services: [service] }));
-  return judge(services?.[0]?.deployments ?? [], taskDefinition);
+  return services?.[0]?.deployments ?? [];
+}
+
+async function redeploy(): Promise<string | undefined> {
+  const again = new UpdateServiceCommand({ cluster, service, taskDefinition, forceNewDeployment: true });
+  const { service: updated } = await ecs.send(again);
+  return updated?.deployments?.find(({ status }) => status === "PRIMARY")?.id;
+}
+
+async function pause(): Promise<boolean> {
+  if (Date.now() >= deadline) return false;
+  await sleep(interval * 1000);
+  return true;
 }
 
 /** What AWS still knows of tasks that ended, which is for an hour, and of their logs. */

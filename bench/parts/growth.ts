@@ -103,7 +103,8 @@ function scaled({ prefill, decode }: InstanceSpeed, cores: number): InstanceSpee
 function costPerMillion(family: string, speed: InstanceSpeed, users: number): Figure {
   const replicas = replicasFor(users, usage, speed);
   const { tokensPerSecond } = simulate({ users, usage, speed, replicas, questions: 20_000, seed: 1 });
-  const fleet = { minReplicas: replicas, maxReplicas: replicas, volumeGb: 15, zones: 2, endpoints: 0, natGateways: 2 };
+  const network = { zones: 2, internal: false, endpoints: 0, natGateways: 2 };
+  const fleet = { minReplicas: replicas, maxReplicas: replicas, volumeGb: 30, ...network };
   const cost = monthlyCost({ ...fleet, instanceType: `${family}.2xlarge`, vcpus, alarms: 4, rateLimited: false });
   const what = `aws, ${users.toLocaleString("en")} users: a million tokens on ${family}.2xlarge`;
   if (cost === undefined) return { what, unit: "$", note: `no price of ${family}` };

@@ -281,12 +281,12 @@ function checkSubnetList(key: string, subnets: Subnets = [], vpcId: string): Pro
 
 /** What a rollout at maxReplicas takes of the account's quotas. One that may not be read is not checked. */
 async function checkQuotas(
-  { minReplicas, maxReplicas, spot = 0, vpcId, egress, zones }: Partial<AwsSettings>,
+  { minReplicas, maxReplicas, scaling, spot = 0, vpcId, egress, zones }: Partial<AwsSettings>,
   { instance }: Pick<Account, "instance">,
 ): Promise<Problem[]> {
   if (minReplicas === undefined || maxReplicas === undefined) return [];
   const natGateways = vpcId === undefined && egress === "nat" ? (zones ?? 0) : 0;
-  const needs = quotasFor({ minReplicas, maxReplicas, spot, vcpus: instance.vcpus, natGateways });
+  const needs = quotasFor({ minReplicas, maxReplicas, scaling, spot, vcpus: instance.vcpus, natGateways });
   const problems = await Promise.all(needs.map(async (need) => checkQuota(need, await lookUpQuota(need))));
   return problems.flat();
 }

@@ -113,7 +113,7 @@ export class EcsFleet extends pulumi.ComponentResource {
 
   private createCluster(name: string, args: EcsFleetArgs, network: Network): Cluster {
     const { settings, account, modelBytes, tags } = args;
-    const { minReplicas, maxReplicas, spot, updateAmi, maxInstanceAgeDays } = settings;
+    const { minReplicas, spot, updateAmi, maxInstanceAgeDays } = settings;
     return new Cluster(
       name,
       {
@@ -131,7 +131,7 @@ export class EcsFleet extends pulumi.ComponentResource {
         roles: roleSettings(settings),
         minReplicas,
         // One more than there are tasks: where ECS starts from none, it starts two.
-        maxInstances: mostTasks(minReplicas, maxReplicas) + 1,
+        maxInstances: mostTasks(settings) + 1,
         spot,
         tags,
         dependsOn: network instanceof OwnNetwork ? [network] : [],

@@ -3,6 +3,7 @@ import type { Architecture } from "../image/cpuTarget.ts";
 import { architectureOf, cpuTargetOf, familyOf, sameInstructions } from "../image/cpuTarget.ts";
 import type { MemoryNeed } from "../model/memory.ts";
 import { memoryProblem } from "../model/memory.ts";
+import { besideServerMiB } from "./service/taskDefinition.ts";
 
 /** What AWS says about an instance type. */
 export interface InstanceFacts {
@@ -27,8 +28,15 @@ export interface InstanceDemand {
   threads?: number | undefined;
 }
 
-/** The part of an instance's memory that the server may lock; the rest is for the system, as in the docker target. */
-const usableMemory = 0.9;
+const MIB = 2 ** 20;
+
+/**
+ * ECS places a task only where its containers' memory is free, of what the agent registers: what the kernel has, without
+ * the firmware's and its own. That is less than the type's nominal memory, by some 7 % (Karpenter's default
+ * VM_MEMORY_OVERHEAD_PERCENT is 7.5) and somewhat more on small types. Counting less than AWS may refuse a type that would
+ * just do; counting more would accept one on which no task is ever placed.
+ */
+const registered = { part: 0.9, lessMiB: 128 };
 
 /**
  * What is wrong with an instance type for this demand.
@@ -55,7 +63,7 @@ export function checkInstance(
     const wrong = `a ${type} has ${cores} physical cores`;
     problems.push({ key: "threads", value: demand.threads, wrong, right: `at most ${cores}, or unset` });
   }
-  const where = { available: usable(facts), where: `memory that may be locked on a ${type}` };
+  const where = { available: usable(facts), where: `memory that ECS leaves for the server on a ${type}` };
   const shortage = demand.memory === undefined ? undefined : memoryProblem(demand.memory, 1, where);
   if (shortage !== undefined) {
     const right = smallestThatFits(facts, demand, sizes);
@@ -78,7 +86,7 @@ export function instanceWarnings(facts: InstanceFacts, cpuTarget: string): strin
   ];
 }
 
-/** Whether the replica and the system fit into the instance's memory. */
+/** Whether ECS can place the task on the instance. */
 export function fits(facts: InstanceFacts, { memory }: Pick<InstanceDemand, "memory">): boolean {
   return memory === undefined || memory.total <= usable(facts);
 }
@@ -88,8 +96,10 @@ export function alternatives({ type, architecture }: InstanceFacts, spot: number
   return spot === 0 ? [] : sameInstructions(type, architecture).filter((other) => other !== type);
 }
 
+/** What the server may use, in bytes: what ECS registers, without the task's other containers. */
 function usable({ memoryBytes }: InstanceFacts): number {
-  return Math.floor(usableMemory * memoryBytes);
+  const bytes = registered.part * memoryBytes - (registered.lessMiB + besideServerMiB) * MIB;
+  return Math.max(0, Math.floor(bytes));
 }
 
 function smallestThatFits(facts: InstanceFacts, demand: InstanceDemand, sizes: readonly InstanceFacts[]): string {
@@ -100,12 +110,16 @@ function smallestThatFits(facts: InstanceFacts, demand: InstanceDemand, sizes: r
     : `${smallest.type}, the smallest of ${family} that does, or a smaller contextSize or model`;
 }
 
+/** The root snapshot of ECS's Amazon Linux 2023: EC2 refuses a smaller disk (InvalidBlockDeviceMapping). */
+const snapshotGb = 30;
+
 /**
- * The size of an instance's disk, in GB: Amazon Linux (its image has 8), and the server's image twice, as it comes and
- * unpacked; with half a GB of engine and Debian, and a fifth for logs and what else comes.
+ * The size of an instance's disk, in GB: Amazon Linux (some 8 are in use), and the server's image twice, as it comes and
+ * unpacked; with half a GB of engine and Debian, and a fifth for logs and what else comes. At least as large as the
+ * snapshot that it is made of.
  * @param modelBytes the size of the model's file
  */
 export function volumeGb(modelBytes: number): number {
   const image = modelBytes / 1e9 + 0.5;
-  return Math.ceil(1.2 * (8 + 2 * image));
+  return Math.max(snapshotGb, Math.ceil(1.2 * (8 + 2 * image)));
 }

@@ -52,10 +52,12 @@ export const alarmCount = 6;
 export const trackingAlarmCount = 2;
 
 /**
- * The alarms that undo a rollout. "no-capacity" is none of them: at a first rollout it is in alarm until the first task is
- * there. Where no task is left, "load-balancer-errors" says so as soon as somebody asks.
+ * The alarms that undo a rollout. "no-capacity" and "load-balancer-errors" are none of them: at a first rollout they are,
+ * or may be, in alarm until the first task is there, as the load balancer answers whoever asks with 503. What a new
+ * version answers wrongly comes from its HAProxy, and is in "server-errors"; one that does not start meets the circuit
+ * breaker.
  */
-export const rollbackAlarms: readonly string[] = ["server-errors", "load-balancer-errors", "slow-first-token"];
+export const rollbackAlarms: readonly string[] = ["server-errors", "slow-first-token"];
 
 /** The alarms by name. Each says what to do, because whoever gets the e-mail may know nothing else. */
 export function alarms<T>(watched: Watched<T>): Record<string, Alarm<T>> {

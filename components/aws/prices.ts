@@ -101,6 +101,8 @@ export interface Fleet {
   volumeGb: number;
   /** In which the load balancer has an address each. */
   zones: number;
+  /** The load balancer's addresses are private: those cost nothing. */
+  internal: boolean;
   /** Interface endpoints in each zone; 0 with NAT, or in a VPC that is not the stack's. */
   endpoints: number;
   natGateways: number;
@@ -120,7 +122,7 @@ export function monthlyCost(fleet: Fleet): { least: number; most: number } | und
   const instance = (hour / vcpusOf2xlarge) * fleet.vcpus * hoursPerMonth + price.volumeGbMonth * fleet.volumeGb;
   const hourly =
     price.loadBalancerHour +
-    price.publicAddressHour * (fleet.zones + fleet.natGateways) +
+    price.publicAddressHour * ((fleet.internal ? 0 : fleet.zones) + fleet.natGateways) +
     price.natHour * fleet.natGateways +
     price.endpointHour * fleet.endpoints * fleet.zones;
   const fixed =

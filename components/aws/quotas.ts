@@ -1,5 +1,6 @@
 import type { Problem } from "../errors.ts";
-import { mostTasks } from "./service/scaling.ts";
+import type { Limits } from "./service/scaling.ts";
+import { mostReplicas, mostTasks } from "./service/scaling.ts";
 
 /** One of AWS's limits for an account in a region, and what a rollout at maxReplicas takes of it. */
 export interface QuotaNeed {
@@ -13,9 +14,7 @@ export interface QuotaNeed {
   value: number;
 }
 
-export interface Demand {
-  minReplicas: number;
-  maxReplicas: number;
+export interface Demand extends Limits {
   /** Percent of what is above minReplicas. */
   spot: number;
   /** Of one instance. */
@@ -25,16 +24,23 @@ export interface Demand {
 }
 
 /** What is needed; others in the account may have taken some of it, which is not looked at. */
-export function quotasFor({ minReplicas, maxReplicas, spot, vcpus, natGateways }: Demand): QuotaNeed[] {
-  const tasks = mostTasks(minReplicas, maxReplicas);
-  const onSpot = Math.ceil(((tasks - minReplicas) * spot) / 100);
-  const replicas = { key: "maxReplicas", value: maxReplicas };
+export function quotasFor(demand: Demand): QuotaNeed[] {
+  const { minReplicas, spot, vcpus, natGateways } = demand;
+  const tasks = mostTasks(demand);
+  const onSpot = Math.ceil((Math.max(0, tasks - minReplicas) * spot) / 100);
+  const replicas = decisive(demand);
   const needs = [
     { quotaCode: "L-1216C47A", what: "vCPUs on demand", needed: (tasks - onSpot) * vcpus, ...replicas },
     { quotaCode: "L-34B43A08", what: "spot vCPUs", needed: onSpot * vcpus, ...replicas },
     { quotaCode: "L-0263D0A3", what: "Elastic IP addresses", needed: natGateways, key: "zones", value: natGateways },
   ];
   return needs.filter(({ needed }) => needed > 0);
+}
+
+/** The setting that has the most replicas: a schedule's may be more. */
+function decisive(limits: Omit<Limits, "minReplicas">): { key: "maxReplicas" | "scaling"; value: number } {
+  const value = mostReplicas(limits);
+  return { key: value > limits.maxReplicas ? "scaling" : "maxReplicas", value };
 }
 
 /** @param quota undefined: it could not be read, and nothing is wrong as far as anybody knows */
@@ -49,13 +55,14 @@ export function checkQuota({ quotaCode, what, needed, key, value }: QuotaNeed, q
 export function checkAddresses(
   key: "vpcCidr" | "privateSubnetIds",
   subnets: { value: unknown; free: readonly number[] } | undefined,
-  { minReplicas, maxReplicas }: { minReplicas?: number; maxReplicas?: number },
+  { minReplicas, maxReplicas, scaling }: Partial<Limits>,
 ): Problem[] {
   if (subnets === undefined || minReplicas === undefined || maxReplicas === undefined) return [];
-  const needed = 2 * mostTasks(minReplicas, maxReplicas);
+  const limits = { minReplicas, maxReplicas, scaling };
+  const needed = 2 * mostTasks(limits);
   const available = Math.min(...subnets.free) * subnets.free.length;
   if (subnets.free.length === 0 || needed <= available) return [];
-  const wrong = `a rollout with maxReplicas ${maxReplicas} needs ${needed} addresses, and its subnets have ${available}`;
+  const wrong = `a rollout with maxReplicas ${mostReplicas(limits)} needs ${needed} addresses, and its subnets have ${available}`;
   return [
     {
       key,

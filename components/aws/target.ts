@@ -130,7 +130,7 @@ function warnings({ cpuTarget, domain, allowedCidrs }: AwsSettings, { instance }
 }
 
 function costPerMonth(settings: AwsSettings, { instance }: Account, { facts }: Model): string {
-  const { minReplicas, maxReplicas, vpcId, publicSubnetIds, egress } = settings;
+  const { minReplicas, maxReplicas, vpcId, publicSubnetIds, internal, egress } = settings;
   const own = vpcId === undefined;
   const zones = own ? settings.zones : publicSubnetIds.length;
   return describeCost({
@@ -140,6 +140,7 @@ function costPerMonth(settings: AwsSettings, { instance }: Account, { facts }: M
     maxReplicas,
     volumeGb: volumeGb(facts.fileSize),
     zones,
+    internal,
     endpoints: own && egress === "endpoints" ? endpointServices.length : 0,
     natGateways: own && egress === "nat" ? zones : 0,
     alarms: alarmCount + trackingAlarmCount,

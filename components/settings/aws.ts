@@ -27,7 +27,9 @@ function isCron(text: string): boolean {
   return right && (fields[2] === "?") !== (fields[4] === "?");
 }
 
-const replicas = z.int("has an entry whose replicas are no whole number").min(0).max(500);
+/** From 1: with no task there is no load, and so nothing that would start one again. */
+const wrongReplicas = "has an entry whose replicas are no whole number from 1 to 500";
+const replicas = z.int(wrongReplicas).min(1, wrongReplicas).max(500, wrongReplicas);
 const schedule = z.strictObject(
   {
     cron: z
@@ -99,7 +101,7 @@ export const awsOnly = {
   ),
   publicSubnetIds: setting(
     list(subnetId(), "a list of subnets of vpcId that reach an internet gateway, two or more").default([]),
-    "The existing VPC's subnets for the load balancer, in two zones or more.",
+    "The existing VPC's subnets for the load balancer, in two zones or more; not needed if it is internal.",
   ),
   privateSubnetIds: setting(
     list(subnetId(), "a list of subnets of vpcId for the instances, two or more").default([]),
@@ -233,7 +235,7 @@ function checkVpc(
     if (ids === undefined) continue;
     if (!isSet("vpcId") && ids.length > 0) {
       refuse(key, "only an existing VPC's subnets can be named", "the VPC's id in `vpcId` as well");
-    } else if (isSet("vpcId") && ids.length < 2) {
+    } else if (isSet("vpcId") && ids.length < 2 && !(key === "publicSubnetIds" && settings.internal === true)) {
       refuse(key, "a load balancer needs two zones", "subnets in at least two zones of that VPC");
     }
   }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { expect, test, vi } from "vitest";
 import { parse } from "yaml";
+import { Cluster } from "@pulumi/aws/ecs/index.js";
 import * as pulumi from "@pulumi/pulumi";
 import { alarmCount, rollbackAlarms } from "../../components/aws/monitoringBodies.ts";
 import { actionsByType, deployPolicy, policyLimit } from "../../docs/deployPolicy.ts";
@@ -173,6 +174,29 @@ test("with an age, instances are replaced by some with the newest image, without
   );
 });
 
+test("with an age, instances are not protected from scale-in, which would keep Auto Scaling from replacing them", async () => {
+  const run = await runOf("schedules, limits, roles");
+  expect(only(run, group)).toMatchObject({ protectFromScaleIn: false });
+  expect(only(run, capacityProvider)).toMatchObject({
+    autoScalingGroupProvider: { managedTerminationProtection: "DISABLED", managedDraining: "ENABLED" },
+  });
+});
+
+test("once the age is unset, instances have an image of their own again: the template is another, whose image is kept", async () => {
+  const nameOf = async (option: string) => ofType(await runOf(option), launchTemplate).map(({ name }) => name);
+  expect(await nameOf("schedules, limits, roles")).not.toEqual(await nameOf("domain"));
+});
+
+test("the cluster is deleted after its instances: AWS deletes none that has any", async () => {
+  const depending = new Map<string, unknown>();
+  const transformation: pulumi.ResourceTransformation = ({ type, opts }) => {
+    depending.set(type, opts.dependsOn);
+    return undefined;
+  };
+  await runProgram(plain, true, { transformation });
+  expect((depending.get(group) as unknown[]).some((resource) => Cluster.isInstance(resource))).toBe(true);
+});
+
 test("API keys are secret everywhere, and in clear in nothing but the smoke test: AWS has their hashes", async () => {
   for (const [option, key] of [
     ["domain", "generated-password"],
@@ -259,6 +283,16 @@ test("a rollout is new before old, and undone by the circuit breaker or an alarm
 
 test("of several tasks a rollout replaces half at a time, so that a wrong version does not reach all before the alarms", async () => {
   expect(only(await runOf("spot"), service)).toMatchObject({ desiredCount: 2, deploymentMaximumPercent: 150 });
+});
+
+test("a night of one replica and a day of many: a rollout can replace the one, and there is an instance for each of the many", async () => {
+  const scaling = JSON.stringify([
+    { cron: "0 19 ? * * *", minReplicas: 1, maxReplicas: 2 },
+    { cron: "0 6 ? * * *", minReplicas: 2, maxReplicas: 6 },
+  ]);
+  const run = await runProgram({ ...plain, minReplicas: "2", maxReplicas: "4", scaling });
+  expect(only(run, service)).toMatchObject({ deploymentMaximumPercent: 200 });
+  expect(only(run, group)).toMatchObject({ maxSize: 13 });
 });
 
 test("scaling follows busy slots and waiting requests together, between the limits", async () => {
@@ -495,6 +529,8 @@ test("the cost counts the addresses that the load balancer has in an existing VP
   const two = await costOf({ ...own, publicSubnetIds: subnets("a", "b") });
   // A public address is $3.65.
   expect((await costOf({ ...own, publicSubnetIds: subnets("a", "b", "c") })) - two).toBeCloseTo(3.65, -1);
+  // An internal one's are private, in the instances' subnets.
+  expect(two - (await costOf({ ...own, internal: "true" }))).toBeGreaterThanOrEqual(7);
 });
 
 test("subnets are in availability zones, never in a Local Zone, whose name comes first", async () => {

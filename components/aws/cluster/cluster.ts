@@ -44,16 +44,18 @@ export class Cluster extends pulumi.ComponentResource {
       { parent: this, dependsOn: [roles] },
     );
     const template = new LaunchTemplate(`${name}-instance`, args, { parent: this });
+    // On destroy the instances are gone before their cluster is: AWS deletes none that has instances.
+    const needed = [roles, cluster, ...args.dependsOn];
     const { minReplicas, spot } = args;
     // base: so many tasks are on demand whatever the weights say. Without spot it says nothing, and another minReplicas would
     // be another strategy, which is a rollout.
     const onDemand = {
-      provider: this.createCapacity("on-demand", template, roles),
+      provider: this.createCapacity("on-demand", template, needed),
       base: spot === 0 ? 0 : minReplicas,
       weight: 100 - spot,
     };
     const others =
-      spot === 0 ? [] : [{ provider: this.createCapacity("spot", template, roles), base: 0, weight: spot }];
+      spot === 0 ? [] : [{ provider: this.createCapacity("spot", template, needed), base: 0, weight: spot }];
     const capacity = [onDemand, ...others];
     const association = new aws.ecs.ClusterCapacityProviders(
       name,
@@ -89,14 +91,19 @@ export class Cluster extends pulumi.ComponentResource {
     );
   }
 
+  /** Auto Scaling does not replace a protected instance, however old it is: an age leaves the tasks to managed draining. */
+  get #protected(): boolean {
+    return this.#args.maxInstanceAgeDays === undefined;
+  }
+
   /** A group of instances of one kind, and ECS's hold on it. */
   private createCapacity(
     kind: "on-demand" | "spot",
     template: LaunchTemplate,
-    roles: pulumi.Resource,
+    needed: pulumi.Resource[],
   ): aws.ecs.CapacityProvider {
     const name = kind === "spot" ? `${this.#name}-spot` : this.#name;
-    const group = this.createGroup(name, kind, template, roles);
+    const group = this.createGroup(name, kind, template, needed);
     return new aws.ecs.CapacityProvider(
       name,
       {
@@ -104,7 +111,7 @@ export class Cluster extends pulumi.ComponentResource {
           autoScalingGroupArn: group.arn,
           managedScaling: { status: "ENABLED", targetCapacity: 100 },
           // Only instances without a task are removed, and a task that is on one that leaves is moved first.
-          managedTerminationProtection: "ENABLED",
+          managedTerminationProtection: this.#protected ? "ENABLED" : "DISABLED",
           managedDraining: "ENABLED",
         },
         tags: this.#args.tags,
@@ -117,9 +124,9 @@ export class Cluster extends pulumi.ComponentResource {
     name: string,
     kind: "on-demand" | "spot",
     { templateId, version }: LaunchTemplate,
-    roles: pulumi.Resource,
+    needed: pulumi.Resource[],
   ): aws.autoscaling.Group {
-    const { network, instanceTypes, maxInstances, maxInstanceAgeDays, tags, dependsOn } = this.#args;
+    const { network, instanceTypes, maxInstances, maxInstanceAgeDays, tags } = this.#args;
     // ECS's managed scaling needs the first (docs.aws.amazon.com, "Cluster auto scaling").
     const all = { AmazonECSManaged: "true", ...tags };
     return new aws.autoscaling.Group(
@@ -129,7 +136,7 @@ export class Cluster extends pulumi.ComponentResource {
         // Without a desired capacity: it is ECS's.
         maxSize: maxInstances,
         vpcZoneIdentifiers: network.privateSubnetIds,
-        protectFromScaleIn: true,
+        protectFromScaleIn: this.#protected,
         ...(kind === "spot" ? { capacityRebalance: true } : {}),
         ...(maxInstanceAgeDays === undefined ? {} : { maxInstanceLifetime: maxInstanceAgeDays * 86_400 }),
         mixedInstancesPolicy: {
@@ -152,7 +159,7 @@ export class Cluster extends pulumi.ComponentResource {
           propagateAtLaunch: key === "AmazonECSManaged",
         })),
       },
-      { parent: this, dependsOn: [roles, ...dependsOn], customTimeouts: { delete: "60m" } },
+      { parent: this, dependsOn: needed, customTimeouts: { delete: "60m" } },
     );
   }
 }

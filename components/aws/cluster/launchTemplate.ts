@@ -81,9 +81,10 @@ export class LaunchTemplate extends pulumi.ComponentResource {
     const { architecture, instanceType, volumeGb, updateAmi, maxInstanceAgeDays, cluster, tags } = args;
     const labelled = named(tags, cluster);
     const kept = !updateAmi && maxInstanceAgeDays === undefined;
+    // A template of its own, for what must not be kept: another architecture's image, or a parameter in place of one.
+    const own = `${name}-${architecture.replace("_", "-")}${maxInstanceAgeDays === undefined ? "" : "-newest"}`;
     return new aws.ec2.LaunchTemplate(
-      // An architecture of its own has an image of its own, which must not be kept.
-      `${name}-${architecture.replace("_", "-")}`,
+      own,
       {
         imageId:
           maxInstanceAgeDays === undefined

@@ -7,8 +7,6 @@ ECS_CLUSTER=@CLUSTER@
 ECS_AWSVPC_BLOCK_IMDS=true
 # At a spot notice the task is drained: it has two minutes.
 ECS_ENABLE_SPOT_INSTANCE_DRAINING=true
-# Images are named by digest: one that is on the disk is the right one.
-ECS_IMAGE_PULL_BEHAVIOR=prefer-cached
 END
 # 1.2 GB of weights are 600 entries of the page tables instead of 300,000, if they are in pages of 2 MB; at every boot.
 echo 'w /sys/kernel/mm/transparent_hugepage/enabled - - - - always' >/etc/tmpfiles.d/bitnet-server.conf

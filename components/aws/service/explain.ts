@@ -1,5 +1,6 @@
 /** What AWS says about a service's deployments, in the part that is looked at: docs.aws.amazon.com, API_Deployment. */
 export interface Deployment {
+  id?: string | undefined;
   taskDefinition?: string | undefined;
   status?: string | undefined;
   rolloutState?: string | undefined;
@@ -20,22 +21,32 @@ export interface StoppedTask {
     | undefined;
 }
 
-export type Verdict = { state: "pending" | "done" } | { state: "failed"; why: string };
+export type Verdict = { state: "pending" } | { state: "done" } | { state: "failed" | "missing"; why: string };
+
+/** The deployment that is meant: any of the task definition, or one alone, by its id. */
+export interface Wanted {
+  /** The ARN. */
+  taskDefinition: string;
+  deployment?: string | undefined;
+}
 
 /**
  * How a deployment stands. A service that was rolled back is as steady as one that was updated, and counts as such for
  * whoever only waits for that (terraform-provider-aws, issues 19519 and 20858): the task definition tells them apart.
- * @param wanted the task definition's ARN
+ * "missing": none of it is there. It was rolled back, or ECS, which is consistent in the end only, does not show it yet.
  */
-export function judge(deployments: readonly Deployment[], wanted: string): Verdict {
-  const own = deployments.find(({ taskDefinition }) => taskDefinition === wanted);
+export function judge(deployments: readonly Deployment[], wanted: Wanted): Verdict {
+  const own = deployments.find(({ id, taskDefinition }) =>
+    wanted.deployment === undefined ? taskDefinition === wanted.taskDefinition : id === wanted.deployment,
+  );
   const primary = deployments.find(({ status }) => status === "PRIMARY");
-  const failed = own?.rolloutState === "FAILED" ? own : undefined;
-  if (failed !== undefined || (primary !== undefined && primary.taskDefinition !== wanted)) {
-    const why = failed?.rolloutStateReason ?? primary?.rolloutStateReason ?? "ECS gives no reason";
-    return { state: "failed", why };
+  const unexplained = "ECS gives no reason";
+  if (own === undefined) return { state: "missing", why: primary?.rolloutStateReason ?? unexplained };
+  if (own.rolloutState === "FAILED" || (primary !== undefined && own.status !== "PRIMARY")) {
+    const why = own.rolloutState === "FAILED" ? own.rolloutStateReason : primary?.rolloutStateReason;
+    return { state: "failed", why: why ?? unexplained };
   }
-  return { state: own?.rolloutState === "COMPLETED" ? "done" : "pending" };
+  return { state: own.rolloutState === "COMPLETED" ? "done" : "pending" };
 }
 
 /** One line for a task: AWS's reason, and how its containers ended. */

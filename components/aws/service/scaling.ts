@@ -35,15 +35,30 @@ export function scheduledAction({ cron, minReplicas, maxReplicas }: Schedule) {
   return { schedule: `cron(${cron})`, scalableTargetAction: { minCapacity: minReplicas, maxCapacity: maxReplicas } };
 }
 
+/** Between how many replicas the service scales. */
+export interface Limits {
+  minReplicas: number;
+  maxReplicas: number;
+  /** Other limits by the clock. */
+  scaling?: readonly Pick<Schedule, "minReplicas" | "maxReplicas">[] | undefined;
+}
+
 /**
  * How many percent of the tasks there may be while a version is rolled out: with one, the new one beside it; with more,
- * half as many again, so that a version that is healthy but wrong has reached half of the fleet when the alarms see it.
+ * half as many again, so that a version that is healthy but wrong has reached half of the fleet when the alarms see it. The fewest by any schedule count: 150 % of one task is one, rounded
+ * down, and nothing would be replaced.
  */
-export function rolloutPercent(minReplicas: number): number {
-  return minReplicas === 1 ? 200 : 150;
+export function rolloutPercent({ minReplicas, scaling = [] }: Omit<Limits, "maxReplicas">): number {
+  const fewest = Math.min(minReplicas, ...scaling.map((schedule) => schedule.minReplicas));
+  return fewest === 1 ? 200 : 150;
+}
+
+/** The most replicas, by the setting or a schedule, outside of rollouts. */
+export function mostReplicas({ maxReplicas, scaling = [] }: Omit<Limits, "minReplicas">): number {
+  return Math.max(maxReplicas, ...scaling.map((schedule) => schedule.maxReplicas));
 }
 
 /** The most tasks that there are at any time. */
-export function mostTasks(minReplicas: number, maxReplicas: number): number {
-  return Math.floor((maxReplicas * rolloutPercent(minReplicas)) / 100);
+export function mostTasks(limits: Limits): number {
+  return Math.floor((mostReplicas(limits) * rolloutPercent(limits)) / 100);
 }

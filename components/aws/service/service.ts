@@ -149,7 +149,7 @@ export class EcsService extends pulumi.ComponentResource {
         healthCheckGracePeriodSeconds: gracePeriod,
         // The rolling strategy, as only that has the circuit breaker: docs/architecture.md, "On AWS".
         deploymentMinimumHealthyPercent: 100,
-        deploymentMaximumPercent: rolloutPercent(minReplicas),
+        deploymentMaximumPercent: rolloutPercent(this.#args),
         deploymentCircuitBreaker: { enable: true, rollback: true },
         alarms: { enable: true, rollback: true, alarmNames },
         // The command below waits: it tells a rollback from a success, and says why.

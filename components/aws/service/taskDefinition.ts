@@ -42,6 +42,9 @@ export const keepAlive = idleTimeout + 10;
 /** MiB that the two small containers may use: what 1,024 connections with full buffers, and 512 requests, take, twice. */
 const memoryMiB = { gateway: 384, balancer: 512 };
 
+/** MiB that the task takes beside the server's. */
+export const besideServerMiB = memoryMiB.gateway + memoryMiB.balancer;
+
 /** Of 1024 for each vCPU; shares, not limits, and enough for both to answer at once while the server computes. */
 const cpuShares = { gateway: 512, balancer: 256 };
 

@@ -132,7 +132,17 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     expect(await chat(client(outputs.url, outputs.apiKey), 6)).toMatchObject({ text: model.answer(6) });
   });
 
-  test("the next update tries again", async () => {
+  test("the next update with the same settings tries again, and fails with the same words", async () => {
+    const ended = () => cloud.account.ecs.services.flatMap((service) => service.ended).length;
+    const [before, endedBefore] = [snapshot().tasks, ended()];
+    const { exitCode, output } = await stack.run("up");
+    expect(exitCode).not.toBe(0);
+    expect(output).toContain("failed to apply lora adapter '/nowhere.gguf'");
+    expect(ended()).toBeGreaterThan(endedBefore);
+    expect(snapshot().tasks).toEqual(before);
+  });
+
+  test("an update with other settings is rolled out after that", async () => {
     const { tasks: before } = snapshot();
     stack.configure({ extraArgs: "[]" });
     await stack.up();

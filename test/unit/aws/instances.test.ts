@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { InstanceFacts } from "../../../components/aws/instances.ts";
-import { alternatives, checkInstance, instanceWarnings } from "../../../components/aws/instances.ts";
+import { alternatives, checkInstance, fits, instanceWarnings, volumeGb } from "../../../components/aws/instances.ts";
 
 const gib = 2 ** 30;
 const need = (total: number) => ({ weights: total, kvCache: 0, compute: 0, overhead: 0, total });
@@ -20,6 +20,26 @@ const demand = { memory: need(2 * gib), cpuTarget: "native" };
 test("an instance type that has the memory is accepted", () => {
   expect(checkInstance(large, demand)).toEqual([]);
   expect(instanceWarnings(large, "native")).toEqual([]);
+});
+
+test.each([
+  // GiB of the type, and about the MiB that Linux, and so the agent, finds there.
+  [2, 1875],
+  [4, 3672],
+  [8, 7680],
+])(
+  "of %i GiB no more is given away than ECS registers, the gateway's and the balancer's memory included",
+  (size, registered) => {
+    const facts = { ...large, memoryBytes: size * gib };
+    const server = (registered - 384 - 512) * 2 ** 20;
+    expect(fits(facts, { memory: need(server) })).toBe(false);
+    expect(fits(facts, { memory: need(0.75 * server) })).toBe(true);
+  },
+);
+
+test("a disk is never smaller than the snapshot of ECS's Amazon Linux, and grows with the model", () => {
+  expect(volumeGb(1.2e9)).toBe(30);
+  expect(volumeGb(10e9)).toBe(35);
 });
 
 test("a model that does not fit is refused, with the smallest size of that family that does", () => {

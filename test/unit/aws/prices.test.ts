@@ -8,8 +8,9 @@ const fleet = {
   vcpus: 8,
   minReplicas: 1,
   maxReplicas: 4,
-  volumeGb: 20,
+  volumeGb: 30,
   zones: 2,
+  internal: false,
   endpoints: 0,
   natGateways: 2,
   alarms: 6,
@@ -20,13 +21,19 @@ test("a month of the default fleet: one c7a.2xlarge is some $300, two NAT gatewa
   const { least = 0, most = 0 } = monthlyCost(fleet) ?? {};
   expect(least).toBeGreaterThan(395);
   expect(least).toBeLessThan(425);
-  expect(most - least).toBeCloseTo(3 * (0.41056 * 730 + 1.6), -1);
+  expect(most - least).toBeCloseTo(3 * (0.41056 * 730 + 2.4), -1);
 });
 
 test("nine endpoints in each of two zones cost about $131, two NAT gateways $73 with their addresses", () => {
   const without = monthlyCost({ ...fleet, natGateways: 0 })?.least ?? 0;
   expect((monthlyCost(fleet)?.least ?? 0) - without).toBeCloseTo(73, 0);
   expect((monthlyCost({ ...fleet, natGateways: 0, endpoints: 9 })?.least ?? 0) - without).toBeCloseTo(131.4, -1);
+});
+
+test("an internal load balancer has no public addresses, of $3.65 each", () => {
+  const cost = (internal: boolean) => monthlyCost({ ...fleet, internal })?.least ?? 0;
+  expect(cost(false) - cost(true)).toBeCloseTo(7.3, -1);
+  expect(cost(false)).toBeGreaterThan(cost(true));
 });
 
 test("the output says of when the prices are, and admits it where there is none", () => {

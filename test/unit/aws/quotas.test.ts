@@ -38,3 +38,13 @@ test("subnets with too few addresses for a rollout at maxReplicas are refused", 
   ]);
   expect(checkAddresses("vpcCidr", { value: "10.0.0.0/23", free: [27, 27] }, replicas)).toEqual([]);
 });
+
+test("a schedule's maxReplicas above the setting's is what counts", () => {
+  const scaling = [{ minReplicas: 2, maxReplicas: 10 }];
+  const needs = quotasFor({ ...demand, minReplicas: 2, scaling, natGateways: 0 });
+  expect(needs).toMatchObject([{ needed: 120, key: "scaling", value: 10 }]);
+  const replicas = { minReplicas: 2, maxReplicas: 4, scaling };
+  expect(checkAddresses("vpcCidr", { value: "10.0.0.0/24", free: [11, 11] }, replicas)).toMatchObject([
+    { wrong: "a rollout with maxReplicas 10 needs 30 addresses, and its subnets have 22" },
+  ]);
+});

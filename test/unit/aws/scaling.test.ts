@@ -24,12 +24,21 @@ test("a schedule becomes an action of AWS's form", () => {
 test.each([1, 2, 3, 5, 10])(
   "of %i replicas at least one can be new before an old one goes, and never all of several",
   (tasks) => {
-    const atOnce = Math.floor((tasks * rolloutPercent(tasks)) / 100) - tasks;
+    const atOnce = Math.floor((tasks * rolloutPercent({ minReplicas: tasks })) / 100) - tasks;
     expect(atOnce).toBeGreaterThanOrEqual(1);
     if (tasks > 1) expect(atOnce).toBeLessThan(tasks);
   },
 );
 
 test("the most tasks are those of a rollout under the highest load", () => {
-  expect([mostTasks(1, 1), mostTasks(1, 4), mostTasks(2, 4)]).toEqual([2, 8, 6]);
+  const most = (minReplicas: number, maxReplicas: number) => mostTasks({ minReplicas, maxReplicas });
+  expect([most(1, 1), most(1, 4), most(2, 4)]).toEqual([2, 8, 6]);
+});
+
+test("a schedule that goes down to one replica, or up to more than the setting, counts as well", () => {
+  const night = { minReplicas: 1, maxReplicas: 2 };
+  const day = { minReplicas: 4, maxReplicas: 20 };
+  expect(rolloutPercent({ minReplicas: 2, scaling: [day, night] })).toBe(200);
+  expect(mostTasks({ minReplicas: 2, maxReplicas: 8, scaling: [night] })).toBe(16);
+  expect(mostTasks({ minReplicas: 2, maxReplicas: 8, scaling: [day] })).toBe(30);
 });

@@ -24,6 +24,11 @@ test("ECS's agent takes a line of its file as name=value, and passes over commen
   expect(exitCode).toBe(0);
 });
 
+test("the agent removes images that no task uses any more, which prefer-cached would turn off", () => {
+  expect(userData("bitnet-prod")).not.toContain("ECS_IMAGE_PULL_BEHAVIOR");
+  expect(userData("bitnet-prod")).not.toContain("ECS_DISABLE_IMAGE_CLEANUP");
+});
+
 test("nothing but a name gets into the script", () => {
   expect(() => userData("x\nEND\nreboot")).toThrow("not a cluster's name");
 });

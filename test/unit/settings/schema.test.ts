@@ -62,6 +62,20 @@ describe("defaults", () => {
     expect(settingsOf(vpc)).toMatchObject({ vpcId: "vpc-0123" });
     expect(problemsOf({ ...vpc, egress: "nat", zones: "2" }).map(({ key }) => key)).toEqual(["zones", "egress"]);
   });
+
+  test("an internal load balancer needs no public subnets of an existing VPC", () => {
+    const vpc = { ...aws, vpcId: "vpc-0123", privateSubnetIds: '["subnet-0a","subnet-0b"]' };
+    expect(settingsOf({ ...vpc, internal: "true" })).toMatchObject({ internal: true, publicSubnetIds: [] });
+    expect(problemsOf(vpc).map(({ key }) => key)).toEqual(["publicSubnetIds"]);
+  });
+
+  test("a schedule keeps at least one replica: with none there would be no load that starts one again", () => {
+    const scaling = (minReplicas: number) => JSON.stringify([{ cron: "0 19 ? * * *", minReplicas, maxReplicas: 2 }]);
+    expect(settingsOf({ ...aws, scaling: scaling(1) })).toMatchObject({ scaling: [{ minReplicas: 1 }] });
+    expect(problemsOf({ ...aws, scaling: scaling(0) })).toMatchObject([
+      { key: "scaling", wrong: expect.stringContaining("no whole number from 1 to 500") as string },
+    ]);
+  });
 });
 
 describe("a wrong value is refused, with what would be right:", () => {

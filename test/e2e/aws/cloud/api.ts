@@ -8,6 +8,11 @@ export function answer({ ecs }: Account, target: string, input: Readonly<Record<
       const found = ecs.services.filter(({ inputs }) => names.includes(inputs.name));
       return { services: found.map(({ inputs, deployments }) => ({ serviceName: inputs.name, deployments })) };
     }
+    case "UpdateService": {
+      const { service, taskDefinition, forceNewDeployment } = input as Record<string, string | boolean>;
+      if (forceNewDeployment !== true) throw new Error("the stand-in for AWS knows of forced deployments alone");
+      return { service: { deployments: ecs.redeploy(String(service), String(taskDefinition)) } };
+    }
     case "ListTasks":
       return { taskArns: ecs.services.flatMap(({ ended }) => ended.map(({ taskArn }) => taskArn)) };
     case "DescribeTasks": {

@@ -43,6 +43,7 @@ const breaker = 3;
 export class Ecs implements Service {
   readonly #account: Account;
   readonly #services = new Map<string, Running>();
+  #deployed = 0;
 
   constructor(of: Account) {
     this.#account = of;
@@ -75,6 +76,14 @@ export class Ecs implements Service {
     // Whatever has changed, as the provider is told to force a deployment.
     this.#deploy(service, service.inputs.taskDefinition);
     return {};
+  }
+
+  /** UpdateService with a task definition, forced. */
+  redeploy(name: string, taskDefinition: string): readonly Deployment[] {
+    const service = this.services.find(({ inputs }) => inputs.name === name);
+    if (service === undefined) throw new Error(`ServiceNotFoundException: ${name}`);
+    this.#deploy(service, taskDefinition);
+    return service.deployments;
   }
 
   /** What Application Auto Scaling does when a service has fewer tasks than its least. */
@@ -112,7 +121,8 @@ export class Ecs implements Service {
 
   #deploy(service: Running, taskDefinition: string): void {
     const before = service.deployments;
-    const deployment: Deployment = { taskDefinition, status: "PRIMARY", rolloutState: "IN_PROGRESS" };
+    const id = `ecs-svc/${++this.#deployed}`;
+    const deployment: Deployment = { id, taskDefinition, status: "PRIMARY", rolloutState: "IN_PROGRESS" };
     service.deployments = [deployment, ...before.map((each) => ({ ...each, status: "ACTIVE" }))];
     service.settled = service.settled.then(() => this.#roll(service, deployment, before[0]));
   }
