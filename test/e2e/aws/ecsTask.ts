@@ -46,6 +46,15 @@ export class EcsTask {
       const placement = { network: this.name("pause"), name: this.name(container.name), labels: [this.#label] };
       await execa("docker", ["run", "--detach", ...dockerFlags(container, { ...placement, secretOf, raisesMemlock })]);
     }
+    await this.#restart("no");
+  }
+
+  /** ECS starts no container again that ends within `restartAttemptPeriod` of its start: the task has failed. */
+  async #restart(policy: "no" | "unless-stopped"): Promise<void> {
+    const names = this.#containers
+      .filter(({ restartPolicy }) => restartPolicy.enabled)
+      .map(({ name }) => this.name(name));
+    if (names.length > 0) await execa("docker", ["update", "--restart", policy, ...names]);
   }
 
   /** Whether the load balancer would find it healthy. */
@@ -53,19 +62,20 @@ export class EcsTask {
     return this.healthPort > 0 && isHealthy(`http://127.0.0.1:${this.healthPort}`);
   }
 
-  /** Returns once it is healthy; throws as soon as a container has ended twice, which ECS would not start a third time. */
+  /** Returns once it is healthy; throws as soon as a container has ended. */
   async ready(seconds = 300): Promise<void> {
     const deadline = Date.now() + seconds * 1000;
     while (!(await this.isHealthy())) {
       for (const { name } of this.#containers) {
-        const { State, RestartCount } = await docker.getContainer(this.name(name)).inspect();
-        if (RestartCount === 0 && State.Status !== "exited") continue;
+        const { State } = await docker.getContainer(this.name(name)).inspect();
+        if (State.Status !== "exited") continue;
         const words = (await this.log(name)).slice(-15).join("\n");
         throw new Error(`Essential container in task exited: ${name}: exit code ${State.ExitCode}\n${words}`);
       }
       if (Date.now() > deadline) throw new Error(`Task failed ELB health checks for ${seconds} s`);
       await sleep(250);
     }
+    await this.#restart("unless-stopped");
   }
 
   /** As ECS does: the containers that others depend on last, each with its time to finish. */
