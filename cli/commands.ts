@@ -141,7 +141,7 @@ export async function outputs(invocation: Invocation, { name, json, showSecrets 
 }
 
 /**
- * A stack's outputs, and its id.
+ * A stack's outputs; and its id for what goes on to ask Docker.
  * @throws OperationFailed if it has no outputs, and so is not up
  */
 async function readOutputs(invocation: Invocation, command: string, need: "state" | "engine" = "state") {
@@ -150,7 +150,7 @@ async function readOutputs(invocation: Invocation, command: string, need: "state
   const { result, id } = (
     await operate(session, settings, async (stack) => ({
       result: await stack.outputs(),
-      id: idOf(await deploymentOf(stack)),
+      id: need === "engine" ? idOf(await deploymentOf(stack)) : undefined,
     }))
   ).result;
   if (Object.keys(result).length === 0)

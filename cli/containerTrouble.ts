@@ -1,5 +1,6 @@
 import Docker from "dockerode";
 import { textOf, whyItEnded } from "../components/docker/containerLog.ts";
+import { containerName, stackContainers } from "./stackContainers.ts";
 
 /**
  * What containers of a stack that do not run well said about it. Pulumi only knows that something does not answer.
@@ -17,15 +18,13 @@ export async function containerTrouble(id: string | undefined, said: string, doc
 }
 
 async function lastWords(id: string, said: string, docker: Docker): Promise<string[]> {
-  const filters = { label: [`bitnet-server.id=${id}`] };
-  const containers = await docker.listContainers({ all: true, filters });
-  const troubled = containers
+  const troubled = (await stackContainers(id, docker))
     .filter(({ State, Status }) => State !== "running" || Status.includes("unhealthy"))
     .filter(({ Names }) => !Names.some((name) => said.includes(name.slice(1))));
   return Promise.all(
-    troubled.map(async ({ Id, Names, Status }) => {
-      const log = await docker.getContainer(Id).logs({ stdout: true, stderr: true, tail: 2000 });
-      return `${Names[0]?.slice(1) ?? Id} (${Status}) said:\n${whyItEnded(textOf(log)).replaceAll(/^/gm, "    ")}`;
+    troubled.map(async (container) => {
+      const log = await docker.getContainer(container.Id).logs({ stdout: true, stderr: true, tail: 2000 });
+      return `${containerName(container)} (${container.Status}) said:\n${whyItEnded(textOf(log)).replaceAll(/^/gm, "    ")}`;
     }),
   );
 }

@@ -1,5 +1,6 @@
 import Docker from "dockerode";
 import type { ContainerInfo, ImageInfo } from "dockerode";
+import { containerName, ofStack, stackContainers } from "./stackContainers.ts";
 
 /** A thing that Docker has of a stack. */
 export interface Leftover {
@@ -15,16 +16,16 @@ export interface Leftover {
  */
 export async function leftovers(id: string | undefined, docker = new Docker()): Promise<Leftover[]> {
   if (id === undefined) return [];
-  const filters = { label: [`bitnet-server.id=${id}`] };
+  const filters = ofStack(id);
   const [containers, networks, { Volumes: volumes }, images] = await Promise.all([
-    docker.listContainers({ all: true, filters }),
+    stackContainers(id, docker),
     docker.listNetworks({ filters }),
     docker.listVolumes({ filters }),
     imagesOf(id, docker),
   ]);
   const inUse = new Set((await usersOf(id, docker)).map(({ ImageID }) => ImageID));
   return [
-    ...containers.map(({ Id, Names }) => ({ kind: "container", id: Id, name: Names[0]?.slice(1) ?? Id }) as const),
+    ...containers.map((found) => ({ kind: "container", id: found.Id, name: containerName(found) }) as const),
     ...networks.map(({ Id, Name }) => ({ kind: "network", id: Id, name: Name }) as const),
     ...volumes.map(({ Name }) => ({ kind: "volume", id: Name, name: Name }) as const),
     ...images
@@ -36,7 +37,7 @@ export async function leftovers(id: string | undefined, docker = new Docker()): 
 /** Containers that are not the stack's but were made from its images, by name: they keep these images. */
 export async function foreignContainers(id: string | undefined, docker = new Docker()): Promise<string[]> {
   if (id === undefined) return [];
-  return (await usersOf(id, docker)).map(({ Id, Names }) => Names[0]?.slice(1) ?? Id);
+  return (await usersOf(id, docker)).map(containerName);
 }
 
 /** Their label is another one, because a container inherits those of its image. */

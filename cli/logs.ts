@@ -1,6 +1,6 @@
 import type { Writable } from "node:stream";
-import Docker from "dockerode";
 import { execa } from "execa";
+import { containerName, stackContainers } from "./stackContainers.ts";
 
 export interface LogOptions {
   /** Go on until the signal comes. */
@@ -20,8 +20,7 @@ export async function writeLogs(
   output: Writable,
   signal: AbortSignal,
 ): Promise<number> {
-  const containers = await new Docker().listContainers({ all: true, filters: { label: [`bitnet-server.id=${id}`] } });
-  const names = containers.map(({ Id, Names }) => Names[0]?.slice(1) ?? Id).toSorted();
+  const names = (await stackContainers(id)).map(containerName).toSorted();
   const width = Math.max(...names.map((name) => name.length));
   await Promise.all(
     names.map(async (name) => {

@@ -1,6 +1,7 @@
-import Docker from "dockerode";
+import Table from "cli-table3";
 import { z } from "zod";
 import { duration } from "./duration.ts";
+import { containerName, stackContainers } from "./stackContainers.ts";
 
 /** A replica as HAProxy sees it. */
 export interface Replica {
@@ -54,9 +55,8 @@ export async function look(id: string | undefined, statsUrl: string | undefined)
 
 async function containersOf(id: string | undefined): Promise<Container[]> {
   if (id === undefined) return [];
-  const found = await new Docker().listContainers({ all: true, filters: { label: [`bitnet-server.id=${id}`] } });
-  return found
-    .map(({ Id, Names, Status }) => ({ name: Names[0]?.slice(1) ?? Id, status: Status }))
+  return (await stackContainers(id))
+    .map((container) => ({ name: containerName(container), status: container.Status }))
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
@@ -136,15 +136,19 @@ function describeUsage({ requests, promptTokens, completionTokens, tokensPerSeco
   return `since the gateways started: ${asked} requests, ${read} tokens read, ${written} written${speed}`;
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [head, ...rows];
-  const widths = head.map((_, column) => Math.max(...all.map((cells) => cells[column]?.length ?? 0)));
-  return all
-    .map((cells) =>
-      cells
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+/** Columns two spaces apart, without lines and colours. */
+const plain = {
+  chars: Object.fromEntries(
+    ["top", "bottom", "left", "right"]
+      .flatMap((side) => [side, `${side}-mid`, `${side}-left`, `${side}-right`])
+      .concat("mid", "mid-mid")
+      .map((part) => [part, ""]),
+  ),
+  style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
+};
+
+function table(head: string[], rows: string[][]): string {
+  const table = new Table({ ...plain, chars: { ...plain.chars, middle: "  " }, head });
+  table.push(...rows);
+  return table.toString().replaceAll(/ +$/gm, "");
 }

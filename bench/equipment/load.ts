@@ -52,6 +52,26 @@ export function letters(tokens: number, random: () => number): string {
   return Array.from({ length: tokens }, () => String.fromCharCode(97 + Math.floor(random() * 26))).join("");
 }
 
+/** How long short questions take, in ms, each asked in turns of a replica itself and of what stands before it. */
+export async function inTurns(
+  urls: Readonly<Record<"direct" | "through", string>>,
+  pairs: number,
+  answerTokens: number,
+): Promise<Record<"direct" | "through", number[]>> {
+  const random = seededRandom(7);
+  const times: Record<"direct" | "through", number[]> = { direct: [], through: [] };
+  const clients = { direct: client(`${urls.direct}/v1`), through: client(`${urls.through}/v1`) };
+  for (let pair = 0; pair < pairs; pair++) {
+    // Whoever is first is not always the same one.
+    const order = pair % 2 === 0 ? (["direct", "through"] as const) : (["through", "direct"] as const);
+    for (const way of order) {
+      const messages = [{ role: "user" as const, content: letters(16, random) }];
+      times[way].push((await ask(clients[way], { messages, answerTokens })).total);
+    }
+  }
+  return times;
+}
+
 /** What users ask in turns: a short question, 32 tokens, and one about a text, 256 tokens; 24 tokens of answer each. */
 export function mixed(seed: number): () => Request {
   const random = seededRandom(seed);

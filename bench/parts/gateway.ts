@@ -3,8 +3,8 @@ import { execa } from "execa";
 import { bundleGateway } from "../../gateway/bundle.ts";
 import { startFakeUpstream } from "../../tools/fakeUpstream.ts";
 import { client } from "../../test/e2e/support/chat.ts";
-import { freePort } from "../../test/e2e/support/net.ts";
-import { ask, letters } from "../equipment/load.ts";
+import { freePort, isHealthy } from "../../test/e2e/support/net.ts";
+import { ask, inTurns, letters } from "../equipment/load.ts";
 import type { ServerOptions } from "../equipment/server.ts";
 import { startServer } from "../equipment/server.ts";
 import type { Figure } from "../figures.ts";
@@ -52,11 +52,7 @@ async function startGateway(workshop: Workshop, image: string, upstream: string)
     image,
   ]);
   const url = `http://127.0.0.1:${port}`;
-  for (let tries = 0; tries < 100; tries++) {
-    const answer = await fetch(`${url}/health`).catch(() => undefined);
-    if (answer?.ok === true) break;
-    await sleep(100);
-  }
+  for (let tries = 0; tries < 100 && !(await isHealthy(url)); tries++) await sleep(100);
   return {
     url,
     metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
@@ -79,18 +75,7 @@ async function sideBySide(
   };
   await using server = await startServer(workshop, options);
   await using gateway = await startGateway(workshop, image, server.url);
-  const ways = { direct: client(`${server.url}/v1`), through: client(`${gateway.url}/v1`) };
-  const times: Record<keyof typeof ways, number[]> = { direct: [], through: [] };
-  const random = seededRandom(7);
-  for (let pair = 0; pair < pairs; pair++) {
-    // Whoever is first is not always the same one.
-    const order = pair % 2 === 0 ? (["direct", "through"] as const) : (["through", "direct"] as const);
-    for (const way of order) {
-      const messages = [{ role: "user" as const, content: letters(16, random) }];
-      times[way].push((await ask(ways[way], { messages, answerTokens })).total);
-    }
-  }
-  return times;
+  return await inTurns({ direct: server.url, through: gateway.url }, pairs, answerTokens);
 }
 
 /** The most that it held, in MB, while 200 streams came slowly from a replica that computes nothing. */

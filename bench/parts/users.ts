@@ -3,7 +3,7 @@ import { client } from "../../test/e2e/support/chat.ts";
 import type { Fleet } from "../equipment/fleet.ts";
 import { real, roundRobin, shapes, startFleet, urlOf, withoutRouting } from "../equipment/fleet.ts";
 import type { Request } from "../equipment/load.ts";
-import { ask, letters, requestsEach, runClients, underLoad } from "../equipment/load.ts";
+import { ask, inTurns, letters, requestsEach, runClients, underLoad } from "../equipment/load.ts";
 import type { Figure } from "../figures.ts";
 import { median, medianRatio, seededRandom } from "../statistics.ts";
 import type { Workshop } from "../workshop.ts";
@@ -69,7 +69,7 @@ async function* secondTurn(workshop: Workshop, fleet: Fleet): AsyncGenerator<Fig
 
 /** The same request, in turns straight to the replica and through the balancer. */
 async function* balancerThroughput(workshop: Workshop, fleet: Fleet): AsyncGenerator<Figure> {
-  const { direct, through } = await sideBySide(fleet, 6 * workshop.options.repetitions, 32);
+  const { direct, through } = await inTurns(bothWays(fleet), 6 * workshop.options.repetitions, 32);
   const value = 100 * (1 - medianRatio(direct, through));
   yield { what: "load balancer: cost in throughput", value, unit: "%", goal: { atMost: 2 } };
 }
@@ -78,26 +78,11 @@ async function* balancerThroughput(workshop: Workshop, fleet: Fleet): AsyncGener
 async function* balancerLatency(workshop: Workshop, cores: readonly Core[]): AsyncGenerator<Figure> {
   const image = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size: "tiny" });
   await using fleet = await startFleet(workshop, { image, cores, replicas: 1, slots: 1, balancers: { real } });
-  const { direct, through } = await sideBySide(fleet, 300, 4);
+  const { direct, through } = await inTurns(bothWays(fleet), 300, 4);
   const value = median(through.map((time, index) => time - (direct[index] ?? 0)));
   yield { what: "load balancer: cost in latency, p50", value, unit: "ms", goal: { atMost: 1 } };
 }
 
-/** How long answers take, in ms. */
-async function sideBySide(fleet: Fleet, pairs: number, answerTokens: number) {
-  const random = seededRandom(7);
-  const times: Record<"direct" | "through", number[]> = { direct: [], through: [] };
-  const clients = {
-    direct: client(`${fleet.replicas[0]?.url ?? ""}/v1`),
-    through: client(`${urlOf(fleet, "real")}/v1`),
-  };
-  for (let pair = 0; pair < pairs; pair++) {
-    // Whoever is first is not always the same one.
-    const order = pair % 2 === 0 ? (["direct", "through"] as const) : (["through", "direct"] as const);
-    for (const way of order) {
-      const messages = [{ role: "user" as const, content: letters(16, random) }];
-      times[way].push((await ask(clients[way], { messages, answerTokens })).total);
-    }
-  }
-  return times;
+function bothWays(fleet: Fleet) {
+  return { direct: fleet.replicas[0]?.url ?? "", through: urlOf(fleet, "real") };
 }

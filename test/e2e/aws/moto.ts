@@ -1,13 +1,11 @@
 import { execa } from "execa";
-import { existsSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
-import { once } from "node:events";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "../support/net.ts";
+import { pythonWith } from "../support/python.ts";
 
 /** AWS's API as moto plays it: a Python package, in a folder of its own. */
 const version = "5.2.5";
-const folder = ".tools/moto";
 
 export interface Moto {
   endpoint: string;
@@ -15,9 +13,9 @@ export interface Moto {
 }
 
 export async function startMoto(): Promise<Moto> {
-  await install();
+  const programs = await pythonWith(`moto[server]==${version}`);
   const port = await freePort();
-  const server = execa(`${folder}/bin/moto_server`, ["--host", "127.0.0.1", "--port", String(port)], {
+  const server = execa(join(programs, "moto_server"), ["--host", "127.0.0.1", "--port", String(port)], {
     stdio: "ignore",
     reject: false,
   });
@@ -40,19 +38,4 @@ export async function startMoto(): Promise<Moto> {
       await server;
     },
   };
-}
-
-async function install(): Promise<void> {
-  if (existsSync(`${folder}/${version}`)) return;
-  await execa("python3", ["-m", "venv", folder]);
-  await execa(`${folder}/bin/pip`, ["install", "--quiet", "--disable-pip-version-check", `moto[server]==${version}`]);
-  await execa("touch", [`${folder}/${version}`]);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }
