@@ -44,6 +44,8 @@ export interface DockerTargetArgs {
   settings: DockerSettings;
   model: Model;
   machine: Machine;
+  /** Requests that a replica answers at once. */
+  slots: number;
   /** The certificate, the rest of its chain and its key, in PEM. Undefined: plain HTTP. */
   tls: string | undefined;
 }
@@ -54,10 +56,12 @@ export async function dockerTarget({
   settings,
   model,
   machine,
+  slots,
   tls,
 }: DockerTargetArgs): Promise<DockerOutputs> {
   const { bindAddress, replicas } = settings;
-  const startFirst = hasRoomForNext(machine, model.memory);
+  const memory = model.memoryNeed(slots);
+  const startFirst = hasRoomForNext(machine, memory);
   if (replicas === 1 && !startFirst) {
     void pulumi.log.warn(
       "This machine does not have memory for two replicas: if this update replaces the only one, " +
@@ -87,11 +91,12 @@ export async function dockerTarget({
     pinned: machine.cpuIdsKnown,
     memlock: settings.memlock ?? ((await mayRaiseMemlock()) ? "unlimited" : "inherit"),
     startFirst,
-    server: { ...settings, modelAlias: model.alias, contextSize: model.contextSize },
-    memoryBytes: model.memory.total,
+    server: { ...settings, parallel: slots, modelAlias: model.alias, contextSize: model.contextSize },
+    memoryBytes: memory.total,
     apiKeys,
     gateway: {
       ...settings,
+      parallel: slots,
       modelAlias: model.alias,
       contextSize: model.contextSize,
       prompt: model.facts.prompt,
