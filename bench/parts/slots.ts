@@ -94,7 +94,12 @@ async function* longPrompts(workshop: Workshop, fleet: Fleet): AsyncGenerator<Fi
   yield { what: "beside prompts of 2,000 tokens: between tokens, p50", value: p50, unit: "ms" };
   yield { what: "beside prompts of 2,000 tokens: between tokens, the longest", value: Math.max(...gaps), unit: "ms" };
   const goal = { atMost: 4 };
-  yield { what: "beside prompts of 2,000 tokens: between tokens, p95 to the median", value: p95 / p50, unit: "×", goal };
+  yield {
+    what: "beside prompts of 2,000 tokens: between tokens, p95 to the median",
+    value: p95 / p50,
+    unit: "×",
+    goal,
+  };
 }
 
 /** One replica with 8 slots to one with 1: the goals of issue 12. */

@@ -83,9 +83,7 @@ describe("the catalogue", () => {
   });
 
   test("a model that the engine does not run is refused before anything is fetched, with what would do", async () => {
-    const [problem, ...others] = await problems(
-      resolveModel({ model: "Bonsai-8B", engine: "bitnet.cpp" }),
-    );
+    const [problem, ...others] = await problems(resolveModel({ model: "Bonsai-8B", engine: "bitnet.cpp" }));
     expect(others).toEqual([]);
     expect(problem).toMatchObject({ key: "model", value: "Bonsai-8B", wrong: "the engine bitnet.cpp does not run it" });
     expect(problem?.right).toMatch(/^engine: ik_llama.cpp; or, with bitnet.cpp, one of bitnet-b1.58-2B-4T, /);
