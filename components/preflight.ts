@@ -95,7 +95,11 @@ async function checkAwsAccount(
 ): Promise<Checked<Account>> {
   const known = { ...settings };
   // The stack makes no VPC of its own, although the one that it is to use is not known.
-  if (invalid.has("vpcId")) for (const key of ["zones", "vpcCidr", "egress"] as const) delete known[key];
+  if (invalid.has("vpcId")) {
+    delete known.zones;
+    delete known.vpcCidr;
+    delete known.egress;
+  }
   return inspectAccount(known, model?.memory, stackTags());
 }
 

@@ -36,10 +36,9 @@ describe("up puts back", () => {
   test.each<[string, () => Promise<void>]>([
     ["a stopped replica", () => stop("replica")],
     ["a removed registry and a stopped load balancer", removeRegistryAndStopBalancer],
-    ["a stopped gateway", () => stop("gateway")],
     ["everything, stopped", stopEverything],
     ["the networks, and the containers on them", removeNetworks],
-    ["what was taken off a network, or is on it without its alias", disconnect],
+    ["a stopped gateway, and what was taken off a network or is on it without its alias", disconnect],
   ])("%s, and then has nothing more to do", async (_, damage) => {
     await damage();
     await stack.up();
@@ -64,15 +63,15 @@ describe("up puts back", () => {
     expect(Math.min(...times)).toBeLessThan(10_000);
   });
 
-  /** On how many networks each container is, and by which names: Docker adds the first twelve digits of its id. */
+  /** On how many networks each container is, and by which names, but for its host name, which Docker adds. */
   async function connections(): Promise<unknown> {
     const containers = (await Promise.all(all.map((role) => containersOf(stack.name, role)))).flat();
-    return containers.map(({ Name, NetworkSettings: { Networks } }) => ({
+    return containers.map(({ Name, Config, NetworkSettings: { Networks } }) => ({
       container: Name.replace(/-[^-]+$/, ""),
       networks: Object.keys(Networks).length,
       aliases: Object.values(Networks)
         .flatMap(({ Aliases }) => (Aliases as string[] | null) ?? [])
-        .filter((alias) => !/^[0-9a-f]{12}$/.test(alias))
+        .filter((alias) => alias !== Config.Hostname && !/^[0-9a-f]{12}$/.test(alias))
         .sort(),
     }));
   }
@@ -81,7 +80,10 @@ describe("up puts back", () => {
   async function disconnect(): Promise<void> {
     const replica = await takeOff("replica", "fleet");
     await replica.network.connect({ Container: replica.id });
-    await takeOff("gateway", "fleet-gateways");
+    const gateway = await takeOff("gateway", "fleet-gateways");
+    for (const { Id } of await containersOf(stack.name, "gateway")) {
+      if (Id !== gateway.id) await docker.getContainer(Id).stop({ t: 1 });
+    }
     await takeOff("load-balancer", "fleet-gateways");
   }
 
