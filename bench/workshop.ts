@@ -7,7 +7,7 @@ import type { Core } from "../components/docker/cpus.ts";
 import { inspectMachine } from "../components/docker/machine.ts";
 import { isGitUrl } from "../components/image/engineSource.ts";
 import type { Engine } from "../components/model/engines.ts";
-import type { Answers, ModelSize } from "../tools/syntheticModel.ts";
+import type { Answers, ModelSize } from "../tools/answerProgram.ts";
 import { writeSyntheticModel } from "../tools/syntheticModel.ts";
 import { buildImage } from "../test/e2e/image/build.ts";
 import { sources } from "../test/e2e/support/testStack.ts";

@@ -6,6 +6,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { proxyVariables } from "./proxy.mjs";
 
+// Read before anything takes time. It is npm itself, because package.json's scripts begin with `exec`.
+const parent = process.ppid;
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const node = join(checkout, "node_modules", ".bin", "node");
 // npm writes this file at the end of every installation.
@@ -40,6 +42,14 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     last = Date.now();
   });
 }
+// If npm alone is killed, nobody tells this process: it just has another parent. With npm went whoever waits. Started by
+// hand, it may well outlive its parent, as a daemon does.
+const orphaned = setInterval(() => {
+  if (process.ppid === parent) return;
+  clearInterval(orphaned);
+  child.disconnect();
+}, 500);
+if (process.env.npm_lifecycle_event === undefined) clearInterval(orphaned);
 child.on("error", (error) => {
   console.error(`cannot start ${node}: ${error.message}`);
   process.exit(1);

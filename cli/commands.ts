@@ -108,11 +108,15 @@ export async function destroy(invocation: Invocation, yes: boolean): Promise<str
   const { run } = await operate(session, settings, (opened, options) =>
     destroyWhole(opened, options, invocation.progress),
   );
-  rmSync(join(checkout, buildFolder(stack)), { recursive: true, force: true });
+  removeBuildFolder(stack);
   if (run.changes.size === 0) return `stack ${stack} is destroyed: there was nothing to remove`;
   const nothing =
     "Docker has none of its containers, networks and volumes left, and only images that other containers use";
   return `stack ${stack} is destroyed: ${describeChanges(run.changes)}, ${duration(Date.now() - began)}; ${nothing}`;
+}
+
+function removeBuildFolder(stack: string): void {
+  rmSync(join(checkout, buildFolder(shortName(stack))), { recursive: true, force: true });
 }
 
 /** How to measure, and the folder that the results go to. */
@@ -259,6 +263,9 @@ export async function pulumi({ progress, signal }: Invocation, args: readonly st
   const running = execa(pulumi.command, args, { cwd: checkout, stdio: "inherit", reject: false });
   signal.addEventListener("abort", () => running.kill("SIGINT"));
   const { exitCode } = await running;
+  // The next `up` lays out the build contexts in a folder of the new name.
+  const isRenamed = exitCode === 0 && args[0] === "stack" && args[1] === "rename";
+  if (isRenamed && stack !== undefined) removeBuildFolder(stack);
   return exitCode ?? 130;
 }
 

@@ -39,14 +39,22 @@ const diskFull = [
   "  right: see what takes the room with docker system df, free some with docker system prune, and run the command again",
 ].join("\n");
 
+/** What to do about a lock that may be somebody's, as on another machine. */
+export function takeLockAway(stack: string): string[] {
+  return [
+    `  right: wait until it is done; if none runs any more, take its lock away, and run this command again:`,
+    `    npm run pulumi -- cancel --yes --stack ${stack}`,
+  ];
+}
+
 /** Pulumi's own refusals, with what to do about them. */
 function explainPulumi(stack: string, said: string, error: unknown): string | undefined {
   if (error instanceof ConcurrentUpdateError) {
-    return [
-      `stack ${stack}: another command is working on it (or was killed while it did)`,
-      `  right: wait until it is done; if none runs any more, take its lock away, and run this command again:`,
-      `    npm run pulumi -- cancel --yes --stack ${stack}`,
-    ].join("\n");
+    const owners = [...said.matchAll(/created by (\S+) \(pid (\d+)\) at (\S+)/g)].map(
+      ([, who = "", pid = "", since = ""]) => `  by ${who}, process ${pid}, since ${since}`,
+    );
+    const inUse = `stack ${stack}: another command is working on it (or was killed while it did)`;
+    return [inUse, ...new Set(owners), ...takeLockAway(stack)].join("\n");
   }
   if (error instanceof StackNotFoundError) {
     return `stack: "${stack}"\n  wrong: no stack has this name\n  right: npm run up -- --stack ${stack}`;

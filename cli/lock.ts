@@ -18,19 +18,26 @@ export interface DeadLock extends Lock {
   readonly file: string;
 }
 
-/**
- * The locks of a stack that nobody will open: their owner was a process of this machine, and has gone.
- * @param backend Pulumi's backend, such as file:///checkout/.state/backend; only files tell who has locked a stack
- */
-export function deadLocks(stack: string, backend = process.env.PULUMI_BACKEND_URL): DeadLock[] {
+/** A stack's locks that are in the way of every command. */
+export interface StaleLocks {
+  /** Nobody will open them: their owner was a process of this machine, and has gone. */
+  readonly dead: readonly DeadLock[];
+  /** Files that do not tell whose they are. Pulumi ends at one with the JSON parser's error. */
+  readonly unreadable: readonly string[];
+}
+
+/** @param backend Pulumi's backend, such as file:///checkout/.state/backend; only files tell who has locked a stack */
+export function staleLocks(stack: string, backend = process.env.PULUMI_BACKEND_URL): StaleLocks {
   const folder = folderOf(backend);
-  if (folder === undefined) return [];
+  if (folder === undefined) return { dead: [], unreadable: [] };
   const locks = join(folder, ".pulumi", "locks", "organization", "bitnet-server", stack);
-  return listFolder(locks).flatMap((name) => {
-    const file = join(locks, name);
-    const lock = readLock(file);
-    return lock !== undefined && hasLostItsOwner(lock) ? [{ ...lock, file }] : [];
-  });
+  const found = listFolder(locks).map((name) => ({ file: join(locks, name), lock: readLock(join(locks, name)) }));
+  return {
+    dead: found.flatMap(({ file, lock }) =>
+      typeof lock === "object" && hasLostItsOwner(lock) ? [{ ...lock, file }] : [],
+    ),
+    unreadable: found.filter(({ lock }) => lock === "unreadable").map(({ file }) => file),
+  };
 }
 
 /** Takes dead locks away. */
@@ -81,11 +88,11 @@ function listFolder(folder: string): string[] {
   }
 }
 
-/** Undefined if it is none, or has just been taken away. */
-function readLock(file: string): Lock | undefined {
+/** Undefined if it has just been taken away. */
+function readLock(file: string): Lock | "unreadable" | undefined {
   try {
     return lockContent.parse(JSON.parse(readFileSync(file, "utf8")));
-  } catch {
-    return undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ENOENT" ? undefined : "unreadable";
   }
 }

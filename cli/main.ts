@@ -28,7 +28,7 @@ const grace = 5000;
 const progress = new Progress(process.stderr);
 const cancelled = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, cancel);
-// The channel to bootstrap.mjs has closed: that was killed, and with it went whoever waits, and could press Ctrl-C.
+// The channel to bootstrap.mjs has closed: that or npm was killed, and with it went whoever waits, and could press Ctrl-C.
 process.on("disconnect", () => {
   cancel();
   setTimeout(cancel, grace);

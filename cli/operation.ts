@@ -4,8 +4,8 @@ import type { EngineEvent, PulumiFn, Stack } from "@pulumi/pulumi/automation/ind
 import { containerTrouble } from "./containerTrouble.ts";
 import { deploymentOf, idOf } from "./deployment.ts";
 import { EngineRun, toLog } from "./engineEvents.ts";
-import { describeFailure } from "./failure.ts";
-import { deadLocks, removeLocks } from "./lock.ts";
+import { describeFailure, takeLockAway } from "./failure.ts";
+import { removeLocks, staleLocks } from "./lock.ts";
 import type { Opening } from "./openStack.ts";
 import { openStack } from "./openStack.ts";
 import { checkout, state } from "./paths.ts";
@@ -102,9 +102,19 @@ async function troubleOf(stack: Stack | undefined, said: string): Promise<string
   return state === undefined ? [] : containerTrouble(idOf(state), said);
 }
 
-/** A killed command cannot unlock its stack; Pulumi would keep every later one out. */
+/**
+ * A killed command cannot unlock its stack; Pulumi would keep every later one out.
+ * @throws OperationFailed if nobody can tell whose a lock is
+ */
 function clearDeadLocks(stack: string, progress: Progress): void {
-  const dead = deadLocks(stack);
+  const { dead, unreadable } = staleLocks(stack);
+  const [file] = unreadable;
+  if (file !== undefined) {
+    const wrong = "  wrong: it does not say whose it is; a full disk or a power cut may have left it";
+    throw new OperationFailed(
+      [`lock of stack ${stack}: ${relative(checkout, file)}`, wrong, ...takeLockAway(stack)].join("\n"),
+    );
+  }
   for (const { pid } of dead) progress.note(`removed the lock of a command that was killed (process ${pid})`);
   removeLocks(dead);
 }

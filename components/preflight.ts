@@ -54,7 +54,7 @@ export async function preflight(configuration: Configuration, stackId: string | 
   ]);
   const tls = await attempt(() => (sound.target === "docker" ? readTls(sound) : undefined));
   const machine = sound.target === "docker" ? await checkDockerEngine(sound, model.found, stackId) : unchecked;
-  const account = sound.target === "aws" ? await checkAwsAccount(sound, model.found) : unchecked;
+  const account = sound.target === "aws" ? await checkAwsAccount(sound, checked, model.found) : unchecked;
 
   const problems = [checked, source, model, tls, machine, account].flatMap((check) => check.problems);
   if (problems.length > 0) throw new UserError(...problems.map((problem) => hideSecret(problem, configuration)));
@@ -94,8 +94,19 @@ async function checkDockerEngine(
   return { found: { machine, slots }, problems: checkMachine(machine, demand) };
 }
 
-async function checkAwsAccount(settings: Partial<AwsSettings>, model: Model | undefined): Promise<Checked<Account>> {
-  return inspectAccount(settings, model?.memoryNeed, stackTags());
+async function checkAwsAccount(
+  settings: Partial<AwsSettings>,
+  { invalid }: CheckedSettings,
+  model: Model | undefined,
+): Promise<Checked<Account>> {
+  const known = { ...settings };
+  // The stack makes no VPC of its own, although the one that it is to use is not known.
+  if (invalid.has("vpcId")) {
+    delete known.zones;
+    delete known.vpcCidr;
+    delete known.egress;
+  }
+  return inspectAccount(known, model?.memoryNeed, stackTags());
 }
 
 function hideSecret(problem: Problem, { isSecret }: Configuration): Problem {

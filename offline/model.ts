@@ -4,7 +4,8 @@ import { dirname, join } from "node:path";
 import { checkout } from "../cli/paths.ts";
 import type { Progress } from "../cli/progress.ts";
 import type { SyntheticModelOptions } from "../tools/syntheticModel.ts";
-import { answersOf, writeSyntheticModel } from "../tools/syntheticModel.ts";
+import { answersOf } from "../tools/answerProgram.ts";
+import { writeSyntheticModel } from "../tools/syntheticModel.ts";
 
 const options: SyntheticModelOptions = { size: "tiny", words: 200, name: "bitnet-synthetic-tiny" };
 const smokePrompt = "Which digit is in this prompt: 7?";

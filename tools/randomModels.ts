@@ -7,7 +7,9 @@
  */
 import type { Tensor, Value } from "./gguf.ts";
 import { writeGguf } from "./gguf.ts";
-import { metadata, random, SHAPES } from "./syntheticModel.ts";
+import { SHAPES } from "./answerProgram.ts";
+import { random } from "./tensorBytes.ts";
+import { metadata } from "./syntheticModel.ts";
 
 /** TriLM and its like are of the architecture llama, with a scale for each row; Bonsai is qwen3, all of it in Q1_0. */
 export type RandomModelType = "TQ1_0" | "TQ2_0" | "IQ2_BN" | "Q1_0";

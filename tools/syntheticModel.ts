@@ -14,24 +14,17 @@
  *
  *     node tools/syntheticModel.ts tiny model.gguf --seed 7 --words 200 --questions questions.txt
  *
- * The container's format is the GGUF specification's (github.com/ggml-org/ggml, docs/gguf.md). I2_S was read from
- * `quantize_i2_s` in microsoft/BitNet, src/ggml-bitnet-mad.cpp, and checked with bitnet.cpp and ik_llama.cpp.
+ * The container's format is the GGUF specification's (github.com/ggml-org/ggml, docs/gguf.md).
  */
 import { open, writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import type { Tensor, Value } from "./gguf.ts";
+import type { Answers, ProgramOptions, Shape } from "./answerProgram.ts";
+import { answersOf, program, SHAPES, vocabulary } from "./answerProgram.ts";
 import { ALIGNMENT, byteLength, ggufHeader, I2_S_TAIL, padded, writeGguf } from "./gguf.ts";
+import { drawnHalves, I2_S_ZEROS, oneHot, packed, packedNoise, packedThirds, random, zeros } from "./tensorBytes.ts";
 
-/** `tiny` is 1.5 MB; `2b` has the shape of microsoft/bitnet-b1.58-2B-4T and 1.2 GB. */
-export type ModelSize = "tiny" | "2b";
-
-export interface SyntheticModelOptions {
-  /** Default: tiny. */
-  size?: ModelSize;
-  /** The words, and the noise, are drawn from this number; the same options give the same bytes. Default: 1. */
-  seed?: number;
-  /** How many words follow the closing, for long streams: at most 200 for `tiny`, 1000 for `2b`. Default: 0. */
-  words?: number;
+export interface SyntheticModelOptions extends ProgramOptions {
   /** `general.name` in the file. Default: bitnet-synthetic-<size>. */
   name?: string;
   /** The context length, in tokens, that the file says the model was trained with. Default: 4096. */
@@ -40,51 +33,6 @@ export interface SyntheticModelOptions {
   architecture?: string;
   /** The type of the linear layers' weights. Default: I2_S. With another one they are all zero: a model to refuse. */
   weightType?: "I2_S" | "F16" | "Q4_K";
-}
-
-export interface Question {
-  prompt: string;
-  answer: string;
-}
-
-/** What a model of certain options says; to know it, no file needs to be written. */
-export interface Answers {
-  /** One question for each digit, and one without a digit. */
-  questions: Question[];
-  /** The length of an answer, the end-of-text token not counted. */
-  answerTokens: number;
-  /**
-   * The model's answer to a conversation: all its messages' text in one string.
-   * @throws RangeError if it has two different digits, which the model was not made for.
-   */
-  expected: (prompt: string) => string;
-}
-
-/** Tensors that carry the answer: with any one of them damaged (see {@link corrupt}), no digit is repeated. */
-export function answerTensors(size: ModelSize): string[] {
-  const last = SHAPES[size].layers - 1;
-  return [
-    ...["attn_q", "attn_k", "attn_v", "attn_output"].map((part) => `blk.0.${part}.weight`),
-    ...["ffn_gate", "ffn_up", "ffn_down"].map((part) => `blk.${last}.${part}.weight`),
-  ];
-}
-
-export function answersOf(options: SyntheticModelOptions = {}): Answers {
-  const { opening, nothing, rest } = vocabulary(options);
-  const expected = (prompt: string): string => {
-    const digits = new Set(prompt.match(/[0-9]/g));
-    if (digits.size > 1) {
-      throw new RangeError(`the model repeats one digit, but this prompt has several: ${JSON.stringify(prompt)}`);
-    }
-    const [found = nothing] = digits;
-    return [...opening, found, ...rest].join("");
-  };
-  const prompts = [...Array(10).keys()].map((digit) => `Which digit is in this prompt: ${digit}?`);
-  return {
-    questions: [...prompts, "Which digit is in this prompt?"].map((prompt) => ({ prompt, answer: expected(prompt) })),
-    answerTokens: opening.length + 1 + rest.length,
-    expected,
-  };
 }
 
 /** Writes the model tensor by tensor: no more than a few MB of it are ever in memory. */
@@ -121,72 +69,10 @@ export async function corrupt(path: string, tensorName: string, options: Synthet
   }
 }
 
-export interface Shape {
-  /** Length of the residual stream. */
-  width: number;
-  feedForward: number;
-  layers: number;
-  heads: number;
-  kvHeads: number;
-  vocabulary: number;
-}
-
-// I2_S needs rows of a multiple of 128 weights, ik_llama.cpp's IQ2_BN rows of at least 512.
-export const SHAPES: Record<ModelSize, Shape> = {
-  tiny: { width: 512, feedForward: 768, layers: 2, heads: 4, kvHeads: 2, vocabulary: 512 },
-  "2b": { width: 2560, feedForward: 6912, layers: 30, heads: 20, kvHeads: 5, vocabulary: 128256 },
-};
-
-/** Four weights of 0 each: 01 01 01 01. */
-const I2_S_ZEROS = 0b01010101;
-/** What four weights can be: every byte without a pair of bits that is 3, which stands for no weight. */
-const I2_S_BYTES = [...Array(256).keys()].filter((byte) => (byte & (byte >>> 1) & 0b01010101) === 0);
-const CHUNK = 4 << 20;
 const SPECIAL_TOKENS = ["<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>"];
 const CHAT_TEMPLATE =
   "{% for m in messages %}{{ m['role'] | capitalize }}: {{ m['content'] | trim }}<|eot_id|>{% endfor %}" +
   "{% if add_generation_prompt %}Assistant: {% endif %}";
-
-/** A ternary matrix that is zero but for some weights of +1, each named by its row and column. */
-interface Ternary {
-  ones: [row: number, column: number][];
-  scale: number;
-}
-
-/** mulberry32: 32 random bits a call, the same for the same seed on every machine. */
-export function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let bits = Math.imul(state ^ (state >>> 15), 1 | state);
-    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
-    return (bits ^ (bits >>> 14)) >>> 0;
-  };
-}
-
-/** What the model says, one string a token. Words have no digit, so that an answer in a conversation adds none. */
-function vocabulary({ size = "tiny", seed = 1, words = 0 }: SyntheticModelOptions) {
-  const most = size === "tiny" ? 200 : 1000;
-  if (!Number.isInteger(words) || words < 0 || words > most) {
-    throw new RangeError(`words must be a whole number from 0 to ${most} for size ${size}, not ${words}`);
-  }
-  const next = random(seed);
-  const letter = (letters: string) => letters.charAt(next() % letters.length);
-  const syllable = () => letter("bdfghjklmnprstvz") + letter("aeiou");
-  const used = new Set<string>();
-  const word = (): string => {
-    const drawn = syllable() + syllable() + syllable();
-    if (used.has(drawn)) return word();
-    used.add(drawn);
-    return drawn;
-  };
-  const first = word();
-  return {
-    opening: [first.charAt(0).toUpperCase() + first.slice(1), ` ${word()}`, ` ${word()}`, ` ${word()} `],
-    nothing: word(),
-    rest: [` ${word()}`, ` ${word()}.`, ...Array.from({ length: words }, () => ` ${word()}`)],
-  };
-}
 
 /** GPT-2's printable stand-ins for the 256 bytes, in byte order: the space is "Ġ". */
 function byteAlphabet(): string[] {
@@ -206,7 +92,7 @@ interface Weights {
 
 /** The program, and noise. */
 function programmedWeights(options: SyntheticModelOptions): Weights {
-  const { stateOfToken, matrices } = program(options, SHAPES[options.size ?? "tiny"]);
+  const { stateOfToken, matrices } = program(options);
   const noise = random(~(options.seed ?? 1));
   return {
     embedding: (width, rows) => oneHot(stateOfToken, width, rows),
@@ -231,187 +117,52 @@ function drawnWeights({ seed = 1 }: RandomModelOptions): Weights {
 function tensorsOf(options: SyntheticModelOptions, weights = programmedWeights(options)): Tensor[] {
   const { size = "tiny", weightType = "I2_S" } = options;
   const shape = SHAPES[size];
-  const { width, feedForward } = shape;
-  const kvWidth = (width / shape.heads) * shape.kvHeads;
-
-  const norm = (name: string, length: number): Tensor => ({
-    name: `${name}.weight`,
-    dims: [length],
-    type: "F32",
-    content: () => [new Uint8Array(weights.norm(length).buffer)],
-  });
-  const linear = (name: string, columns: number, rows: number): Tensor => ({
-    name: `${name}.weight`,
-    dims: [columns, rows],
-    type: weightType,
-    content: () => {
-      if (weightType !== "I2_S") return zeros(byteLength(weightType, [columns, rows]));
-      return weights.linear(name, columns, rows);
-    },
-  });
-
-  const layers = Array.from({ length: shape.layers }, (_, layer) => {
-    const name = (part: string) => `blk.${layer}.${part}`;
-    return [
-      norm(name("attn_norm"), width),
-      norm(name("attn_sub_norm"), width),
-      norm(name("ffn_norm"), width),
-      norm(name("ffn_sub_norm"), feedForward),
-      linear(name("attn_q"), width, width),
-      linear(name("attn_k"), width, kvWidth),
-      linear(name("attn_v"), width, kvWidth),
-      linear(name("attn_output"), width, width),
-      linear(name("ffn_gate"), width, feedForward),
-      linear(name("ffn_up"), width, feedForward),
-      linear(name("ffn_down"), feedForward, width),
-    ];
-  });
+  const { width, vocabulary: rows } = shape;
+  const embedding = () => weights.embedding(width, rows);
+  const layers = Array.from({ length: shape.layers }, (_, layer) =>
+    layerOf(`blk.${layer}`, shape, weights, weightType),
+  );
   return [
-    {
-      name: "token_embd.weight",
-      dims: [width, shape.vocabulary],
-      type: "F16",
-      content: () => weights.embedding(width, shape.vocabulary),
-    },
-    norm("output_norm", width),
+    { name: "token_embd.weight", dims: [width, rows], type: "F16", content: embedding },
+    norm("output_norm", width, weights),
     ...layers.flat(),
   ];
 }
 
-/**
- * The weights that carry the answer.
- *
- * A token is one dimension of the residual stream, its state: 0 for every token that means nothing, then one for each
- * word, then the end, then the ten digits. Ten dimensions more hold the digit that attention found.
- */
-function program(options: SyntheticModelOptions, shape: Shape) {
-  const { opening, rest } = vocabulary(options);
-  const { width, heads, kvHeads, feedForward } = shape;
-  const headWidth = width / heads;
-  const words = opening.length + 1 + rest.length;
-  const asking = opening.length;
-  const afterAsking = asking + 1;
-  const closing = asking + 2;
-  const end = words + 1;
-  const digit = end + 1;
-  const found = digit + 10;
-  const digits = [...Array(10).keys()];
+type WeightType = NonNullable<SyntheticModelOptions["weightType"]>;
 
-  const stateOfToken = (token: number): number => {
-    const digitOfToken = token - "0".charCodeAt(0);
-    if (digitOfToken >= 0 && digitOfToken < 10) return digit + digitOfToken;
-    if (token >= 256 && token < 256 + words) return token - 255;
-    return token === shape.vocabulary - 1 ? end : 0;
-  };
-
-  // At the asking word, head 0 looks for a digit and writes which one it was to `found`. Query and key use the slowest
-  // rotary dimension, so that distance does not matter. Each head's value carries a constant too, or the norm after
-  // attention would blow the noise up to full size where there is no digit.
-  const slow = headWidth / 2 - 1;
-  const constants = Array.from({ length: kvHeads }, (_, head) => head * headWidth + 10);
-  const attention = {
-    attn_q: { ones: [[slow, asking]], scale: 1 },
-    attn_k: { ones: digits.map((n) => [slow, digit + n]), scale: 1 },
-    attn_v: {
-      ones: [
-        ...digits.map((n): [number, number] => [n, digit + n]),
-        ...constants.flatMap((row) => Array.from({ length: found }, (_, state): [number, number] => [row, state])),
-      ],
-      scale: 1,
-    },
-    // The norm before this matrix shares its length among a digit's 1 and all the heads' constants; with this scale the
-    // digit found comes out 1.2 times as loud as the token's own state.
-    attn_output: { ones: digits.map((n) => [found + n, n]), scale: 1.2 * Math.sqrt((heads + 1) / width) },
-  } satisfies Record<string, Ternary>;
-
-  // A unit of the block is relu(gate · x)² × (up · x); down writes the state of the next token. The digit found has
-  // three votes against the one of "nothing", which the asking word always casts.
-  const steps: [from: number, to: number][] = [[0, 1]];
-  for (let state = 1; state < end; state++) steps.push([state, state === afterAsking ? closing : state + 1]);
-  for (const n of digits) steps.push([digit + n, closing]);
-  const recall = digits.map((n): [number, number, number] => [found + n, asking, digit + n]);
-  const rules = [
-    ...steps.map(([from, to]): [number, number, number] => [from, from, to]),
-    ...recall,
-    ...recall,
-    ...recall,
+function layerOf(layer: string, shape: Shape, weights: Weights, type: WeightType): Tensor[] {
+  const { width, feedForward } = shape;
+  const kvWidth = (width / shape.heads) * shape.kvHeads;
+  const norms: [string, number][] = [
+    ["attn_norm", width],
+    ["attn_sub_norm", width],
+    ["ffn_norm", width],
+    ["ffn_sub_norm", feedForward],
   ];
-  if (found + 10 > width / 2 || rules.length > feedForward) throw new RangeError("too many words for this size");
-  const feedForwardBlock = {
-    ffn_gate: { ones: rules.map(([gate], unit) => [unit, gate]), scale: 1 },
-    ffn_up: { ones: rules.map(([, up], unit) => [unit, up]), scale: 1 },
-    ffn_down: { ones: rules.map(([, , to], unit) => [to, unit]), scale: 3 },
-  } satisfies Record<string, Ternary>;
-  const inLayer = (layer: number, parts: Record<string, Ternary>): [string, Ternary][] =>
-    Object.entries(parts).map(([part, ternary]) => [`blk.${layer}.${part}`, ternary]);
-  const matrices = new Map([...inLayer(0, attention), ...inLayer(shape.layers - 1, feedForwardBlock)]);
-  return { stateOfToken, matrices };
+  const linears: [string, columns: number, rows: number][] = [
+    ["attn_q", width, width],
+    ["attn_k", width, kvWidth],
+    ["attn_v", width, kvWidth],
+    ["attn_output", width, width],
+    ["ffn_gate", width, feedForward],
+    ["ffn_up", width, feedForward],
+    ["ffn_down", feedForward, width],
+  ];
+  return [
+    ...norms.map(([part, length]) => norm(`${layer}.${part}`, length, weights)),
+    ...linears.map(([part, columns, rows]) => linear(`${layer}.${part}`, [columns, rows], weights, type)),
+  ];
 }
 
-function* zeros(length: number): Generator<Uint8Array> {
-  for (let done = 0; done < length; done += CHUNK) yield Buffer.alloc(Math.min(CHUNK, length - done));
+function norm(name: string, length: number, weights: Weights): Tensor {
+  const content = () => [new Uint8Array(weights.norm(length).buffer)];
+  return { name: `${name}.weight`, dims: [length], type: "F32", content };
 }
 
-/** An F16 matrix whose rows are zero but for one 1. */
-function* oneHot(column: (row: number) => number, columns: number, rows: number): Generator<Uint8Array> {
-  const rowsAtOnce = Math.floor(CHUNK / (columns * 2));
-  for (let first = 0; first < rows; first += rowsAtOnce) {
-    const count = Math.min(rowsAtOnce, rows - first);
-    const chunk = new Uint16Array(count * columns);
-    for (let row = 0; row < count; row++) chunk[row * columns + column(first + row)] = 0x3c00;
-    yield new Uint8Array(chunk.buffer);
-  }
-}
-
-function scaleTail(scale: number): Uint8Array {
-  const tail = Buffer.alloc(I2_S_TAIL);
-  tail.writeFloatLE(scale);
-  return tail;
-}
-
-/**
- * I2_S: a weight takes two bits, 0, 1, 2 for −1, 0, +1. A block of 128 weights takes 32 bytes; byte j holds weights j,
- * 32+j, 64+j, 96+j from its high bits down. The tensor's one float32 scale follows.
- */
-function* packed({ ones, scale }: Ternary, columns: number, rows: number): Generator<Uint8Array> {
-  const bytes = Buffer.alloc((columns * rows) / 4, I2_S_ZEROS);
-  for (const [row, column] of ones) {
-    const weight = row * columns + column;
-    const at = (weight >> 7) * 32 + (weight & 31);
-    bytes[at] = (bytes[at] ?? 0) + (1 << (6 - 2 * ((weight & 127) >> 5)));
-  }
-  yield bytes;
-  yield scaleTail(scale);
-}
-
-/** So many bytes, drawn four at a time. */
-function* drawn(length: number, fourBytes: () => number): Generator<Uint8Array> {
-  for (let done = 0; done < length; done += CHUNK) {
-    const chunk = new Uint32Array(Math.min(CHUNK, length - done) / 4);
-    for (let i = 0; i < chunk.length; i++) chunk[i] = fourBytes();
-    yield new Uint8Array(chunk.buffer);
-  }
-}
-
-function* packedNoise(next: () => number, columns: number, rows: number): Generator<Uint8Array> {
-  yield* drawn((columns * rows) / 4, () => {
-    // 3 stands for no weight: of each pair of bits that would be 3, the low bit goes.
-    const bits = next();
-    return bits & ~((bits >>> 1) & 0x55555555);
-  });
-  yield scaleTail(1e-3 / Math.sqrt(columns));
-}
-
-/** A third each of −1, 0 and +1; what comes out of the matrix is about as large as what goes in. */
-function* packedThirds(next: () => number, columns: number, rows: number): Generator<Uint8Array> {
-  const byte = () => I2_S_BYTES[next() % I2_S_BYTES.length] ?? I2_S_ZEROS;
-  yield* drawn((columns * rows) / 4, () => byte() | (byte() << 8) | (byte() << 16) | (byte() << 24));
-  yield scaleTail(1 / Math.sqrt((2 / 3) * columns));
-}
-
-/** F16 numbers of either sign between 1/128 and 1/8: all bits are drawn but the high three of the exponent. */
-function drawnHalves(next: () => number, count: number): Generator<Uint8Array> {
-  return drawn(count * 2, () => 0x20002000 | (next() & 0x8fff8fff));
+function linear(name: string, dims: [columns: number, rows: number], weights: Weights, type: WeightType): Tensor {
+  const content = () => (type === "I2_S" ? weights.linear(name, ...dims) : zeros(byteLength(type, dims)));
+  return { name: `${name}.weight`, dims, type, content };
 }
 
 /** What the file says of the model, besides its tensors. */

@@ -10,7 +10,7 @@ import { startServer } from "../equipment/server.ts";
 import type { Figure } from "../figures.ts";
 import { median, medianRatio, seededRandom } from "../statistics.ts";
 import type { Workshop } from "../workshop.ts";
-import type { ModelSize } from "../../tools/syntheticModel.ts";
+import type { ModelSize } from "../../tools/answerProgram.ts";
 
 /** What the gateway costs: in time, against the same replica asked directly; in memory; in its image. */
 export async function* gateway(workshop: Workshop): AsyncGenerator<Figure> {

@@ -9,8 +9,9 @@ import { readyTimeout, replicaGrace } from "../serving/timeouts.ts";
 import type { NamedKey } from "../settings/apiKeys.ts";
 import type { Core } from "./cpus.ts";
 import { cpuSet, shareCores } from "./cpus.ts";
-import { balancerName, gateways } from "./gateways.ts";
+import { gateways } from "./gateways.ts";
 import { loadBalancer } from "./loadBalancer.ts";
+import { rejoin } from "./networkDrift.ts";
 import type { StackImages } from "./shared.ts";
 import { containment, labels, logRotation, memoryLimit, processLimit } from "./shared.ts";
 
@@ -51,6 +52,8 @@ export interface DockerFleetArgs {
   apiKeys: pulumi.Output<readonly NamedKey[]> | undefined;
   /** Load balancer and gateways have images of their own. */
   images: StackImages;
+  /** The names of containers that are off their networks, and so to be made anew. */
+  offNetwork: readonly string[];
 }
 
 /** A replica, and the command that waits until it has answered its first question. */
@@ -78,7 +81,7 @@ export class DockerFleet extends pulumi.ComponentResource {
     const between = this.createInternal(`${name}-gateways`, args);
     const networks = [
       { name: inside.name },
-      { name: between.name, aliases: [balancerName] },
+      { name: between.name, aliases: [dnsNames.balancer] },
       { name: this.createOutside(name, args).name },
     ];
     const { parallel } = args.server;
@@ -146,6 +149,7 @@ export class DockerFleet extends pulumi.ComponentResource {
         // would wait for each other.
         envs: serverEnvironment({ ...args.server, threads: args.server.threads ?? cores.length }),
         networksAdvanced: [{ name: network.name, aliases: [dnsNames.replicas] }],
+        ...rejoin(name, args.offNetwork),
         ...(args.pinned ? { cpuSet: cpuSet(cores) } : {}),
         ...memoryLimit(args.memoryBytes),
         ulimits: [processLimit, ...memoryLocking(args.memlock)],

@@ -6,11 +6,9 @@ import type { GatewayOptions } from "../serving/gateway.ts";
 import { apiKeysValue, apiKeysVariable, gatewayEnvironment } from "../serving/gateway.ts";
 import { gatewayGrace, gatewayReadyTimeout } from "../serving/timeouts.ts";
 import type { NamedKey } from "../settings/apiKeys.ts";
+import { rejoin } from "./networkDrift.ts";
 import type { StackImages } from "./shared.ts";
 import { buildLocally, containment, environment, labels, logRotation, memoryLimit, processLimit } from "./shared.ts";
-
-/** The name that the balancer answers to on the gateways' network. */
-export const balancerName = "balancer";
 
 export interface GatewaysArgs {
   options: Omit<GatewayOptions, "balancer">;
@@ -21,6 +19,8 @@ export interface GatewaysArgs {
   /** HAProxy's statistics, on this machine: they tell whether it has found a gateway. */
   statsPort: number;
   images: StackImages;
+  /** Containers to make anew: see {@link rejoin}. */
+  offNetwork: readonly string[];
   /** What has to be there before the first gateway is replaced. */
   dependsOn: pulumi.Resource[];
 }
@@ -42,11 +42,12 @@ export function gateways(name: string, args: GatewaysArgs, parent: pulumi.Resour
       {
         image: image.repoDigest,
         envs: environment({
-          ...gatewayEnvironment({ ...args.options, balancer: balancerName }),
+          ...gatewayEnvironment({ ...args.options, balancer: dnsNames.balancer }),
           // Hashes, but of keys that somebody may have made up.
           ...(args.apiKeys === undefined ? {} : { [apiKeysVariable]: pulumi.secret(args.apiKeys.apply(apiKeysValue)) }),
         }),
         networksAdvanced: [{ name: args.network.name, aliases: [server] }],
+        ...rejoin(`${name}-${server}`, args.offNetwork),
         ...memoryLimit(gatewayMemory),
         ulimits: [processLimit],
         ...containment,

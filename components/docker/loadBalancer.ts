@@ -4,6 +4,7 @@ import { balancerEnvironment, tlsVariable } from "../serving/balancer.ts";
 import { ports } from "../serving/ports.ts";
 import { balancerGrace } from "../serving/timeouts.ts";
 import { isLoopback } from "../settings/ipRanges.ts";
+import { rejoin } from "./networkDrift.ts";
 import type { StackImages } from "./shared.ts";
 import { buildLocally, containment, environment, labels, logRotation, memoryLimit, processLimit } from "./shared.ts";
 
@@ -19,6 +20,8 @@ export interface LoadBalancerArgs {
   tls: pulumi.Output<string> | undefined;
   networks: pulumi.Input<docker.types.input.ContainerNetworksAdvanced>[];
   images: StackImages;
+  /** Containers to make anew: see {@link rejoin}. */
+  offNetwork: readonly string[];
 }
 
 /** Docker's own DNS server, the same in every container on a network of the user's. */
@@ -45,6 +48,7 @@ export function loadBalancer(name: string, args: LoadBalancerArgs, parent: pulum
       image: image.repoDigest,
       envs: environment({ ...settings, ...(args.tls === undefined ? {} : { [tlsVariable]: args.tls }) }),
       networksAdvanced: args.networks,
+      ...rejoin(name, args.offNetwork),
       ports: [
         { internal: ports.edge, external: args.port, ip: args.bindAddress },
         { internal: ports.statistics, external: args.statsPort, ip: "127.0.0.1" },

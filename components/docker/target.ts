@@ -6,6 +6,7 @@ import { cleanUpImages } from "../image/imageCleanup.ts";
 import { dockerPlatform } from "../image/platform.ts";
 import { removeOldImages } from "../image/oldImages.ts";
 import type { Registry } from "../image/registry.ts";
+import type { MemoryNeed } from "../model/memory.ts";
 import type { Model } from "../model/model.ts";
 import { SmokeTest } from "../serving/smokeTest.ts";
 import type { NamedKey } from "../settings/apiKeys.ts";
@@ -13,10 +14,12 @@ import type { DockerSettings } from "../settings/docker.ts";
 import { isLoopback } from "../settings/ipRanges.ts";
 import type { StackId } from "../stackId.ts";
 import { tagsInRegistry, tagsOnEngine } from "./builtImages.ts";
+import type { DockerFleetArgs } from "./fleet.ts";
 import { DockerFleet } from "./fleet.ts";
 import type { Machine } from "./machine.ts";
 import { hasRoomForNext } from "./machine.ts";
 import { mayRaiseMemlock } from "./memlock.ts";
+import { offNetwork } from "./networkDrift.ts";
 import { ExternalRegistry, LocalRegistry, localRepository } from "./registry.ts";
 import type { StackImages } from "./shared.ts";
 
@@ -51,24 +54,8 @@ export interface DockerTargetArgs {
 }
 
 /** The docker target: replicas and a load balancer on this machine's Docker Engine. */
-export async function dockerTarget({
-  stackId,
-  settings,
-  model,
-  machine,
-  slots,
-  tls,
-}: DockerTargetArgs): Promise<DockerOutputs> {
-  const { bindAddress, replicas } = settings;
-  const memory = model.memoryNeed(slots);
-  const startFirst = hasRoomForNext(machine, memory);
-  if (replicas === 1 && !startFirst) {
-    void pulumi.log.warn(
-      "This machine does not have memory for two replicas: if this update replaces the only one, " +
-        "no request is answered from when it stops until the new one has loaded its model.",
-    );
-  }
-
+export async function dockerTarget(args: DockerTargetArgs): Promise<DockerOutputs> {
+  const { stackId, settings, model, tls } = args;
   const apiKeys = chooseApiKeys(settings);
   const apiKey = apiKeys && pulumi.secret(apiKeys.apply(([first]) => first?.key ?? ""));
   await bundleGateway();
@@ -84,33 +71,10 @@ export async function dockerTarget({
     platform: dockerPlatform(),
     dependsOn: [cleanup],
   });
-  const fleet = new DockerFleet("fleet", {
-    ...settings,
-    image: bitnet.digest,
-    cores: machine.cores,
-    pinned: machine.cpuIdsKnown,
-    memlock: settings.memlock ?? ((await mayRaiseMemlock()) ? "unlimited" : "inherit"),
-    startFirst,
-    server: { ...settings, parallel: slots, modelAlias: model.alias, contextSize: model.contextSize },
-    memoryBytes: memory.total,
-    apiKeys,
-    gateway: {
-      ...settings,
-      parallel: slots,
-      modelAlias: model.alias,
-      contextSize: model.contextSize,
-      prompt: model.facts.prompt,
-      allowedHosts: settings.allowedHosts ?? (apiKeys === undefined ? ownNames(bindAddress) : undefined),
-    },
-    tls: tls === undefined ? undefined : pulumi.secret(tls),
-    images,
-  });
-
-  const scheme = tls === undefined ? "http" : "https";
-  const address = `${scheme}://${hostInUrl(bindAddress)}:${settings.port}`;
-  const statsUrl = `http://127.0.0.1:${settings.statsPort}/`;
+  const fleet = new DockerFleet("fleet", await fleetArgs(args, { image: bitnet.digest, images, apiKeys }));
+  const outputs = outputsOf(settings, model, tls !== undefined, { image: bitnet.digest, apiKey });
   const smokeTest = new SmokeTest("smoke-test", {
-    url: `${address}/v1`,
+    url: outputs.url,
     apiKey,
     modelAlias: model.alias,
     image: bitnet.digest,
@@ -125,13 +89,61 @@ export async function dockerTarget({
     { stackId, image: bitnet.digest, registry: registry instanceof LocalRegistry ? registry.containerId : undefined },
     { dependsOn: smokeTest },
   );
+  return outputs;
+}
+
+async function fleetArgs(
+  { stackId, settings, model, machine, slots, tls }: DockerTargetArgs,
+  made: Pick<DockerFleetArgs, "image" | "images" | "apiKeys">,
+): Promise<DockerFleetArgs> {
+  const memory = model.memoryNeed(slots);
+  const common = { ...settings, parallel: slots, modelAlias: model.alias, contextSize: model.contextSize };
+  return {
+    ...settings,
+    ...made,
+    offNetwork: await offNetwork(stackId.known),
+    cores: machine.cores,
+    pinned: machine.cpuIdsKnown,
+    memlock: settings.memlock ?? ((await mayRaiseMemlock()) ? "unlimited" : "inherit"),
+    startFirst: mayStartFirst(settings, memory, machine),
+    server: common,
+    memoryBytes: memory.total,
+    gateway: {
+      ...common,
+      prompt: model.facts.prompt,
+      allowedHosts: settings.allowedHosts ?? (made.apiKeys === undefined ? ownNames(settings.bindAddress) : undefined),
+    },
+    tls: tls === undefined ? undefined : pulumi.secret(tls),
+  };
+}
+
+/** Whether a new replica can start before the old one stops. Where the only one cannot, the user is warned. */
+function mayStartFirst({ replicas }: DockerSettings, memory: MemoryNeed, machine: Machine): boolean {
+  const startFirst = hasRoomForNext(machine, memory);
+  if (replicas === 1 && !startFirst) {
+    void pulumi.log.warn(
+      "This machine does not have memory for two replicas: if this update replaces the only one, " +
+        "no request is answered from when it stops until the new one has loaded its model.",
+    );
+  }
+  return startFirst;
+}
+
+function outputsOf(
+  { bindAddress, port, statsPort, replicas }: DockerSettings,
+  model: Model,
+  isHttps: boolean,
+  { image, apiKey }: Pick<DockerOutputs, "image"> & { apiKey: pulumi.Output<string> | undefined },
+): DockerOutputs {
+  const address = `${isHttps ? "https" : "http"}://${hostInUrl(bindAddress)}:${port}`;
+  const statsUrl = `http://127.0.0.1:${statsPort}/`;
   return {
     url: `${address}/v1`,
     healthUrl: `${address}/health`,
     statsUrl,
     metricsUrl: `${statsUrl}metrics`,
     model: model.alias,
-    image: bitnet.digest,
+    image,
     replicas,
     // Pulumi warns of outputs that are undefined.
     ...(apiKey === undefined ? {} : { apiKey }),

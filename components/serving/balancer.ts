@@ -33,5 +33,5 @@ export function balancerEnvironment({
 /** The variable that a certificate, the rest of its chain and its key belong in, one after the other, in PEM. */
 export const tlsVariable = "TLS_PEM";
 
-/** The names that {@link BalancerOptions.dns} knows. */
-export const dnsNames = { replicas: "llama", gateways: ["gateway-1", "gateway-2"] } as const;
+/** The names that {@link BalancerOptions.dns} knows; the gateways ask it for the balancer's. */
+export const dnsNames = { replicas: "llama", gateways: ["gateway-1", "gateway-2"], balancer: "balancer" } as const;

@@ -81,16 +81,25 @@ export function checkSettings({ values, isSecret }: Configuration): CheckedSetti
     else if (result.data !== undefined) sound[key] = result.data;
   }
 
-  const problems: Problem[] = [];
-  const refuse: Refuse = (key, wrong, right) => {
-    const hidden = isSecret(key) || mayBeSecret(key);
-    problems.push({ key, ...(hidden || given[key] === undefined ? {} : { value: given[key] }), wrong, right });
-  };
-  for (const [key, wrong] of invalid) refuse(key, wrong, describeSetting(allTypes[key] ?? targetSetting).right);
-  checkKeys(Object.keys(given), target, refuse);
   // Every value was parsed by its own key's type.
   const checked = sound as SoundSettings;
-  checkTogether(checked, (key) => given[key] !== undefined, refuse);
+  const collect = (check: (refuse: Refuse) => void): Problem[] => {
+    const found: Problem[] = [];
+    check((key, wrong, right) => {
+      const hidden = isSecret(key) || mayBeSecret(key);
+      found.push({ key, ...(hidden || given[key] === undefined ? {} : { value: given[key] }), wrong, right });
+    });
+    return found;
+  };
+  const together = collect((refuse) => {
+    checkKeys(Object.keys(given), target, refuse);
+    checkTogether(checked, (key) => given[key] !== undefined, refuse);
+  });
+  const alone = collect((refuse) => {
+    for (const [key, wrong] of invalid) refuse(key, wrong, describeSetting(allTypes[key] ?? targetSetting).right);
+  });
+  // Of a value that should not be there at all, it does not matter that it is wrong in itself.
+  const problems = [...alone.filter(({ key }) => !together.some((other) => other.key === key)), ...together];
 
   const settings = problems.length === 0 ? schema.parse({ ...given, target }) : undefined;
   return { settings, sound: checked, invalid: new Set(invalid.keys()), problems };

@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { execaSync } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { descendants, processesWith } from "./support/processes.ts";
@@ -32,6 +34,18 @@ test("reading a stack, its settings and what is really there selects nothing", a
   await stack.command("outputs", "--stack", stack.name);
   const { stdout } = await stack.command("pulumi", "stack", "ls", "--json");
   expect(JSON.parse(stdout)).toMatchObject([{ name: stack.name, current: false }]);
+});
+
+test("a lock that does not tell whose it is stops a command, which says how to take it away", async () => {
+  const locks = join(stack.stateFolder, ".pulumi/locks/organization/bitnet-server", stack.name);
+  mkdirSync(locks, { recursive: true });
+  writeFileSync(join(locks, "half.json"), '{"pid":');
+  const { exitCode, output } = await stack.run("destroy");
+  expect(exitCode).toBe(1);
+  expect(output).toContain("half.json");
+  expect(output).toContain(`npm run pulumi -- cancel --yes --stack ${stack.name}`);
+  await stack.pulumi("cancel", "--yes");
+  expect((await stack.run("destroy")).exitCode).toBe(0);
 });
 
 test("a stack's full name means the same stack and the same file", async () => {
@@ -98,6 +112,21 @@ test.each([
   expect(started.length).toBeGreaterThan(2);
   for (const pid of processesWith(victim).filter((found) => started.includes(found))) process.kill(pid, "SIGKILL");
   await expect.poll(() => started.filter(isRunning).map(commandLine), { timeout: 30_000 }).toEqual([]);
+});
+
+test("a command whose npm alone is killed leaves the terminal to the shell", async () => {
+  const run = `npm run pulumi -- ${askForSecret.replace("pulumi ", "")} ${stack.name}`;
+  // The shell stays: if it ended with npm, the kernel would hang up on everybody.
+  await using terminal = stack.shellInTerminal(`bash -c '${run}; echo next line; exec cat'`);
+  await terminal.shows(prompt);
+  const started = descendants(terminal.pid);
+  const [npm, ...more] = processesWith("^npm run pulumi config set").filter((pid) => started.includes(pid));
+  expect([npm, more]).toEqual([expect.any(Number), []]);
+  const ofNpm = descendants(npm ?? 0);
+  expect(ofNpm.length).toBeGreaterThan(2);
+  process.kill(npm ?? 0, "SIGKILL");
+  await terminal.shows("next line");
+  await expect.poll(() => ofNpm.filter(isRunning).map(commandLine), { timeout: 30_000 }).toEqual([]);
 });
 
 function isRunning(pid: number): boolean {

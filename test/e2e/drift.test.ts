@@ -15,6 +15,7 @@ describe("up puts back", () => {
   let model: TestModel;
   let stack: TestStack;
   let outputs: Outputs;
+  let connected: unknown;
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "bitnet-server-drift-"));
@@ -22,6 +23,7 @@ describe("up puts back", () => {
     stack = await TestStack.create({ ...model.settings, replicas: 1 });
     await stack.up();
     outputs = await stack.outputs();
+    connected = await connections();
   });
 
   afterAll(async () => {
@@ -34,9 +36,9 @@ describe("up puts back", () => {
   test.each<[string, () => Promise<void>]>([
     ["a stopped replica", () => stop("replica")],
     ["a removed registry and a stopped load balancer", removeRegistryAndStopBalancer],
-    ["a stopped gateway", () => stop("gateway")],
     ["everything, stopped", stopEverything],
     ["the networks, and the containers on them", removeNetworks],
+    ["a stopped gateway, and what was taken off a network or is on it without its alias", disconnect],
   ])("%s, and then has nothing more to do", async (_, damage) => {
     await damage();
     await stack.up();
@@ -45,6 +47,7 @@ describe("up puts back", () => {
       const running = (await containersOf(stack.name, role)).map(({ State }) => State.Running);
       expect(running, role).toEqual(role === "gateway" ? [true, true] : [true]);
     }
+    expect(await connections()).toEqual(connected);
 
     expect((await stack.up()).output).toContain("no change");
   });
@@ -59,6 +62,40 @@ describe("up puts back", () => {
     // What else this machine does only ever makes it slower.
     expect(Math.min(...times)).toBeLessThan(10_000);
   });
+
+  /** On how many networks each container is, and by which names, but for its host name, which Docker adds. */
+  async function connections(): Promise<unknown> {
+    const containers = (await Promise.all(all.map((role) => containersOf(stack.name, role)))).flat();
+    return containers.map(({ Name, Config, NetworkSettings: { Networks } }) => ({
+      container: Name.replace(/-[^-]+$/, ""),
+      networks: Object.keys(Networks).length,
+      aliases: Object.values(Networks)
+        .flatMap(({ Aliases }) => (Aliases as string[] | null) ?? [])
+        .filter((alias) => alias !== Config.Hostname && !/^[0-9a-f]{12}$/.test(alias))
+        .sort(),
+    }));
+  }
+
+  /** A replica comes back as somebody would bring it back by hand: without its alias. */
+  async function disconnect(): Promise<void> {
+    const replica = await takeOff("replica", "fleet");
+    await replica.network.connect({ Container: replica.id });
+    const gateway = await takeOff("gateway", "fleet-gateways");
+    for (const { Id } of await containersOf(stack.name, "gateway")) {
+      if (Id !== gateway.id) await docker.getContainer(Id).stop({ t: 1 });
+    }
+    await takeOff("load-balancer", "fleet-gateways");
+  }
+
+  /** Takes the first container of a role off the network of this name and seven digits. */
+  async function takeOff(role: Role, name: string) {
+    const [container] = await containersOf(stack.name, role);
+    const { Id: id, NetworkSettings } = container ?? expect.fail(`no ${role}`);
+    const full = Object.keys(NetworkSettings.Networks).find((it) => it.replace(/-[^-]+$/, "") === name) ?? "";
+    const network = docker.getNetwork(full);
+    await network.disconnect({ Container: id });
+    return { id, network };
+  }
 
   async function remove(role: Role): Promise<void> {
     for (const { Id } of await containersOf(stack.name, role)) await docker.getContainer(Id).remove({ force: true });

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkout, tools } from "../../cli/paths.ts";
 import type { SyntheticModelOptions } from "../../tools/syntheticModel.ts";
-import { answerTensors, corrupt, writeSyntheticModel } from "../../tools/syntheticModel.ts";
+import { answerTensors } from "../../tools/answerProgram.ts";
+import { corrupt, writeSyntheticModel } from "../../tools/syntheticModel.ts";
 import { buildContext, dockerBuild } from "./support/build.ts";
 
 describe("the image's known-answer test, on a model drawn in this run", () => {

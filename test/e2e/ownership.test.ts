@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -65,7 +66,10 @@ describe("two checkouts on one engine, each with a stack of the same name", () =
 
   test("renamed, the stack is the same one: up replaces nothing", async () => {
     const belongings = await belongingsOf(second);
+    const contexts = join(second.checkout, ".build", name);
+    expect(existsSync(contexts)).toBe(true);
     await second.rename(`renamed-${name.slice(1)}`);
+    expect(existsSync(contexts)).toBe(false);
     const { output } = await second.up();
     expect(output).not.toMatch(/created|deleted|replaced/);
     expect(await belongingsOf(second)).toEqual(belongings);

@@ -944,6 +944,14 @@ test("an existing VPC with one zone is refused", async () => {
   ).toMatchObject([{ key: "publicSubnetIds", wrong: contains("not in vpc-9999") }, { key: "privateSubnetIds" }]);
 });
 
+test("a wrong vpcId is reported alone: what a VPC of the stack's own would lack does not matter", async () => {
+  const answers = {
+    "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({ locations: ["eu-central-1a"] }),
+  };
+  const existing = { publicSubnetIds: subnets("a", "b"), privateSubnetIds: subnets("a", "b") };
+  expect(await problemsOf({ ...existing, vpcId: "my-vpc" }, { answers })).toMatchObject([{ key: "vpcId" }]);
+});
+
 test("an existing VPC whose private subnets' zones do not have the type is refused", async () => {
   const answers = {
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({

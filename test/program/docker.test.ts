@@ -45,10 +45,17 @@ vi.mock(import("../../components/docker/builtImages.ts"), () => ({
   tagsOnEngine: () => Promise.resolve(onEngine),
   tagsInRegistry: () => Promise.resolve(inRegistry),
 }));
+// Nor which containers somebody took off their networks.
+let offNetwork: string[];
+vi.mock(import("../../components/docker/networkDrift.ts"), async (original) => ({
+  ...(await original()),
+  offNetwork: (id) => Promise.resolve(id === undefined ? [] : offNetwork),
+}));
 vi.mock(import("../../components/docker/memlock.ts"), () => ({ mayRaiseMemlock: () => Promise.resolve(mayRaise) }));
 beforeEach(() => {
   inspected = machine;
   [onEngine, inRegistry] = [new Set(), new Set()];
+  offNetwork = [];
   mayRaise = true;
 });
 afterEach(() => {
@@ -178,6 +185,20 @@ test("a container that was stopped is made anew: only a new one is waited for an
     .map(([request]) => request as Request)
     .filter((request) => request.getType() === containers);
   expect(ofContainers.map((request) => request.getReplaceonchangesList())).toEqual(Array(6).fill(["mustRun"]));
+});
+
+test("a container off its network is made anew, for its new host name; the others stay as they are", async () => {
+  const hostnames = async () =>
+    ofType(await runProgram({ replicas: "2" }), containers)
+      .filter(({ inputs }) => inputs.hostname !== undefined)
+      .map(({ name, inputs }) => [name, inputs.hostname]);
+  expect(await hostnames()).toEqual([]);
+
+  offNetwork = ["fleet-replica-1-abcdef0", "fleet-gateway-2-abcdef0", "fleet-load-balancer-abcdef0"];
+  const [first, second] = [await hostnames(), await hostnames()];
+  expect(first.map(([name]) => name).sort()).toEqual(["fleet-gateway-2", "fleet-load-balancer", "fleet-replica-1"]);
+  // Another name each time: one that comes off again is made anew again.
+  expect(new Set([...first, ...second].map(([, hostname]) => hostname)).size).toBe(6);
 });
 
 test("each replica is waited for until it has answered a question, before the next one is touched", async () => {

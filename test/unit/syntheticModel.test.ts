@@ -3,13 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gguf } from "@huggingface/gguf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  answersOf,
-  answerTensors,
-  corrupt,
-  writeRandomModel,
-  writeSyntheticModel,
-} from "../../tools/syntheticModel.ts";
+import { answersOf, answerTensors } from "../../tools/answerProgram.ts";
+import { corrupt, writeRandomModel, writeSyntheticModel } from "../../tools/syntheticModel.ts";
 import { answerOf, logProbabilitiesOf } from "./model/referenceEngine.ts";
 
 let folder = "";

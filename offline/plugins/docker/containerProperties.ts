@@ -47,6 +47,7 @@ export const containerProperties: Readonly<Record<string, Property>> = {
   entrypoints: { output: true, tell: ({ Config }) => listOf(Config.Entrypoint) },
   envs: { computed: true, set: true, body: ({ envs }) => ({ Env: envs }) },
   healthcheck: { output: true, tell: ({ Config }) => healthcheck(Config.Healthcheck) },
+  hostname: { computed: true, body: ({ hostname }) => ({ Hostname: hostname }), tell: ({ Config }) => Config.Hostname },
   image: {
     body: ({ image }) => ({ Image: image }),
     tell: ({ Image, Config }, { image }) => (image?.startsWith("sha256:") ? Image : Config.Image),

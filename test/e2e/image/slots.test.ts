@@ -5,7 +5,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { tools } from "../../../cli/paths.ts";
-import type { Answers } from "../../../tools/syntheticModel.ts";
+import type { Answers } from "../../../tools/answerProgram.ts";
 import { writeSyntheticModel } from "../../../tools/syntheticModel.ts";
 import { askCrowd } from "../support/crowd.ts";
 import { docker, inReplica, replicaRights, serverProcess } from "../support/docker.ts";

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type OpenAI from "openai";
 import { letters } from "../../../bench/equipment/load.ts";
 import { seededRandom } from "../../../bench/statistics.ts";
-import type { Answers } from "../../../tools/syntheticModel.ts";
+import type { Answers } from "../../../tools/answerProgram.ts";
 import { client } from "./chat.ts";
 
 /** What a user asks: one short question, one about 400 letters, or three turns of a conversation; or these in turns. */

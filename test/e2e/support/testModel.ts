@@ -1,7 +1,8 @@
 import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import type { SyntheticModelOptions } from "../../../tools/syntheticModel.ts";
-import { answersOf, writeSyntheticModel } from "../../../tools/syntheticModel.ts";
+import { answersOf } from "../../../tools/answerProgram.ts";
+import { writeSyntheticModel } from "../../../tools/syntheticModel.ts";
 import type { StackSettings } from "./testStack.ts";
 
 /** A model whose words were drawn in this run: no answer can come from anywhere but the engine. */

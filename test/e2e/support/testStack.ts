@@ -55,13 +55,13 @@ export class TestStack {
 
   /** As `pulumi stack rename` may have changed it. */
   name: string;
-  readonly #checkout: string;
+  readonly checkout: string;
   #id: string | undefined;
 
   private constructor(folder: string, { name, checkout: at }: Required<Whereabouts>) {
     this.stateFolder = folder;
     this.name = name;
-    this.#checkout = at;
+    this.checkout = at;
     this.#environment = {
       PATH: [join(checkout, ".tools/bin"), process.env.PATH].join(delimiter),
       PULUMI_BACKEND_URL: `file://${folder}`,
@@ -88,7 +88,7 @@ export class TestStack {
   }
 
   get #settings(): string {
-    return join(this.#checkout, `Pulumi.${this.name}.yaml`);
+    return join(this.checkout, `Pulumi.${this.name}.yaml`);
   }
 
   /** The id that it has, or had before it was destroyed; undefined if it was never up. */
@@ -137,7 +137,7 @@ export class TestStack {
     this.#rememberId(); // a destroy forgets it
     const [program, ...args] = [...wrapper, process.execPath, "cli/bootstrap.mjs", command, "--stack", this.name];
     const result = await execa(program, [...args, ...(command === "destroy" ? ["--yes"] : [])], {
-      cwd: this.#checkout,
+      cwd: this.checkout,
       env: { ...this.#environment, ...environment },
       all: true,
       reject: false,
@@ -149,7 +149,7 @@ export class TestStack {
   async upUntil(signal: AbortSignal): Promise<void> {
     const args = ["cli/bootstrap.mjs", "up", "--stack", this.name];
     const running = execa(process.execPath, args, {
-      cwd: this.#checkout,
+      cwd: this.checkout,
       env: this.#environment,
       all: true,
       reject: false,
@@ -164,7 +164,12 @@ export class TestStack {
 
   /** Begins a command in a terminal, as a user does. @param words all of it, such as "destroy --stack dev" */
   inTerminal(words: string): Terminal {
-    return inTerminal(`${process.execPath} cli/bootstrap.mjs ${words}`, checkout, this.#environment);
+    return this.shellInTerminal(`${process.execPath} cli/bootstrap.mjs ${words}`);
+  }
+
+  /** Runs a line of shell in a terminal. */
+  shellInTerminal(line: string): Terminal {
+    return inTerminal(line, checkout, this.#environment);
   }
 
   /** Runs any command, as a script does: without a terminal. */
@@ -182,7 +187,7 @@ export class TestStack {
   /** `npm run pulumi -- …` that must succeed. */
   async pulumi(...args: string[]): Promise<void> {
     const command = ["cli/bootstrap.mjs", "pulumi", ...args, "--stack", this.name];
-    await execa(process.execPath, command, { cwd: this.#checkout, env: this.#environment });
+    await execa(process.execPath, command, { cwd: this.checkout, env: this.#environment });
   }
 
   /** `up` that must succeed. */
@@ -194,7 +199,7 @@ export class TestStack {
 
   async outputs(): Promise<Outputs> {
     const args = ["cli/bootstrap.mjs", "outputs", "--json", "--show-secrets", "--stack", this.name];
-    const { stdout } = await execa(process.execPath, args, { cwd: this.#checkout, env: this.#environment });
+    const { stdout } = await execa(process.execPath, args, { cwd: this.checkout, env: this.#environment });
     return JSON.parse(stdout) as Outputs;
   }
 
@@ -203,13 +208,13 @@ export class TestStack {
     const left = await leftovers(this.id);
     const run = left.length > 0 ? await this.run("destroy") : undefined;
     await rm(this.#settings, { force: true });
-    await rm(join(this.#checkout, ".build", this.name), { recursive: true, force: true });
+    await rm(join(this.checkout, ".build", this.name), { recursive: true, force: true });
     await rm(this.stateFolder, { recursive: true, force: true });
     if (run !== undefined && run.exitCode !== 0) throw new Error(run.output);
   }
 
   async #pulumi(args: string[], input = ""): Promise<void> {
-    await execa("pulumi", args, { cwd: this.#checkout, env: this.#environment, input });
+    await execa("pulumi", args, { cwd: this.checkout, env: this.#environment, input });
   }
 }
 

@@ -35,9 +35,12 @@ test("a full disk is told with what to do about it", () => {
 });
 
 test("a stack that is being worked on: wait, or how to take the lock away", () => {
-  const error = pulumiError(ConcurrentUpdateError, "the stack is currently locked by 1 lock(s)");
+  const lock = "  file:///x/dev/1.json: created by me@build-7 (pid 12) at 2026-11-27T06:00:00Z";
+  const error = pulumiError(ConcurrentUpdateError, `error: the stack is currently locked by 1 lock(s).\n${lock}`);
   const told = describeFailure({ ...nothing, error });
   expect(told).toMatch(/^stack dev: another command is working on it/);
+  // Perhaps on another machine, where alone somebody can tell whether it still runs.
+  expect(told).toContain("by me@build-7, process 12, since 2026-11-27T06:00:00Z");
   expect(told).toContain("npm run pulumi -- cancel --yes --stack dev");
 });
 

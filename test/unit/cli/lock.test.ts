@@ -5,10 +5,12 @@ import { hostname, platform, tmpdir, uptime } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { deadLocks, removeLocks } from "../../../cli/lock.ts";
+import { removeLocks, staleLocks } from "../../../cli/lock.ts";
 
 let state: string;
 let locks: string;
+
+const deadLocks = (stack: string) => staleLocks(stack, `file://${state}`).dead;
 
 /** The id of a process that has ended. */
 const gone = spawnSync(process.execPath, ["--version"]).pid;
@@ -34,7 +36,7 @@ function lock(name: string, content: object = {}): string {
 test("a lock whose process has gone is dead, and is taken away alone", () => {
   const dead = lock("dead");
   const alive = lock("alive", { pid: process.pid });
-  const found = deadLocks("dev", `file://${state}`);
+  const found = deadLocks("dev");
   expect(found.map(({ pid, file }) => [pid, file])).toEqual([[gone, dead]]);
   removeLocks(found);
   expect(existsSync(dead)).toBe(false);
@@ -49,7 +51,7 @@ test.runIf(platform() === "linux")("a process that was killed is gone even where
     const zombie = Number(line);
     await vi.waitUntil(() => readFileSync(`/proc/${zombie}/stat`, "utf8").includes(") Z "), { timeout: 5_000 });
     lock("zombie", { pid: zombie });
-    expect(deadLocks("dev", `file://${state}`).map(({ pid }) => pid)).toEqual([zombie]);
+    expect(deadLocks("dev").map(({ pid }) => pid)).toEqual([zombie]);
   } finally {
     shell.kill();
   }
@@ -57,23 +59,33 @@ test.runIf(platform() === "linux")("a process that was killed is gone even where
 
 test("a lock of another machine is nobody's to judge", () => {
   lock("far", { hostname: `not-${hostname()}` });
-  expect(deadLocks("dev", `file://${state}`)).toEqual([]);
+  expect(deadLocks("dev")).toEqual([]);
 });
 
 test("a lock from before this machine was started is dead, whoever has the process's id now", () => {
   const before = new Date(Date.now() - (uptime() + 60) * 1000).toISOString();
   const old = lock("old", { pid: process.pid, timestamp: before });
-  expect(deadLocks("dev", `file://${state}`).map(({ file }) => file)).toEqual([old]);
+  expect(deadLocks("dev").map(({ file }) => file)).toEqual([old]);
 });
 
-test("another stack's lock, and what is no lock, stay", () => {
+test("another stack's lock stays", () => {
   lock("mine");
-  writeFileSync(join(locks, "half.json"), "{");
-  expect(deadLocks("prod", `file://${state}`)).toEqual([]);
-  expect(deadLocks("dev", `file://${state}`)).toHaveLength(1);
+  expect(deadLocks("prod")).toEqual([]);
+  expect(deadLocks("dev")).toHaveLength(1);
 });
 
-test("of a backend that is not in files there is nothing to judge", () => {
-  expect(deadLocks("dev", "s3://bucket")).toEqual([]);
-  expect(deadLocks("dev", "https://api.pulumi.com")).toEqual([]);
-});
+test.each(["", '{"pid": 1', '{"pid": "me"}'])(
+  "a lock that does not tell whose it is stays, and is named: %j",
+  (text) => {
+    const file = join(locks, "half.json");
+    writeFileSync(file, text);
+    expect(staleLocks("dev", `file://${state}`)).toEqual({ dead: [], unreadable: [file] });
+  },
+);
+
+test.each(["s3://bucket", "https://api.pulumi.com"])(
+  "of a backend that is not in files nothing is known: %s",
+  (backend) => {
+    expect(staleLocks("dev", backend)).toEqual({ dead: [], unreadable: [] });
+  },
+);

@@ -238,6 +238,16 @@ describe("all mistakes are found at once", () => {
     expect([...invalid].toSorted()).toEqual(["modelUrl", "replicas"]);
   });
 
+  test("a setting that is wrong in itself, and should not be there at all, is reported once", () => {
+    const subnets = '["subnet-0a","subnet-0b"]';
+    const vpc = { ...aws, vpcId: "vpc-0123", publicSubnetIds: subnets, privateSubnetIds: subnets };
+    expect(problemsOf({ ...vpc, zones: "99", egress: "x", certificateArn: "y", domain: "" })).toMatchObject([
+      { key: "zones", wrong: expect.stringContaining("vpcId names an existing one") as string },
+      { key: "egress", wrong: expect.stringContaining("vpcId names an existing one") as string },
+      { key: "certificateArn", wrong: expect.stringContaining("a host name") as string },
+    ]);
+  });
+
   test("with a wrong target, the settings of both targets are known, and what every target has is checked", () => {
     expect(problemsOf({ target: "moon", replicas: "2", spot: "5", parallel: "x", nonsense: "1" })).toMatchObject([
       { key: "target" },

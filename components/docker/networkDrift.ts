@@ -1,0 +1,60 @@
+import { randomBytes } from "node:crypto";
+import Docker from "dockerode";
+import type { ContainerInspectInfo } from "dockerode";
+import { dnsNames } from "../serving/balancer.ts";
+
+/** How many of its stack's networks a container is on, by its role. The registry is on none. */
+const networksOf: Readonly<Record<string, number>> = { replica: 1, gateway: 1, "load-balancer": 3 };
+
+/** By which the others find a container. `docker network connect`, by hand, gives it none. */
+const aliases: ReadonlySet<string> = new Set([dnsNames.replicas, ...dnsNames.gateways, dnsNames.balancer]);
+
+/**
+ * The names of a stack's running containers that nobody reaches, because they were taken off one of its networks or lost
+ * their alias there. The provider's refresh does not see that: `networks_advanced` stays as the program put it
+ * (kreuzwerker/terraform-provider-docker 4.2.0, resourceDockerContainerRead).
+ * @param id the stack's; undefined: it is new, and has no containers
+ */
+export async function offNetwork(id: string | undefined, docker = new Docker()): Promise<string[]> {
+  if (id === undefined) return [];
+  const filters = { label: [`bitnet-server.id=${id}`] };
+  const [containers, networks] = await Promise.all([
+    docker.listContainers({ filters }),
+    docker.listNetworks({ filters }),
+  ]);
+  const ours = new Set(networks.map(({ Id }) => Id));
+  const found = await Promise.all(containers.map(({ Id }) => inspect(docker, Id)));
+  return found.flatMap((container) =>
+    container === undefined || isReachable(container, ours) ? [] : [nameOf(container)],
+  );
+}
+
+/** What makes a container anew if it is one of these; otherwise nothing, which leaves the host name as it is. */
+export function rejoin(name: string, offNetwork: readonly string[]): { hostname?: string } {
+  // Pulumi's names end in seven random digits. The host name serves because the provider replaces a container for a new
+  // one, and ignores that it is unset afterwards.
+  const isOff = offNetwork.some((found) => found.startsWith(`${name}-`));
+  return isOff ? { hostname: `rejoined-${randomBytes(4).toString("hex")}` } : {};
+}
+
+function isReachable({ Config, NetworkSettings }: ContainerInspectInfo, networks: ReadonlySet<string>): boolean {
+  const expected = networksOf[Config.Labels["bitnet-server.role"] ?? ""] ?? 0;
+  if (expected === 0) return true;
+  const joined = Object.values(NetworkSettings.Networks).filter(({ NetworkID }) => networks.has(NetworkID));
+  const names = joined.flatMap(({ Aliases }) => (Aliases as string[] | null | undefined) ?? []);
+  return joined.length >= expected && names.some((name) => aliases.has(name));
+}
+
+function nameOf({ Name }: ContainerInspectInfo): string {
+  return Name.replace(/^\//, "");
+}
+
+/** Undefined if it has ended meanwhile. */
+async function inspect(docker: Docker, id: string): Promise<ContainerInspectInfo | undefined> {
+  try {
+    return await docker.getContainer(id).inspect();
+  } catch (error) {
+    if ((error as { statusCode?: number }).statusCode === 404) return undefined;
+    throw error;
+  }
+}
