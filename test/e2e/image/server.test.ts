@@ -381,14 +381,15 @@ describe("an image that its builder could not run", () => {
 
   test("does not serve with an engine that answers wrongly", async () => {
     const questions = join(folder, "questions.txt");
-    await writeFile(questions, "Which digit is in this prompt: 1?\tThere is none.\n");
+    const { stdout } = await execa("docker", ["run", "--rm", "--entrypoint=cat", image, `${inImage}/questions.txt`]);
+    await writeFile(questions, stdout.replaceAll(/\t.*$/gm, "\tThere is none."));
     const volumes = [`${pending}:${inImage}/pending:ro`, `${questions}:${inImage}/questions.txt:ro`];
     const { exitCode, output } = await runToEnd(
       ...replicaRights,
       ...volumes.map((volume) => `--volume=${volume}`),
       image,
     );
-    expect(output).toContain('a wrong answer to "Which digit is in this prompt: 1?": it should be "There is none."');
+    expect(output).toMatch(/a wrong answer to ".+": it should be "There is none\."/);
     expect(exitCode).toBe(1);
   });
 });

@@ -18,7 +18,8 @@ export const ctrlC = "\u0003";
 
 /** Runs a command in a pseudo-terminal, by `script` of util-linux. */
 export function inTerminal(command: string, cwd: string, env: Readonly<Record<string, string | undefined>>): Terminal {
-  const args = ["--quiet", "--return", "--flush", "--command", command, "/dev/null"];
+  // Without exec, some shells stay between `script` and the command, and keep the signals that a test sends.
+  const args = ["--quiet", "--return", "--flush", "--command", `exec ${command}`, "/dev/null"];
   const running = execa("script", args, { cwd, env, all: true, reject: false });
   let screen = "";
   running.all.on("data", (data: Buffer) => {
