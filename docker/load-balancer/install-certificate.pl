@@ -8,8 +8,8 @@ use IO::Socket::UNIX;
 
 my $file = $ENV{TLS} or die "TLS is not set\n";
 my $patience = 30;
-# An empty line would end what HAProxy is told.
-my $pem = join '', grep { /\S/ } <STDIN>;
+# An empty line ends what HAProxy is told.
+my $pem = join '', map { s/\s+\z//r . "\n" } grep { /\S/ } <STDIN>;
 my $before = -e $file ? contents($file) : undef;
 
 write_file($pem);
