@@ -13,7 +13,7 @@ import OpenAI from "openai";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { checkout } from "../../cli/paths.ts";
 import { chat, client } from "./support/chat.ts";
-import { containerOf, docker, inReplica } from "./support/docker.ts";
+import { containerOf, containersOf, docker, inReplica } from "./support/docker.ts";
 import { filesWith } from "./support/filesWith.ts";
 import { addressForContainers } from "./support/net.ts";
 import type { TestModel } from "./support/testModel.ts";
@@ -53,42 +53,36 @@ test("on an address that others reach, a key is made, and asked for", async () =
 });
 
 test("one source has 500 connections and no more; others are served meanwhile", async () => {
-  const held = new Agent({ keepAlive: true, maxSockets: 500 });
+  // Two, as one would use its open connections again.
+  const [many, more] = [0, 1].map(() => new Agent({ keepAlive: true, maxFreeSockets: 500 }));
   const url = new URL("/health", outputs.url);
+  const open = (count: number, agent?: Agent) => Promise.all(Array.from({ length: count }, () => get(url, agent)));
   try {
-    const statuses = await Promise.all(Array.from({ length: 500 }, async () => (await get(url, held)).status));
-    expect(statuses.filter((status) => status !== 200)).toEqual([]);
-    const more = await get(url, new Agent());
-    expect([more.status, JSON.parse(more.body)]).toEqual([
-      429,
-      {
-        error: expect.objectContaining({
-          type: "rate_limit_error",
-          code: "rate_limit_exceeded",
-          param: null,
-        }) as unknown,
-      },
-    ]);
-    expect(await healthForReplica()).toBe("HTTP/1.1 200 OK");
+    // Other tests' clients have a few, too.
+    for (const { status, body } of await open(490, many)) expect(status, body).toBe(200);
+    const refused = (await open(20, more)).find(({ status }) => status === 429);
+    expect(JSON.parse(refused?.body ?? "{}")).toMatchObject({
+      error: { type: "rate_limit_error", code: "rate_limit_exceeded", param: null },
+    });
+    expect(await healthForReplica()).toContain(" 200 ");
   } finally {
-    held.destroy();
+    many?.destroy();
+    more?.destroy();
   }
-  await expect.poll(async () => (await get(url, new Agent())).status).toBe(200);
+  await expect.poll(async () => (await get(url)).status).toBe(200);
 });
 
 /** What another source, a replica, gets from the edge. */
 async function healthForReplica(): Promise<string> {
-  const [replica, balancer] = await Promise.all([
-    containerOf(stack.name, "replica"),
-    containerOf(stack.name, "load-balancer"),
-  ]);
-  const [network = ""] = Object.keys(replica.NetworkSettings.Networks);
+  const [replica] = await containersOf(stack.name, "replica");
+  const balancer = await containerOf(stack.name, "load-balancer");
+  const [network = ""] = Object.keys(replica?.NetworkSettings.Networks ?? {});
   const address = balancer.NetworkSettings.Networks[network]?.IPAddress ?? "";
   const ask = `exec 3<>/dev/tcp/${address}/8000; printf 'GET /health HTTP/1.0\\r\\n\\r\\n' >&3; head -n 1 <&3`;
-  return (await inReplica(replica.Id)(ask)).trim();
+  return (await inReplica(replica?.Id ?? "")(ask)).trim();
 }
 
-async function get(url: URL, agent: Agent): Promise<{ status: number | undefined; body: string }> {
+async function get(url: URL, agent = new Agent()): Promise<{ status: number | undefined; body: string }> {
   const asking = request(url, { agent }).end();
   const [answer] = (await once(asking, "response")) as [IncomingMessage];
   return { status: answer.statusCode, body: await text(answer) };
@@ -166,7 +160,7 @@ class Caller {
   /** @returns the fingerprint of the certificate */
   async call(): Promise<string> {
     const socket = connect({ ...this.#to, servername: "llm.test", rejectUnauthorized: false });
-    await once(socket, "secureConnect");
+    await once(socket, "secureConnect", { signal: AbortSignal.timeout(10_000) });
     const { fingerprint256 } = socket.getPeerCertificate();
     socket.destroy();
     return fingerprint256;
