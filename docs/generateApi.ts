@@ -56,6 +56,10 @@ text that spells one of the model's control tokens stays text; in a raw \`prompt
 
 When a stream has begun, its error is an event, \`data: {"error": {…}}\`, which the official clients throw.
 
+What is no HTTP at all, such as two different lengths, a header with a control character in it, or more than 64 kB of
+headers, never gets to the gateway: HAProxy answers it with 400 and a page of HTML of its own. No setting of HAProxy's
+changes that page (\`errorfile\`, \`errorfiles\` and \`http-error\` were tried); the official clients go by the status.
+
 ## POST /v1/chat/completions
 
 ${table(chatCompletions({ slots }).shape)}

@@ -86,9 +86,9 @@ export class DockerFleet extends pulumi.ComponentResource {
     ];
     const { parallel } = args.server;
     const balancer = loadBalancer(`${name}-load-balancer`, { ...args, parallel, networks }, this);
-    const replicas = this.createReplicas(name, args, inside, balancer);
+    const replicas = this.createReplicas(name, args, inside, balancer.parts);
     // After the replicas: if a new model does not start, the gateways go on with the old one's prompts.
-    const dependsOn = [balancer, ...replicas.map(({ ready }) => ready)];
+    const dependsOn = [...balancer.parts, ...replicas.map(({ ready }) => ready)];
     this.gatewayIds = gateways(name, { ...args, options: args.gateway, network: between, dependsOn }, this);
     this.replicaIds = pulumi.all(replicas.map(idOnceReady));
     this.loadBalancerId = balancer.id;
@@ -119,7 +119,7 @@ export class DockerFleet extends pulumi.ComponentResource {
     name: string,
     args: DockerFleetArgs,
     network: docker.Network,
-    balancer: docker.Container,
+    balancer: pulumi.Resource[],
   ): Replica[] {
     const shares = shareCores(args.cores, args.replicas);
     const replicas: Replica[] = [];
@@ -127,7 +127,7 @@ export class DockerFleet extends pulumi.ComponentResource {
     for (const [index, cores] of [...shares.entries()].reverse()) {
       // One at a time: each waits until the one before it is ready. All wait for the balancer: one that is being replaced
       // must be there again before a replica can fail the update.
-      const dependsOn = [balancer, ...replicas.slice(0, 1).map(({ ready }) => ready)];
+      const dependsOn = [...balancer, ...replicas.slice(0, 1).map(({ ready }) => ready)];
       const container = this.createReplica(`${name}-replica-${index}`, args, cores, network, dependsOn);
       replicas.unshift({ container, ready: this.awaitReplica(`${name}-replica-${index}`, container) });
     }

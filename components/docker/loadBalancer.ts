@@ -1,6 +1,7 @@
+import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { balancerEnvironment, tlsVariable } from "../serving/balancer.ts";
+import { balancerEnvironment } from "../serving/balancer.ts";
 import { ports } from "../serving/ports.ts";
 import { balancerGrace } from "../serving/timeouts.ts";
 import { isLoopback } from "../settings/ipRanges.ts";
@@ -24,6 +25,13 @@ export interface LoadBalancerArgs {
   offNetwork: readonly string[];
 }
 
+export interface LoadBalancer {
+  /** The container's id, once it serves. */
+  id: pulumi.Output<string>;
+  /** What has to be there before it serves. */
+  parts: pulumi.Resource[];
+}
+
 /** Docker's own DNS server, the same in every container on a network of the user's. */
 const dockerDns = "127.0.0.11:53";
 
@@ -33,26 +41,64 @@ const sourceLimit = 500;
 /** Twice what all connections take with their buffers in use: docker/load-balancer/haproxy.cfg. */
 const balancerMemory = 512 * 2 ** 20;
 
-/** HAProxy, Debian's own, in an image of its own. Whatever changes replaces it, which closes the port for a moment. */
-export function loadBalancer(name: string, args: LoadBalancerArgs, parent: pulumi.Resource): docker.Container {
+/** In docker/load-balancer's image this folder is HAProxy's user's. */
+const certificateFolder = "/certificate";
+
+/**
+ * HAProxy, Debian's own, in an image of its own. Whatever changes replaces it, which closes the port for a moment; but for
+ * another certificate, which it is given while it runs.
+ */
+export function loadBalancer(name: string, args: LoadBalancerArgs, parent: pulumi.Resource): LoadBalancer {
+  const { tls } = args;
+  if (tls === undefined) {
+    const container = createContainer(name, args, undefined, parent);
+    return { id: container.id, parts: [container] };
+  }
+  // A container that is started anew, as after a reboot, finds the last certificate there.
+  const volume = new docker.Volume(
+    `${name}-certificate`,
+    { labels: labels(args.images.stackId, "certificate") },
+    { parent },
+  );
+  const container = createContainer(name, args, volume, parent);
+  const installed = new command.local.Command(
+    `${name}-certificate`,
+    {
+      create: "node commands/installCertificate.ts",
+      environment: { LOAD_BALANCER: container.id, CERTIFICATE: tls },
+      logging: "stderr",
+    },
+    { parent },
+  );
+  return { id: pulumi.all([container.id, installed.id]).apply(([id]) => id), parts: [container, installed] };
+}
+
+function createContainer(
+  name: string,
+  args: LoadBalancerArgs,
+  certificate: docker.Volume | undefined,
+  parent: pulumi.Resource,
+): docker.Container {
   const image = buildLocally(`${name}-image`, "load-balancer", args.images, parent);
   const settings = balancerEnvironment({
     parallel: args.parallel,
     dns: dockerDns,
     // On loopback everybody comes from one address: Docker's.
     sourceLimit: isLoopback(args.bindAddress) ? undefined : sourceLimit,
+    tls: certificate && `${certificateFolder}/certificate.pem`,
   });
   return new docker.Container(
     name,
     {
       image: image.repoDigest,
-      envs: environment({ ...settings, ...(args.tls === undefined ? {} : { [tlsVariable]: args.tls }) }),
+      envs: environment(settings),
       networksAdvanced: args.networks,
       ...rejoin(name, args.offNetwork),
       ports: [
         { internal: ports.edge, external: args.port, ip: args.bindAddress },
         { internal: ports.statistics, external: args.statsPort, ip: "127.0.0.1" },
       ],
+      ...(certificate && { volumes: [{ volumeName: certificate.name, containerPath: certificateFolder }] }),
       ...memoryLimit(balancerMemory),
       ulimits: [processLimit],
       ...containment,

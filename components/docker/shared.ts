@@ -8,7 +8,7 @@ import { proxyArgs, secretArgs } from "../image/proxies.ts";
 import type { StackId } from "../stackId.ts";
 
 /** What a container, network or volume is for. */
-export type Role = "network" | "replica" | "gateway" | "load-balancer" | "registry" | "registry-blobs";
+export type Role = "network" | "replica" | "gateway" | "load-balancer" | "certificate" | "registry" | "registry-blobs";
 
 /**
  * Says whose everything is that a stack makes on the Docker Engine: by the id, which alone every filter uses. For people,

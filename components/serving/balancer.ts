@@ -13,25 +13,26 @@ export interface BalancerOptions {
    * Undefined: there is one of each, and they share a network namespace with HAProxy.
    */
   dns?: string | undefined;
+  /** The file where it finds a certificate, the rest of its chain and its key, in PEM. Undefined: plain HTTP. */
+  tls?: string | undefined;
 }
 
-/** HAProxy's environment but for {@link tlsVariable}, which is a secret. */
+/** HAProxy's environment. */
 export function balancerEnvironment({
   parallel,
   keepAlive,
   sourceLimit,
   dns,
+  tls,
 }: BalancerOptions): Record<string, string> {
   return {
     PARALLEL: String(parallel),
     KEEP_ALIVE: String(keepAlive ?? ownKeepAlive),
     ...(sourceLimit === undefined ? {} : { SOURCE_LIMIT: String(sourceLimit) }),
     ...(dns === undefined ? {} : { DNS: dns }),
+    ...(tls === undefined ? {} : { TLS: tls }),
   };
 }
-
-/** The variable that a certificate, the rest of its chain and its key belong in, one after the other, in PEM. */
-export const tlsVariable = "TLS_PEM";
 
 /** The names that {@link BalancerOptions.dns} knows; the gateways ask it for the balancer's. */
 export const dnsNames = { replicas: "llama", gateways: ["gateway-1", "gateway-2"], balancer: "balancer" } as const;

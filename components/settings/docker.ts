@@ -28,7 +28,7 @@ export const dockerOnly = {
   ),
   tlsCertificate: setting(
     text(/^[^\r\n]+$/, "the path of a PEM file").optional(),
-    "The certificate, with the rest of its chain, that the port serves HTTPS with. Read at each update; a new one replaces the load balancer.",
+    "The certificate, with the rest of its chain, that the port serves HTTPS with. Read at each update; a new one is served without closing the port.",
   ),
   tlsKey: setting(
     text(/^[^\r\n]+$/, "the path of a PEM file").optional(),

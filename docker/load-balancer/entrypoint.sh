@@ -1,10 +1,9 @@
 #!/bin/sh
 # Runs HAProxy with haproxy.cfg, which says what the environment has to hold.
 set -eu
-# HAProxy reads certificates from files; /run is in memory.
-if [ -n "${TLS_PEM-}" ]; then
-  (umask 077 && printf '%s\n' "$TLS_PEM" >/run/tls.pem)
-  unset TLS_PEM
-  export TLS=on
-fi
-exec haproxy -db -f /usr/local/etc/haproxy/haproxy.cfg
+config=/usr/local/etc/haproxy/haproxy.cfg
+# The certificate comes once the container runs, by install-certificate.pl, and stays for its next start. One that HAProxy
+# does not take is waited out: another one may come.
+trap 'exit 0' USR1 TERM
+until [ -z "${TLS-}" ] || { [ -s "$TLS" ] && haproxy -c -q -f "$config"; }; do sleep 0.5; done
+exec haproxy -db -f "$config"

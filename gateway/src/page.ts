@@ -4,17 +4,41 @@ import type { UpstreamClient } from "./upstream/client.ts";
 /** What of the engine's answer reaches the browser. */
 const keptHeaders = ["content-type", "content-encoding", "cross-origin-embedder-policy", "cross-origin-opener-policy"];
 
-/** The engine's own chat page and its files, which a path that routes.ts knows names. */
+/** How long a file of the page is kept, in ms: an update may bring another engine. */
+const keptFor = 10_000;
+
+interface File {
+  headers: Readonly<Record<string, string>>;
+  bytes: Buffer;
+}
+
+/**
+ * The engine's own chat page and its files, which a path that routes.ts knows names. It needs no key and has 2 MB: all who
+ * read it at once, however slowly, share the same bytes.
+ */
 export function chatPage(client: UpstreamClient) {
+  const kept = new Map<string, { until: number; file: Promise<File> }>();
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-    const { file = "" } = request.params as { file?: string };
+    const { file: name = "" } = request.params as { file?: string };
     // The page is packed, and llama-server refuses whoever does not say that it can unpack it.
-    const { "accept-encoding": encoding = "identity" } = request.headers;
-    const { headers, body } = await client.request(`/${file}`, { headers: { "accept-encoding": encoding } });
-    for (const name of keptHeaders) {
-      const value = headers[name];
-      if (value !== undefined) reply.header(name, value);
+    const encoding = request.headers["accept-encoding"]?.includes("gzip") === true ? "gzip" : "identity";
+    const key = `${encoding} ${name}`;
+    let found = kept.get(key);
+    if (found === undefined || found.until < Date.now()) {
+      found = { until: Date.now() + keptFor, file: fetchFile(client, name, encoding) };
+      kept.set(key, found);
+      found.file.catch(() => kept.delete(key));
     }
-    return reply.header("cache-control", "no-cache").send(Buffer.from(await body.arrayBuffer()));
+    const { headers, bytes } = await found.file;
+    return reply.headers({ ...headers, "cache-control": "no-cache" }).send(bytes);
   };
+}
+
+async function fetchFile(client: UpstreamClient, name: string, encoding: string): Promise<File> {
+  const { headers, body } = await client.request(`/${name}`, { headers: { "accept-encoding": encoding } });
+  const given = keptHeaders.flatMap((header) => {
+    const value = headers[header];
+    return typeof value === "string" ? [[header, value] as const] : [];
+  });
+  return { headers: Object.fromEntries(given), bytes: Buffer.from(await body.arrayBuffer()) };
 }

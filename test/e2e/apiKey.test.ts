@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,7 +11,6 @@ import { checkout } from "../../cli/paths.ts";
 import type { Role } from "./support/docker.ts";
 import { containersOf, docker } from "./support/docker.ts";
 import { filesWith } from "./support/filesWith.ts";
-import { addressForContainers } from "./support/net.ts";
 import type { TestModel } from "./support/testModel.ts";
 import { drawModel } from "./support/testModel.ts";
 import type { Outputs, Run } from "./support/testStack.ts";
@@ -171,41 +170,6 @@ describe("with API keys", () => {
       `http://${host}${path}`,
     ]);
     return { status: Number(stdout) };
-  }
-});
-
-test("on an address that others reach, a key is made, and asked for; with a certificate, over HTTPS", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "bitnet-server-key-"));
-  const model = await drawModel(folder);
-  const bindAddress = await addressForContainers();
-  const stack = await TestStack.create({ ...model.settings, bindAddress });
-  try {
-    const { output } = await stack.up();
-    const { url, apiKey = "" } = await stack.outputs();
-    expect(new URL(url).hostname).toBe(bindAddress);
-    expect(apiKey).toMatch(/^[A-Za-z0-9]{40}$/);
-    expect(output).not.toContain(apiKey);
-    await expect(chat(client(url), 2)).rejects.toThrow(OpenAI.AuthenticationError);
-    expect((await chat(client(url, apiKey), 2)).text).toBe(model.answer(2));
-
-    const [tlsCertificate, tlsKey] = [join(folder, "certificate.pem"), join(folder, "key.pem")];
-    const subject = ["-subj", "/CN=llm.test", "-addext", "subjectAltName=DNS:llm.test"];
-    const algorithm = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-    await execa("openssl", ["req", "-x509", ...algorithm, ...subject, "-keyout", tlsKey, "-out", tlsCertificate]);
-    stack.configure({ tlsCertificate, tlsKey });
-    await stack.up();
-    const { host, port } = new URL((await stack.outputs()).url);
-    expect((await stack.outputs()).url).toBe(`https://${host}/v1`);
-    const { stdout } = await execa("curl", [
-      ...["--silent", "--cacert", tlsCertificate, "--resolve", `llm.test:${port}:${bindAddress}`],
-      ...["--header", `Authorization: Bearer ${apiKey}`, `https://llm.test:${port}/v1/models`],
-    ]);
-    expect(JSON.parse(stdout)).toMatchObject({ data: [{ id: model.name }] });
-    const secret = (await readFile(tlsKey, "utf8")).split("\n")[1] ?? "";
-    expect(await filesWith(secret, [stack.stateFolder, join(checkout, ".build", stack.name)])).toEqual([]);
-  } finally {
-    await stack.dispose();
-    await rm(folder, { recursive: true });
   }
 });
 

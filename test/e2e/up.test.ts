@@ -176,7 +176,6 @@ describe("up, from nothing, on two replicas", () => {
     expect(ids).not.toContain(victim?.Id);
   });
 
-  // As does one that hangs: its entrypoint ends it (image/server.test.ts).
   test("a replica whose server is killed is restarted; four clients that ask from then on see no failure", async () => {
     const [victim] = await containersOf(stack.name, "replica");
     await killServer(victim?.Id ?? "");
@@ -185,6 +184,25 @@ describe("up, from nothing, on two replicas", () => {
     await chatters.stop();
     expect(chatters.failures).toEqual([]);
     expect(chatters.answered).toBeGreaterThan(4);
+  });
+
+  test("a replica that stands still is taken out within seconds, and restarted; others are answered meanwhile", async () => {
+    const [victim, other] = await containersOf(stack.name, "replica");
+    await haltServer(victim?.Id ?? "");
+    const openai = client(outputs.url);
+    const began = performance.now();
+    // Whoever was sent to it meanwhile is told so: it may have begun to answer.
+    const asked = [0, 1, 2, 3].map((digit) =>
+      chat(openai, digit).then(({ text }) => text === model.answer(digit), String),
+    );
+    const outcomes = await Promise.all(asked);
+    console.info(`all were answered or told after ${Math.round(performance.now() - began)} ms:`, outcomes);
+    expect(outcomes).toContain(true);
+    for (const outcome of outcomes) expect(String(outcome)).toMatch(/^true$|502|ended/);
+    for (const digit of [4, 5, 6]) expect((await chat(openai, digit)).text).toBe(model.answer(digit));
+    await restarted(victim);
+    const { RestartCount } = await docker.getContainer(other?.Id ?? "").inspect();
+    expect(RestartCount).toBe(other?.RestartCount);
   });
 
   test("a gateway that is killed takes only its own requests with it: clients that ask from then on see no failure", async () => {
@@ -226,6 +244,11 @@ describe("up, from nothing, on two replicas", () => {
 async function killServer(container: string): Promise<void> {
   const { pid } = await serverProcess(inReplica(container));
   await inReplica(container)(`kill -KILL ${pid}`);
+}
+
+async function haltServer(container: string): Promise<void> {
+  const { pid } = await serverProcess(inReplica(container));
+  await inReplica(container)(`kill -STOP ${pid}`);
 }
 
 /** Waits until a replica was started again and is healthy. */

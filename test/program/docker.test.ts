@@ -357,12 +357,12 @@ describe("HTTPS", () => {
     await execa("openssl", ["ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", String(otherKey)]);
   });
 
-  test("certificate and key reach the load balancer alone, as a secret", async () => {
+  test("certificate and key reach the command alone that gives them to the load balancer, as a secret", async () => {
     const run = await runProgram({ tlsCertificate: String(tlsCertificate), tlsKey: String(tlsKey) });
     const key = readFileSync(String(tlsKey), "utf8").split("\n")[1] ?? "";
     const holders = run.resources.filter(({ inputs }) => JSON.stringify(inputs).includes(key));
-    expect(holders.map(({ name, secrets }) => [name, secrets.includes("envs")])).toEqual([
-      ["fleet-load-balancer", true],
+    expect(holders.map(({ name, secrets }) => [name, secrets.includes("environment")])).toEqual([
+      ["fleet-load-balancer-certificate", true],
     ]);
     expect(run.outputs).toMatchObject({ url: "https://127.0.0.1:8088/v1", healthUrl: "https://127.0.0.1:8088/health" });
   });

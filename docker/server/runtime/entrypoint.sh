@@ -15,8 +15,9 @@
 #   DRAIN_DELAY    seconds to go on taking requests after SIGTERM (0)
 #   DRAIN_TIMEOUT  seconds that running requests may take after that (600)
 #   START_TIMEOUT  seconds that loading the model and the first answer may take (900)
-#   HANG_TIMEOUT   seconds of silence after which the server is taken to hang, and is ended (default: 60, and what
-#                  a slow CPU takes to read 512 tokens: in all 206 with 0.8 GB of model and 2 threads)
+#   STALL_TIMEOUT  seconds after which a server that has something to do, and does not compute, is ended (3)
+#   HANG_TIMEOUT   the same for one that computes, and says nothing (default: 60, and what a slow CPU takes to read
+#                  512 tokens: in all 206 with 0.8 GB of model and 2 threads)
 # Exit status: 78 if the CPU lacks instructions that the server was compiled for, 1 if a setting is wrong, memory
 # cannot be locked or the model does not answer as it should, otherwise the server's.
 set -euo pipefail
@@ -101,7 +102,8 @@ read_settings() {
   chat_template=${facts[chat_template]-} pre_tokenizer=${facts[pre_tokenizer]-}
   mapfile -t extra_arguments < <(printf '%s' "${EXTRA_ARGS-}")
 
-  require_whole PORT DRAIN_PORT CONTEXT_SIZE PARALLEL THREADS DRAIN_TIMEOUT START_TIMEOUT
+  STALL_TIMEOUT=${STALL_TIMEOUT:-3}
+  require_whole PORT DRAIN_PORT CONTEXT_SIZE PARALLEL THREADS DRAIN_TIMEOUT START_TIMEOUT STALL_TIMEOUT
   HANG_TIMEOUT=${HANG_TIMEOUT:-$(hang_timeout "$(stat -c %s "$model")" "$THREADS")}
   require_whole HANG_TIMEOUT
   [[ $DRAIN_DELAY =~ ^(0|[1-9][0-9]{0,8})$ ]] || fail "DRAIN_DELAY=$DRAIN_DELAY: it should be a whole number"
@@ -228,12 +230,7 @@ watch() {
   fi
   # Unless it was told to drain meanwhile.
   if [[ $(<"$state") == down ]]; then echo up ready >"$state"; fi
-  heard=$SECONDS
-  while sleep 10; do
-    # Its main loop answers this; a thread of its HTTP server may still answer /health when that loop is stuck.
-    if "$here/ask.sh" "$HANG_TIMEOUT" /metrics >/dev/null 2>&1; then heard=$SECONDS; fi
-    if ((SECONDS - heard >= HANG_TIMEOUT)); then end_silent "$server" "$heard"; fi
-  done
+  end_stuck "$server" "$state"
 }
 
 # Whatever else is right, a model with bad weights, or an engine that computes nonsense, shows only in an answer.
@@ -249,6 +246,17 @@ end_useless() {
 
 end_silent() {
   echo "bitnet-server: llama-server has not answered for $((SECONDS - $2)) s; ending it" >&2
+  kill -KILL "$1"
+  exit 1
+}
+
+# Waits until the server makes no progress. The balancer hears of it first.
+end_stuck() {
+  local reason
+  reason=$(perl "$here/await-stall.pl" "$1" "$STALL_TIMEOUT" "$HANG_TIMEOUT")
+  if [[ -z $reason ]]; then return; fi
+  echo down >"$2"
+  echo "bitnet-server: $reason; ending it" >&2
   kill -KILL "$1"
   exit 1
 }

@@ -203,8 +203,11 @@ describe("a running server", () => {
 });
 
 describe("a server that is told to stop", () => {
+  /** These tests halt it meanwhile. */
+  const mayStall = { STALL_TIMEOUT: "600" };
+
   test("finishes a running stream, takes what still comes, then ends well", async () => {
-    const server = await start();
+    const server = await start(mayStall);
     const { rest } = await haltedStream(server, 3);
     await docker.getContainer(server.id).kill({ signal: "SIGTERM" });
     // The balancer sent this one just before it heard of that.
@@ -237,7 +240,7 @@ describe("a server that is told to stop", () => {
     ["a second SIGTERM", ["SIGTERM", "SIGTERM"]],
     ["SIGINT (Ctrl-C)", ["SIGINT"]],
   ])("ends at once on %s", async (_, signals) => {
-    const server = await start();
+    const server = await start(mayStall);
     const { rest } = await haltedStream(server, 3);
     const cut = expect(rest).rejects.toThrow();
     const began = Date.now();
@@ -251,7 +254,7 @@ describe("a server that is told to stop", () => {
   });
 
   test("waits for a running stream no longer than DRAIN_TIMEOUT", async () => {
-    const server = await start({ DRAIN_TIMEOUT: "1" });
+    const server = await start({ ...mayStall, DRAIN_TIMEOUT: "1" });
     const { rest } = await haltedStream(server, 3);
     const cut = expect(rest).rejects.toThrow();
     await docker.getContainer(server.id).kill({ signal: "SIGTERM" });
@@ -280,13 +283,36 @@ test("a name with line breaks in it is served without them", async () => {
   expect(data.map(({ id }) => id)).toEqual(["twolines"]);
 });
 
-test("a server that hangs is ended, so that the restart policy starts it anew", async () => {
-  const server = await start({ HANG_TIMEOUT: "2" });
-  await expect.poll(() => agentState(server), patience).toBe("up ready\n");
-  await inside(server, "kill -STOP $server");
-  expect(await exitCode(server)).not.toBe(0);
-  const { all } = await execa("docker", ["logs", server.id], { all: true });
-  expect(all).toMatch(/llama-server has not answered for \d+ s; ending it/);
+describe("a server that makes no progress is ended, so that the restart policy starts it anew", () => {
+  const idle = /llama-server has something to do and does not compute for 3 s; ending it/;
+
+  test.each([
+    ["it is halted", {}, idle, "kill -STOP $server"],
+    // Its /health is fine meanwhile, and so is its main loop: no slot has this number.
+    ["a request waits for ever", {}, idle, `"$ask" 600 /completion '{"prompt":"1","id_slot":77}' >/dev/null 2>&1 &`],
+    ["it says nothing", { STALL_TIMEOUT: "600", HANG_TIMEOUT: "2" }, /has not answered for 2 s;/, "kill -STOP $server"],
+  ])("%s", async (_, environment, says, script) => {
+    const server = await start(environment);
+    await expect.poll(() => agentState(server), patience).toBe("up ready\n");
+    await inside(server, `ask=/opt/bitnet-server/ask.sh; ${script}`);
+    const began = performance.now();
+    expect(await exitCode(server)).not.toBe(0);
+    console.info(`ended after ${Math.round(performance.now() - began)} ms`);
+    expect((await execa("docker", ["logs", server.id], { all: true })).all).toMatch(says);
+  });
+
+  test("one that reads a long prompt on a twentieth of a core is merely busy", async () => {
+    const server = await start({ STALL_TIMEOUT: "1" });
+    await expect.poll(() => agentState(server), patience).toBe("up ready\n");
+    await docker.getContainer(server.id).update({ CpuPeriod: 100_000, CpuQuota: 5_000 });
+    const body = JSON.stringify({ prompt: "x".repeat(3000), max_tokens: 1 });
+    const began = performance.now();
+    const response = await fetch(`${server.url}/completions`, { method: "POST", body });
+    expect(response.status).toBe(200);
+    await response.text();
+    // Many times as long as one may stand still.
+    expect(performance.now() - began).toBeGreaterThan(5_000);
+  });
 });
 
 test("the exit status of a server that crashes is the container's", async () => {

@@ -1,0 +1,28 @@
+/**
+ * Run by the docker target's command: gives the load balancer a certificate while it runs
+ * (docker/load-balancer/install-certificate.pl). The container's id comes in the environment variable LOAD_BALANCER; the
+ * certificate, the rest of its chain and its key, in PEM, in CERTIFICATE.
+ */
+import { buffer } from "node:stream/consumers";
+import Docker from "dockerode";
+import { z } from "zod";
+import { textOf } from "../components/docker/containerLog.ts";
+
+const { LOAD_BALANCER, CERTIFICATE } = z
+  .object({ LOAD_BALANCER: z.string(), CERTIFICATE: z.string() })
+  .parse(process.env);
+
+const exec = await new Docker().getContainer(LOAD_BALANCER).exec({
+  Cmd: ["install-certificate.pl"],
+  AttachStdin: true,
+  AttachStdout: true,
+  AttachStderr: true,
+});
+const stream = await exec.start({ hijack: true, stdin: true });
+stream.end(CERTIFICATE);
+const output = textOf(await buffer(stream));
+const { ExitCode } = await exec.inspect();
+if (ExitCode !== 0) {
+  console.error(`the load balancer does not take the certificate:\n${output.trim()}`);
+  process.exitCode = 1;
+}
