@@ -1,6 +1,9 @@
 import type { Account } from "./account.ts";
 
-/** Answers what the rollout asks (commands/awaitDeployment.ts), in the JSON of AWS's API. @param target service and action */
+/** What ECR's scan finds in every image. */
+export const criticalFinding = { name: "CVE-2026-0001", severity: "CRITICAL" };
+
+/** Answers what the rollout and the image scan ask (commands/awaitDeployment.ts, readImageScan.ts), in the JSON of AWS's API. @param target service and action */
 export function answer({ ecs }: Account, target: string, input: Readonly<Record<string, unknown>>): object {
   switch (target.slice(target.lastIndexOf(".") + 1)) {
     case "DescribeServices": {
@@ -13,6 +16,8 @@ export function answer({ ecs }: Account, target: string, input: Readonly<Record<
       if (forceNewDeployment !== true) throw new Error("the stand-in for AWS knows of forced deployments alone");
       return { service: { deployments: ecs.redeploy(String(service), String(taskDefinition)) } };
     }
+    case "DescribeImageScanFindings":
+      return { imageScanStatus: { status: "COMPLETE" }, imageScanFindings: { findings: [criticalFinding] } };
     case "ListTasks":
       return { taskArns: ecs.services.flatMap(({ ended }) => ended.map(({ taskArn }) => taskArn)) };
     case "DescribeTasks": {
