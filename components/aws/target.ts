@@ -17,9 +17,10 @@ import { instanceWarnings, volumeGb } from "./instances.ts";
 import { alarmCount, trackingAlarmCount } from "./monitoringBodies.ts";
 import { stackName } from "./names.ts";
 import { endpointServices } from "./network.ts";
+import { fewestReplicas, mostReplicas } from "./service/scaling.ts";
 import type { ContainerName } from "./service/taskDefinition.ts";
 import { bundleGateway } from "../../gateway/bundle.ts";
-import { describeCost } from "./prices.ts";
+import { describeCost, describeTokenCost } from "./prices.ts";
 
 /** What a stack on AWS tells. */
 export interface AwsOutputs {
@@ -42,6 +43,8 @@ export interface AwsOutputs {
   region: string;
   /** In dollars, by a table with a date. */
   costPerMonth: string;
+  /** In dollars, by the same table and a speed that was measured elsewhere. */
+  costPerMillionTokens: string;
 }
 
 /** What was checked before. */
@@ -93,6 +96,7 @@ export async function awsTarget(args: AwsTargetArgs): Promise<AwsOutputs> {
     service: fleet.serviceName,
     region,
     costPerMonth: costPerMonth(settings, account, model),
+    costPerMillionTokens: describeTokenCost(account.instance, model.facts.fileSize),
   };
 }
 
@@ -166,14 +170,14 @@ function warnings({ image, cpuTarget, domain, allowedCidrs }: AwsSettings, { ins
 }
 
 function costPerMonth(settings: AwsSettings, { instance }: Account, { facts }: Model): string {
-  const { minReplicas, maxReplicas, vpcId, publicSubnetIds, internal, egress } = settings;
+  const { vpcId, publicSubnetIds, internal, egress } = settings;
   const own = vpcId === undefined;
   const zones = own ? settings.zones : publicSubnetIds.length;
   return describeCost({
     instanceType: instance.type,
     vcpus: instance.vcpus,
-    minReplicas,
-    maxReplicas,
+    minReplicas: fewestReplicas(settings),
+    maxReplicas: mostReplicas(settings),
     volumeGb: volumeGb(facts.fileSize),
     zones,
     internal,
