@@ -90,6 +90,16 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     expect((await fetch(new URL("/slots", outputs.url), { headers: { authorization } })).status).toBe(404);
   });
 
+  test("verify:aws has a line for each check, and fails where any has: nothing plays CloudWatch here", async () => {
+    const { exitCode, output } = await stack.runAs([], "verify:aws");
+    expect(output).toMatch(/^✓ deployment +done; 1 of 1 tasks run$/m);
+    expect(output).toMatch(/^✓ no key +a request without a key is answered with 401$/m);
+    expect(output).toMatch(/^✓ answer +"/m);
+    expect(output).toMatch(/^✗ metrics /m);
+    expect(output).toContain("checks failed");
+    expect(exitCode).toBe(1);
+  });
+
   test("up again changes nothing, and warns of the CRITICAL finding of ECR's scan again", async () => {
     const before = snapshot();
     const { output } = await stack.up();

@@ -9,7 +9,16 @@ export function answer({ ecs }: Account, target: string, input: Readonly<Record<
     case "DescribeServices": {
       const names = input.services as string[];
       const found = ecs.services.filter(({ inputs }) => names.includes(inputs.name));
-      return { services: found.map(({ inputs, deployments }) => ({ serviceName: inputs.name, deployments })) };
+      return {
+        services: found.map(({ inputs, deployments, size, tasks }) => ({
+          serviceName: inputs.name,
+          status: "ACTIVE",
+          taskDefinition: inputs.taskDefinition,
+          runningCount: tasks.length,
+          desiredCount: size,
+          deployments,
+        })),
+      };
     }
     case "UpdateService": {
       const { service, taskDefinition, forceNewDeployment } = input as Record<string, string | boolean>;
