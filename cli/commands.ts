@@ -180,6 +180,30 @@ export async function chat(invocation: Invocation, system: string | undefined): 
   }
 }
 
+/**
+ * Checks a stack on AWS from outside, a line for each check.
+ * @throws OperationFailed with all lines, if any check has failed
+ */
+export async function verifyAws(invocation: Invocation): Promise<string> {
+  const { result, session } = await readOutputs(invocation, "verify:aws");
+  const [region, service] = [show(result, "region"), show(result, "service")];
+  if (region === "" || service === "") {
+    const right = `a stack whose target is aws, after an \`up\` of this version: npm run verify:aws -- --stack NAME`;
+    throw new OperationFailed(
+      `stack: "${session.stack}"\n  wrong: its outputs name no service of ECS\n  right: ${right}`,
+    );
+  }
+  const { describeChecks, verifyAws } = await import("./verifyAws.ts");
+  const openai = openAi(show(result, "url"), show(result, "apiKey", true), false);
+  const [healthUrl, model] = [show(result, "healthUrl"), show(result, "model")];
+  const checks = await verifyAws({ region, service, healthUrl, model, openai });
+  const lines = describeChecks(checks);
+  const failed = checks.filter(({ ok }) => !ok).length;
+  if (failed > 0)
+    throw new OperationFailed(`${lines}\n\nstack ${session.stack}: ${failed} of ${checks.length} checks failed`);
+  return `${lines}\n\nstack ${session.stack}: all ${checks.length} checks passed`;
+}
+
 /** @param isLocal on this machine nobody is in between, and a certificate may name anything but its address */
 function openAi(baseURL: string, apiKey: string, isLocal: boolean): OpenAI {
   const dispatcher = new Agent({ connect: { rejectUnauthorized: !isLocal } });

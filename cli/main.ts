@@ -3,7 +3,20 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { ExecaError } from "execa";
 import { UserError } from "../components/errors.ts";
 import type { BenchSettings, Invocation } from "./commands.ts";
-import { bench, chat, destroy, logs, outputs, preview, pulumi, refresh, status, test, up } from "./commands.ts";
+import {
+  bench,
+  chat,
+  destroy,
+  logs,
+  outputs,
+  preview,
+  pulumi,
+  refresh,
+  status,
+  test,
+  up,
+  verifyAws,
+} from "./commands.ts";
 import type { LogOptions } from "./logs.ts";
 import { availableMemory, describeModels, modelTable } from "./models.ts";
 import { OperationFailed } from "./operation.ts";
@@ -93,6 +106,14 @@ cli
     const available = await availableMemory();
     const lines = await describeModels(available);
     console.log(json ? JSON.stringify(lines, undefined, 2) : modelTable(lines, available));
+  });
+
+cli
+  .command("verify:aws")
+  .description("check a stack on AWS from outside: deployment, targets, metrics, scaling, an answer")
+  .option("--stack <name>", stackHelp)
+  .action(async (options: Options) => {
+    console.log(await verifyAws(invocation(options)));
   });
 
 cli

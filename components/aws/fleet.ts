@@ -14,7 +14,6 @@ import { stackName } from "./names.ts";
 import type { Network } from "./network.ts";
 import { OwnNetwork } from "./network.ts";
 import type { RoleSettings } from "./policies.ts";
-import type { EcrRegistry } from "./registry.ts";
 import { mostTasks } from "./service/scaling.ts";
 import { EcsService } from "./service/service.ts";
 import type { ContainerName } from "./service/taskDefinition.ts";
@@ -22,7 +21,8 @@ import type { ContainerName } from "./service/taskDefinition.ts";
 export interface EcsFleetArgs {
   settings: AwsSettings;
   account: Account;
-  registry: EcrRegistry;
+  /** The repositories of ECR that the images are in. */
+  repositoryArns: pulumi.Input<string>[];
   /** By digest. */
   images: Readonly<Record<ContainerName, pulumi.Input<string>>>;
   server: ServerOptions;
@@ -33,6 +33,8 @@ export interface EcsFleetArgs {
   memoryBytes: number;
   /** On everything that AWS puts tags on. */
   tags: Record<string, string>;
+  /** What has to be done before a task runs the images. */
+  cleared: pulumi.Resource[];
 }
 
 /** Tasks of server, gateway and HAProxy, as many as the load asks for, behind a load balancer. */
@@ -141,7 +143,7 @@ export class EcsFleet extends pulumi.ComponentResource {
   }
 
   private createService(name: string, args: EcsFleetArgs, parts: Parts): EcsService {
-    const { settings, account, registry, tags } = args;
+    const { settings, account, repositoryArns, tags } = args;
     const { network, balancer, keys, logGroup, monitoring, cluster } = parts;
     const { minReplicas, maxReplicas, scaling } = settings;
     const task = pulumi.output({
@@ -165,7 +167,7 @@ export class EcsFleet extends pulumi.ComponentResource {
         cluster,
         network,
         task,
-        repositoryArn: registry.repositoryArn,
+        repositoryArns,
         logGroupArn: logGroup.arn,
         loadBalancerSecurityGroupId: balancer.securityGroupId,
         targetGroupArn: balancer.targetGroupArn,
@@ -175,7 +177,7 @@ export class EcsFleet extends pulumi.ComponentResource {
         scaling,
         roles: roleSettings(settings),
         tags,
-        dependsOn: [balancer, keys, logGroup, cluster],
+        dependsOn: [balancer, keys, logGroup, cluster, ...args.cleared],
       },
       { parent: this },
     );

@@ -72,8 +72,11 @@ export function checkInstance(
   return problems;
 }
 
-/** What works, but perhaps not as meant. */
-export function instanceWarnings(facts: InstanceFacts, cpuTarget: string): string[] {
+/**
+ * What works, but perhaps not as meant.
+ * @param cpuTarget undefined: the image was built elsewhere
+ */
+export function instanceWarnings(facts: InstanceFacts, cpuTarget: string | undefined): string[] {
   const { type, architecture, burstable } = facts;
   const target = cpuTargetOf(type, architecture);
   return [

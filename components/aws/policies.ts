@@ -10,7 +10,7 @@ export interface Statement {
   Sid: string;
   Effect: "Allow";
   Action: string[];
-  Resource: string;
+  Resource: string | readonly string[];
 }
 
 /** Why a statement's resource has a wildcard, by its Sid. The graph test refuses any that is not explained here. */
@@ -76,15 +76,18 @@ export function instancePolicy(of: { partition: string; region: string; accountI
   );
 }
 
-/** What ECS may do for a task: pull its images, read its secret, write its logs. */
-export function executionPolicy(repositoryArn: string, logGroupArn: string, secretArn: string): string {
+/**
+ * What ECS may do for a task: pull its images, read its secret, write its logs.
+ * @param repositoryArns of ECR's repositories; of another account's they also need a policy of that account's
+ */
+export function executionPolicy(repositoryArns: readonly string[], logGroupArn: string, secretArn: string): string {
   return policy(
     { Sid: "LogInToEcr", Effect: "Allow", Action: ["ecr:GetAuthorizationToken"], Resource: "*" },
     {
       Sid: "PullImages",
       Effect: "Allow",
       Action: ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-      Resource: repositoryArn,
+      Resource: repositoryArns,
     },
     {
       Sid: "WriteLogs",

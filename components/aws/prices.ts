@@ -134,6 +134,44 @@ export function monthlyCost(fleet: Fleet): { least: number; most: number } | und
   };
 }
 
+/**
+ * Tokens that were generated in a second: docs/performance.md, "Tokens a second", with the default model and engine, one answer at
+ * a time. What generates tokens is memory, of which a server has about as much for each core, and each token touches the
+ * whole model.
+ */
+export const measured = { tokensPerSecond: 12, cores: 2, modelBytes: 1.19e9 };
+
+/** What the price of a token hangs on. */
+export interface Computing {
+  type: string;
+  vcpus: number;
+  /** Physical ones: a core with two threads is two vCPUs. */
+  cores: number;
+}
+
+/**
+ * Dollars for a million generated tokens on an instance that generates them all the time, one answer at a time; and how
+ * many it generates in a second. Several answers at once make it cheaper, idle time and long prompts dearer. Reckoned,
+ * not measured on AWS. Undefined: the instance type is not in the table.
+ */
+export function tokenCost(
+  { type, vcpus, cores }: Computing,
+  modelBytes: number,
+): { dollars: number; tokensPerSecond: number } | undefined {
+  const hour = hourOf2xlarge[familyOf(type)];
+  if (hour === undefined) return undefined;
+  const tokensPerSecond = measured.tokensPerSecond * (cores / measured.cores) * (measured.modelBytes / modelBytes);
+  return { dollars: (1e6 * (hour / vcpusOf2xlarge) * vcpus) / (3600 * tokensPerSecond), tokensPerSecond };
+}
+
+/** For the stack's output. */
+export function describeTokenCost(instance: Computing, modelBytes: number): string {
+  const cost = tokenCost(instance, modelBytes);
+  if (cost === undefined) return `not known: there is no price for ${instance.type} in components/aws/prices.ts`;
+  const { dollars, tokensPerSecond } = cost;
+  return `about $${dollars.toFixed(2)} while an instance generates all the time, one answer at a time (some ${Math.round(tokensPerSecond)} tokens/s, reckoned from ${measured.tokensPerSecond} on ${measured.cores} cores; not measured on AWS)`;
+}
+
 /** For the stack's output. */
 export function describeCost(fleet: Fleet): string {
   const cost = monthlyCost(fleet);

@@ -11,12 +11,16 @@ import type { Account } from "./account.ts";
 import { stackTags } from "./account.ts";
 import { EcsFleet } from "./fleet.ts";
 import { smallImage } from "./images.ts";
+import { parseReference, repositoryArnOf } from "./imageReference.ts";
+import { readImageScan } from "./imageScan.ts";
 import { instanceWarnings, volumeGb } from "./instances.ts";
 import { alarmCount, trackingAlarmCount } from "./monitoringBodies.ts";
 import { stackName } from "./names.ts";
 import { endpointServices } from "./network.ts";
+import { fewestReplicas, mostReplicas } from "./service/scaling.ts";
+import type { ContainerName } from "./service/taskDefinition.ts";
 import { bundleGateway } from "../../gateway/bundle.ts";
-import { describeCost } from "./prices.ts";
+import { describeCost, describeTokenCost } from "./prices.ts";
 
 /** What a stack on AWS tells. */
 export interface AwsOutputs {
@@ -36,8 +40,11 @@ export interface AwsOutputs {
   repository: pulumi.Output<string>;
   /** The name of the ECS cluster and of the service in it. */
   service: pulumi.Output<string>;
+  region: string;
   /** In dollars, by a table with a date. */
   costPerMonth: string;
+  /** In dollars, by the same table and a speed that was measured elsewhere. */
+  costPerMillionTokens: string;
 }
 
 /** What was checked before. */
@@ -49,53 +56,98 @@ export interface AwsTargetArgs {
 }
 
 /** The aws target: an ECS service on CPU-optimised instances behind a load balancer. */
-export async function awsTarget({ stackId, settings, model, account }: AwsTargetArgs): Promise<AwsOutputs> {
+export async function awsTarget(args: AwsTargetArgs): Promise<AwsOutputs> {
+  const { stackId, settings, model, account } = args;
   const tags = stackTags();
+  for (const warning of [...account.warnings, ...warnings(settings, account)]) void pulumi.log.warn(warning);
   const { slots } = account;
-  const server = { ...settings, parallel: slots, modelAlias: model.alias, contextSize: model.contextSize };
-  for (const warning of warnings(settings, account)) void pulumi.log.warn(warning);
 
-  const { architecture, type } = account.instance;
-  const platform = platformOf(architecture);
-  const registry = new EcrRegistry("registry", { repositoryName: stackName(pulumi.getStack(), 256), tags });
+  const repositoryName = stackName(pulumi.getStack(), 256);
+  const registry = new EcrRegistry("registry", { repositoryName, tags });
   const imageCleanup = cleanUpImages("images", stackId);
-  const bitnet = new BitnetImage("bitnet", {
-    ...settings,
-    stackId,
-    cpuTarget: settings.cpuTarget === "native" ? cpuTargetOf(type, architecture).name : settings.cpuTarget,
-    registry,
-    model: model.source,
-    modelSha256: model.sha256,
-    platform,
-    dependsOn: [imageCleanup],
-  });
   await bundleGateway();
-  const small = { stackId, registry, platform, baseImage: settings.baseImage };
-  const afterwards = { dependsOn: [imageCleanup] };
+  const images = createImages(args, registry, imageCleanup);
+  const pushed = settings.image === undefined ? Object.values(images) : [images.gateway, images.balancer];
+  const { region } = account;
+  const { failOnCritical } = settings;
+  const scan = readImageScan("image-scan", { region, repository: repositoryName, images: pushed, failOnCritical });
   const fleet = new EcsFleet("fleet", {
     settings,
     account,
-    registry,
-    images: {
-      server: bitnet.digest,
-      gateway: smallImage("gateway", small, afterwards),
-      balancer: smallImage("balancer", small, afterwards),
-    },
-    server,
+    repositoryArns: [registry.repositoryArn, ...givenRepository(settings, account)],
+    images,
+    server: { ...settings, parallel: slots, modelAlias: model.alias, contextSize: model.contextSize },
     prompt: model.facts.prompt,
     modelBytes: model.facts.fileSize,
     memoryBytes: model.memoryNeed(slots).total,
     tags,
+    cleared: [scan],
   });
-
   const url = pulumi.interpolate`${fleet.address}/v1`;
+  askQuestion(args, fleet, url, images.server);
+  return {
+    url,
+    healthUrl: pulumi.interpolate`${fleet.address}/health`,
+    model: model.alias,
+    image: images.server,
+    replicas: `${settings.minReplicas} to ${settings.maxReplicas}`,
+    apiKey: fleet.apiKey,
+    dashboardUrl: fleet.dashboardUrl,
+    repository: registry.repository,
+    service: fleet.serviceName,
+    region,
+    costPerMonth: costPerMonth(settings, account, model),
+    costPerMillionTokens: describeTokenCost(account.instance, model.facts.fileSize),
+  };
+}
+
+/** The images of a task's containers, by digest: built and pushed, but for a server's that was built elsewhere. */
+function createImages(
+  { stackId, settings, model, account }: AwsTargetArgs,
+  registry: EcrRegistry,
+  imageCleanup: pulumi.Resource,
+): Record<ContainerName, pulumi.Output<string>> {
+  const { architecture, type } = account.instance;
+  const platform = platformOf(architecture);
+  const afterwards = { dependsOn: [imageCleanup] };
+  const build = () =>
+    new BitnetImage("bitnet", {
+      ...settings,
+      ...afterwards,
+      stackId,
+      cpuTarget: settings.cpuTarget === "native" ? cpuTargetOf(type, architecture).name : settings.cpuTarget,
+      registry,
+      model: model.source,
+      modelSha256: model.sha256,
+      platform,
+    });
+  const small = { stackId, registry, platform, baseImage: settings.baseImage };
+  return {
+    server: settings.image === undefined ? build().digest : pulumi.output(settings.image),
+    gateway: smallImage("gateway", small, afterwards),
+    balancer: smallImage("balancer", small, afterwards),
+  };
+}
+
+/** The repository of an image that was built elsewhere, if that is one of ECR. */
+function givenRepository({ image }: AwsSettings, { partition }: Account): string[] {
+  const arn = image === undefined ? undefined : repositoryArnOf(parseReference(image), partition);
+  return arn === undefined ? [] : [arn];
+}
+
+function askQuestion(
+  { settings, model }: AwsTargetArgs,
+  fleet: EcsFleet,
+  url: pulumi.Output<string>,
+  image: pulumi.Output<string>,
+): void {
   new SmokeTest(
     "smoke-test",
     {
       url,
       apiKey: fleet.apiKey,
       modelAlias: model.alias,
-      image: bitnet.digest,
+      image,
       replicaIds: undefined,
       version: fleet.version,
       loadBalancerId: fleet.loadBalancerId,
@@ -104,24 +156,12 @@ export async function awsTarget({ stackId, settings, model, account }: AwsTarget
     },
     { dependsOn: [fleet] },
   );
-  return {
-    url,
-    healthUrl: pulumi.interpolate`${fleet.address}/health`,
-    model: model.alias,
-    image: bitnet.digest,
-    replicas: `${settings.minReplicas} to ${settings.maxReplicas}`,
-    apiKey: fleet.apiKey,
-    dashboardUrl: fleet.dashboardUrl,
-    repository: registry.repository,
-    service: fleet.serviceName,
-    costPerMonth: costPerMonth(settings, account, model),
-  };
 }
 
-function warnings({ cpuTarget, domain, allowedCidrs }: AwsSettings, { instance }: Account): string[] {
+function warnings({ image, cpuTarget, domain, allowedCidrs }: AwsSettings, { instance }: Account): string[] {
   const open = allowedCidrs.some((cidr) => cidr.endsWith("/0"));
   return [
-    ...instanceWarnings(instance, cpuTarget),
+    ...instanceWarnings(instance, image === undefined ? cpuTarget : undefined),
     ...(domain === undefined && open
       ? [
           "allowPlainHttp with allowedCidrs open to the whole internet: ANYONE ON THE WAY CAN READ THE API KEY, every prompt and every answer; set domain, or allowedCidrs to your own network",
@@ -131,14 +171,14 @@ function warnings({ cpuTarget, domain, allowedCidrs }: AwsSettings, { instance }
 }
 
 function costPerMonth(settings: AwsSettings, { instance }: Account, { facts }: Model): string {
-  const { minReplicas, maxReplicas, vpcId, publicSubnetIds, internal, egress } = settings;
+  const { vpcId, publicSubnetIds, internal, egress } = settings;
   const own = vpcId === undefined;
   const zones = own ? settings.zones : publicSubnetIds.length;
   return describeCost({
     instanceType: instance.type,
     vcpus: instance.vcpus,
-    minReplicas,
-    maxReplicas,
+    minReplicas: fewestReplicas(settings),
+    maxReplicas: mostReplicas(settings),
     volumeGb: volumeGb(facts.fileSize),
     zones,
     internal,

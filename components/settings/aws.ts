@@ -41,6 +41,9 @@ const schedule = z.strictObject(
   { error: "has an entry that is not { cron, minReplicas, maxReplicas }" },
 );
 
+/** With the registry's name, as an instance pulls it; of a tag and a digest only the digest would count. */
+const imageByDigest = /^([a-z0-9-]+\.[a-z0-9.-]+|localhost)(:\d+)?\/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$/;
+
 const hostName = /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/;
 const subnetId = () => entry(/^subnet-[0-9a-f]+$/, "has an entry that is not a subnet's id");
 
@@ -49,6 +52,19 @@ export const awsOnly = {
   instanceType: setting(
     text(/^[a-z][a-z0-9-]*\.[a-z0-9-]+$/, "an EC2 instance type, such as c7a.2xlarge").default("c7a.2xlarge"),
     "The EC2 type of every replica; the image is compiled for its CPU. c7a.2xlarge = 8 cores, 16 GiB, about $300 a month.",
+  ),
+  image: setting(
+    z
+      .string()
+      .superRefine(refuseTag)
+      .describe("an image by its digest, such as ghcr.io/example/bitnet-server@sha256:DIGEST")
+      .optional(),
+    "The server's image, built elsewhere from docker/server for the instances' CPU, with the model that this stack names. " +
+      "It is neither built nor pushed here; its registry is a public one, or ECR.",
+  ),
+  failOnCritical: setting(
+    flag().default(false),
+    "true fails the update, before it is rolled out, if ECR's scan finds a CRITICAL vulnerability in an image that was pushed. false warns of it.",
   ),
   minReplicas: setting(
     integer(1, 500).default(1),
@@ -190,6 +206,7 @@ export function checkAws(
     refuse("minReplicas", `it is more than maxReplicas, ${maxReplicas}`, `at most ${maxReplicas}`);
   }
   checkSchedules(settings, refuse);
+  checkBuild(isSet, refuse);
   if (settings.internal === true && isSet("domain") && !isSet("certificateArn")) {
     const wrong = "a certificate is made by a public DNS record, and the name would be public";
     refuse("internal", wrong, "a certificateArn as well; and a private hostedZone, or a DNS record made by hand");
@@ -204,6 +221,16 @@ export function checkAws(
   if (!isSet("domain") && allowPlainHttp === false) {
     const wrong = "without a domain there is no HTTPS, and API keys would cross the network in clear";
     refuse("domain", wrong, "a name in a Route 53 zone of this account; or allowPlainHttp: true, to try it out");
+  }
+}
+
+/** What would change a build has no meaning where nothing is built. */
+function checkBuild(isSet: (key: string) => boolean, refuse: Refuse<keyof AwsSettings>): void {
+  if (!isSet("image")) return;
+  for (const key of ["engineRepo", "engineRef", "optimize", "cpuTarget"] as const) {
+    if (!isSet(key)) continue;
+    const wrong = "it is about building the server's image, and `image` names one that is built";
+    refuse(key, wrong, "leave it out, or leave out `image`");
   }
 }
 
@@ -251,6 +278,14 @@ function checkRules(
     const wrong = `${allowedCidrs.length} ranges at ${ports} ${ports === 1 ? "port" : "ports"} exceed the ${maxRules} rules of a security group`;
     refuse("allowedCidrs", wrong, `at most ${maxRules / ports} ranges; merge some into larger ones`);
   }
+}
+
+function refuseTag(image: string, context: z.RefinementCtx): void {
+  if (imageByDigest.test(image)) return;
+  const [, digest] = image.split("@");
+  const tag = /:(?!\d+\/)[\w.-]+$/.test(image.split("@", 1)[0] ?? "");
+  if (digest === undefined) context.addIssue(tag ? "it names a tag, which can change" : "it names no digest");
+  else context.addIssue("not in the right form: REGISTRY/REPOSITORY@sha256: and 64 hexadecimal digits");
 }
 
 /** AWS's provider takes a range by its first address only. */

@@ -49,8 +49,12 @@ export interface Limits {
  * down, and nothing would be replaced.
  */
 export function rolloutPercent({ minReplicas, scaling = [] }: Omit<Limits, "maxReplicas">): number {
-  const fewest = Math.min(minReplicas, ...scaling.map((schedule) => schedule.minReplicas));
-  return fewest === 1 ? 200 : 150;
+  return fewestReplicas({ minReplicas, scaling }) === 1 ? 200 : 150;
+}
+
+/** The fewest replicas, by the setting or a schedule. */
+export function fewestReplicas({ minReplicas, scaling = [] }: Omit<Limits, "maxReplicas">): number {
+  return Math.min(minReplicas, ...scaling.map((schedule) => schedule.minReplicas));
 }
 
 /** The most replicas, by the setting or a schedule, outside of rollouts. */

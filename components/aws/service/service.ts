@@ -19,7 +19,8 @@ export interface EcsServiceArgs {
   cluster: Cluster;
   network: Network;
   task: pulumi.Output<TaskDescription>;
-  repositoryArn: pulumi.Input<string>;
+  /** The repositories of ECR that the images are in. */
+  repositoryArns: pulumi.Input<string>[];
   logGroupArn: pulumi.Input<string>;
   /** The load balancer's: nobody else may connect. */
   loadBalancerSecurityGroupId: pulumi.Input<string>;
@@ -69,13 +70,13 @@ export class EcsService extends pulumi.ComponentResource {
 
   /** For ECS, which pulls the images, reads the secret and writes the logs. The containers themselves have no role. */
   private createExecutionRole(): [aws.iam.Role, aws.iam.RolePolicy] {
-    const { roles, tags, repositoryArn, logGroupArn, task } = this.#args;
+    const { roles, tags, repositoryArns, logGroupArn, task } = this.#args;
     const parent = { parent: this };
     const name = `${this.#name}-execution`;
     const role = new aws.iam.Role(name, { assumeRolePolicy: trustPolicy("ecs-tasks"), ...roles, tags }, parent);
     const policy = pulumi
-      .all([repositoryArn, logGroupArn, task.secretArn])
-      .apply(([repository, logGroup, secret]) => executionPolicy(repository, logGroup, secret));
+      .all([pulumi.all(repositoryArns), logGroupArn, task.secretArn])
+      .apply(([repositories, logGroup, secret]) => executionPolicy(repositories, logGroup, secret));
     return [role, new aws.iam.RolePolicy(name, { role: role.id, policy }, parent)];
   }
 

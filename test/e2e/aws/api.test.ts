@@ -4,7 +4,7 @@ import {
 } from "@aws-sdk/client-application-auto-scaling";
 import { DescribeAutoScalingGroupsCommand } from "@aws-sdk/client-auto-scaling";
 import { DescribeAlarmsCommand, GetDashboardCommand } from "@aws-sdk/client-cloudwatch";
-import { DescribeImagesCommand, DescribeSecurityGroupRulesCommand } from "@aws-sdk/client-ec2";
+import { DescribeSecurityGroupRulesCommand } from "@aws-sdk/client-ec2";
 import { DescribeRepositoriesCommand } from "@aws-sdk/client-ecr";
 import {
   DescribeCapacityProvidersCommand,
@@ -14,16 +14,14 @@ import {
 } from "@aws-sdk/client-ecs";
 import { DescribeTargetGroupAttributesCommand } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { GetRolePolicyCommand, ListRolesCommand, ListRolePoliciesCommand } from "@aws-sdk/client-iam";
-import { CreateHostedZoneCommand, ListResourceRecordSetsCommand } from "@aws-sdk/client-route-53";
+import { ListResourceRecordSetsCommand } from "@aws-sdk/client-route-53";
 import { GetSecretValueCommand } from "@aws-sdk/client-secrets-manager";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { region } from "../../program/aws.ts";
-import type { Run } from "../../program/program.ts";
-import { defaultStack, ofType, runProgram } from "../../program/program.ts";
+import { defaultStack, ofType } from "../../program/program.ts";
+import type { Deployed } from "./deploy.ts";
+import { deploy } from "./deploy.ts";
 import type { Moto } from "./moto.ts";
 import { startMoto } from "./moto.ts";
-import type { Clients } from "./replay.ts";
-import { clientsFor, replay } from "./replay.ts";
 
 let moto: Moto;
 beforeAll(async () => {
@@ -32,31 +30,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await moto.stop();
 });
-
-interface Deployed {
-  run: Run;
-  clients: Clients;
-}
-
-/** The program, each of whose AWS resources is made by the calls that make it, in a server that starts out empty. */
-async function deploy(config: Record<string, string>): Promise<Deployed> {
-  await fetch(`${moto.endpoint}/moto-api/reset`, { method: "POST" });
-  const clients = clientsFor(moto.endpoint, region);
-  const zone = await clients.route53.send(
-    new CreateHostedZoneCommand({ Name: "example.com", CallerReference: "test" }),
-  );
-  const { Images: [image] = [] } = await clients.ec2.send(
-    new DescribeImagesCommand({ Owners: ["amazon"], MaxResults: 5 }),
-  );
-  const run = await runProgram({ target: "aws", domain: "llm.example.com", minReplicas: "2", ...config }, false, {
-    answers: {
-      "aws:route53/getZone:getZone": () => ({ zoneId: zone.HostedZone?.Id }),
-      "aws:ssm/getParameter:getParameter": () => ({ insecureValue: image?.ImageId }),
-    },
-    create: (type, name, inputs) => replay(clients, type, name, inputs),
-  });
-  return { run, clients };
-}
 
 async function capacityProvidersOf({ run, clients }: Deployed) {
   const [association] = ofType(run, "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders");
@@ -84,7 +57,7 @@ test.each<[string, Record<string, string>]>([
     { instanceType: "c8g.2xlarge", domain: "", allowPlainHttp: "true", internal: "true" },
   ],
 ])("%s: every call is accepted, and the service is on the cluster's capacity", async (_, config) => {
-  const { clients, run } = await deploy(config);
+  const { clients, run } = await deploy(moto, config);
   const name = String(run.outputs.service);
   const { clusters: [cluster] = [] } = await clients.ecs.send(new DescribeClustersCommand({ clusters: [name] }));
   const own = await capacityProvidersOf({ run, clients });
@@ -95,7 +68,7 @@ test.each<[string, Record<string, string>]>([
 });
 
 test("what was made is, when it is described, what the program said", async () => {
-  const { clients, run } = await deploy({});
+  const { clients, run } = await deploy(moto, {});
   const { autoScaling, cloudWatch, ec2, ecr, ecs, elb, iam, scaling, secrets, route53 } = clients;
 
   const { repositories: [repository] = [] } = await ecr.send(new DescribeRepositoriesCommand({}));

@@ -13,6 +13,7 @@ import type { TestModel } from "../support/testModel.ts";
 import { drawModel } from "../support/testModel.ts";
 import type { Outputs } from "../support/testStack.ts";
 import { TestStack } from "../support/testStack.ts";
+import { criticalFinding } from "./cloud/api.ts";
 import { login } from "./cloud/registry.ts";
 import { types } from "./cloud/resource.ts";
 import type { Cloud } from "./cloud/server.ts";
@@ -89,9 +90,21 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     expect((await fetch(new URL("/slots", outputs.url), { headers: { authorization } })).status).toBe(404);
   });
 
-  test("up again changes nothing", async () => {
+  test("verify:aws has a line for each check, and fails where any has: nothing plays CloudWatch here", async () => {
+    const { exitCode, output } = await stack.runAs([], "verify:aws");
+    expect(output).toMatch(/^✓ deployment +done; 1 of 1 tasks run$/m);
+    expect(output).toMatch(/^✓ no key +a request without a key is answered with 401$/m);
+    expect(output).toMatch(/^✓ answer +"/m);
+    expect(output).toMatch(/^✗ metrics /m);
+    expect(output).toContain("checks failed");
+    expect(exitCode).toBe(1);
+  });
+
+  test("up again changes nothing, and warns of the CRITICAL finding of ECR's scan again", async () => {
     const before = snapshot();
-    expect((await stack.up()).output).toContain("no change");
+    const { output } = await stack.up();
+    expect(output).toContain("no change");
+    expect(output).toContain(finding());
     expect(snapshot()).toEqual(before);
   });
 
@@ -107,6 +120,19 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     expect(after.tasks).not.toEqual(before.tasks);
     const { args } = await serverProcess(inReplica(tasks()[0]?.name("server") ?? ""));
     expect(args.join(" ")).toContain("--ctx-size 1024");
+  });
+
+  test("with failOnCritical the finding fails the update, and nothing is rolled out", async () => {
+    const { tasks: before } = snapshot();
+    stack.configure({ failOnCritical: true, contextSize: 512 });
+    const { exitCode, output } = await stack.run("up");
+    expect(exitCode).not.toBe(0);
+    expect(output).toContain("failOnCritical is true");
+    expect(output).toContain(finding());
+    expect(snapshot().tasks).toEqual(before);
+    stack.configure({ failOnCritical: false, contextSize: 1024 });
+    await stack.up();
+    expect(snapshot().tasks).toHaveLength(1);
   });
 
   test("another API key is a new secret and a new task, which takes the old key, too", async () => {
@@ -181,6 +207,11 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     expect(destroyed.exitCode, destroyed.output).toBe(0);
     expect(await cloud.account.belongings()).toEqual([]);
   });
+
+  /** As it is told. */
+  function finding(): string {
+    return `CRITICAL ${criticalFinding.name}: image ${outputs.image}`;
+  }
 
   /** What the account has, by what tells a change: a new id is another resource, a longer history a changed one. */
   function snapshot() {

@@ -1,6 +1,14 @@
 import { _InstanceType } from "@aws-sdk/client-ec2";
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { describeCost, monthlyCost, priceDate } from "../../../components/aws/prices.ts";
+import {
+  describeCost,
+  describeTokenCost,
+  measured,
+  monthlyCost,
+  priceDate,
+  tokenCost,
+} from "../../../components/aws/prices.ts";
 import { cpuTargetOf } from "../../../components/image/cpuTarget.ts";
 
 const fleet = {
@@ -62,4 +70,41 @@ test("a family's sizes cost in proportion to their CPUs", () => {
   const idle = { ...fleet, natGateways: 0, volumeGb: 0 };
   const cost = (vcpus: number) => monthlyCost({ ...idle, vcpus })?.least ?? 0;
   expect(cost(16) - cost(8)).toBeCloseTo(0.41056 * 730, -1);
+});
+
+const c7a = { type: "c7a.2xlarge", vcpus: 8, cores: 8 };
+
+test("a million tokens cost what the instance costs while it generates them, with twice the model twice as much", () => {
+  const { dollars = 0, tokensPerSecond = 0 } = tokenCost(c7a, measured.modelBytes) ?? {};
+  expect(tokensPerSecond).toBeCloseTo(48);
+  expect(dollars).toBeCloseTo((0.41056 / 3600 / 48) * 1e6);
+  expect(tokenCost(c7a, 2 * measured.modelBytes)?.dollars).toBeCloseTo(2 * dollars);
+  expect(tokenCost({ ...c7a, type: "c7a.4xlarge", vcpus: 16, cores: 16 }, measured.modelBytes)?.dollars).toBeCloseTo(
+    dollars,
+  );
+});
+
+test("the output says that the price of a token is reckoned, and admits it where there is none", () => {
+  expect(describeTokenCost(c7a, measured.modelBytes)).toMatch(/^about \$2\.38 .*not measured on AWS/);
+  expect(describeTokenCost({ ...c7a, type: "z9q.large" }, measured.modelBytes)).toContain("not known");
+});
+
+test("docs/operations.md has each family's price of a million tokens", () => {
+  const rows = [
+    ...readFileSync("docs/operations.md", "utf8").matchAll(/^\| (\w+)\.2xlarge +\| +(\d) \| +([\d.]+) \|$/gm),
+  ];
+  expect(rows.length).toBeGreaterThan(5);
+  for (const [, family = "", cores, dollars] of rows) {
+    const cost = tokenCost({ type: `${family}.2xlarge`, vcpus: 8, cores: Number(cores) }, measured.modelBytes);
+    expect([family, cost?.dollars.toFixed(2)]).toEqual([family, dollars]);
+  }
+});
+
+test("the speed that prices of tokens are reckoned from is about what `npm run bench` measured last", () => {
+  const { tokens } = JSON.parse(readFileSync("bench/results/results.json", "utf8")) as {
+    tokens: { figures: { what: string; value: number }[] };
+  };
+  const decode = tokens.figures.find(({ what }) => what === "bitnet.cpp I2_S, OPTIMIZE=true: decode")?.value ?? 0;
+  expect(decode / measured.tokensPerSecond).toBeGreaterThan(0.6);
+  expect(decode / measured.tokensPerSecond).toBeLessThan(1.6);
 });

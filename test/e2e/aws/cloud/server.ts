@@ -40,11 +40,13 @@ export async function startCloud(): Promise<Cloud> {
           response.end(JSON.stringify(await serve(account, JSON.parse(body) as Request)));
         } else if (target === undefined) {
           // IAM's query protocol, of which one action is used.
-          response.writeHead(200, { "content-type": "text/xml" }).end(serviceLinkedRole(body));
+          const text = serviceLinkedRole(body);
+          response.writeHead(200, { "content-type": "text/xml" }).end(text);
         } else {
           const type = incoming.headers["content-type"] ?? "application/x-amz-json-1.1";
           const input = JSON.parse(body) as Record<string, unknown>;
-          response.writeHead(200, { "content-type": type }).end(JSON.stringify(answer(account, String(target), input)));
+          const text = JSON.stringify(answer(account, String(target), input));
+          response.writeHead(200, { "content-type": type }).end(text);
         }
       } catch (error) {
         const { message } = error as Error;

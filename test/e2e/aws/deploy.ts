@@ -1,0 +1,33 @@
+import { DescribeImagesCommand } from "@aws-sdk/client-ec2";
+import { CreateHostedZoneCommand } from "@aws-sdk/client-route-53";
+import { region } from "../../program/aws.ts";
+import type { Run } from "../../program/program.ts";
+import { runProgram } from "../../program/program.ts";
+import type { Moto } from "./moto.ts";
+import type { Clients } from "./replay.ts";
+import { clientsFor, replay } from "./replay.ts";
+
+export interface Deployed {
+  run: Run;
+  clients: Clients;
+}
+
+/** The program, each of whose AWS resources is made by the calls that make it, in a server that starts out empty. */
+export async function deploy(moto: Moto, config: Record<string, string>): Promise<Deployed> {
+  await fetch(`${moto.endpoint}/moto-api/reset`, { method: "POST" });
+  const clients = clientsFor(moto.endpoint, region);
+  const zone = await clients.route53.send(
+    new CreateHostedZoneCommand({ Name: "example.com", CallerReference: "test" }),
+  );
+  const { Images: [image] = [] } = await clients.ec2.send(
+    new DescribeImagesCommand({ Owners: ["amazon"], MaxResults: 5 }),
+  );
+  const run = await runProgram({ target: "aws", domain: "llm.example.com", minReplicas: "2", ...config }, false, {
+    answers: {
+      "aws:route53/getZone:getZone": () => ({ zoneId: zone.HostedZone?.Id }),
+      "aws:ssm/getParameter:getParameter": () => ({ insecureValue: image?.ImageId }),
+    },
+    create: (type, name, inputs) => replay(clients, type, name, inputs),
+  });
+  return { run, clients };
+}
