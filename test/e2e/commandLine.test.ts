@@ -34,6 +34,30 @@ test("reading a stack, its settings and what is really there selects nothing", a
   expect(JSON.parse(stdout)).toMatchObject([{ name: stack.name, current: false }]);
 });
 
+test("doctor finds nothing missing where up works, and names a port that is taken, as --json too", async () => {
+  const { exitCode, output } = await stack.command("doctor", "--stack", stack.name);
+  expect(exitCode, output).toBe(0);
+  expect(output).toContain("Nothing is missing");
+  const port = await stack.pulumi("config", "get", "port").then(({ stdout }) => Number(stdout));
+  await using _ = await listen(port);
+  const taken = await stack.command("doctor", "--json", "--stack", stack.name);
+  expect(taken.exitCode).toBe(1);
+  const findings = JSON.parse(taken.stdout) as { what: string; state: string; right?: string }[];
+  const missing = findings.filter(({ state }) => state === "missing");
+  expect(missing).toMatchObject([{ what: `port: ${port}`, right: "a port that is free" }]);
+});
+
+test("--set saves a setting for the stack before the preview, which is data alone with --json", async () => {
+  const wrong = await stack.command("preview", "--set", "replicas=two", "--stack", stack.name);
+  expect(wrong.exitCode).toBe(1);
+  expect(wrong.output).toContain("not a whole number");
+  const { stdout, exitCode, output } = await stack.command("preview", "--json", "--set", "replicas=1", "--stack", full);
+  expect(exitCode, output).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ stack: stack.name, changes: { create: expect.any(Number) as number } });
+  const { stdout: replicas } = await stack.command("pulumi", "config", "get", "replicas", "--stack", stack.name);
+  expect(replicas.trim()).toBe("1");
+});
+
 test("a stack's full name means the same stack and the same file", async () => {
   const { exitCode, output } = await stack.command("pulumi", "config", "get", "replicas", "--stack", full);
   expect(exitCode, output).toBe(0);
