@@ -1,5 +1,8 @@
 import { execaSync } from "execa";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { generatedModel } from "../../offline/model.ts";
 import { descendants, processesWith } from "./support/processes.ts";
 import { ctrlC } from "./support/terminal.ts";
 import { TestStack } from "./support/testStack.ts";
@@ -8,7 +11,7 @@ let stack: TestStack;
 let full: string;
 
 beforeAll(async () => {
-  stack = await TestStack.create({});
+  stack = await TestStack.create(generatedModel);
   full = `organization/bitnet-server/${stack.name}`;
   await stack.pulumi("config", "set", "replicas", "2");
 });
@@ -38,13 +41,14 @@ test("doctor finds nothing missing where up works, and names a port that is take
   const { exitCode, output } = await stack.command("doctor", "--stack", stack.name);
   expect(exitCode, output).toBe(0);
   expect(output).toContain("Nothing is missing");
-  const port = await stack.pulumi("config", "get", "port").then(({ stdout }) => Number(stdout));
-  await using _ = await listen(port);
+  const { stdout: port } = await stack.command("pulumi", "config", "get", "port", "--stack", stack.name);
+  await using server = createServer();
+  await once(server.listen(Number(port), "127.0.0.1"), "listening");
   const taken = await stack.command("doctor", "--json", "--stack", stack.name);
   expect(taken.exitCode).toBe(1);
   const findings = JSON.parse(taken.stdout) as { what: string; state: string; right?: string }[];
   const missing = findings.filter(({ state }) => state === "missing");
-  expect(missing).toMatchObject([{ what: `port: ${port}`, right: "a port that is free" }]);
+  expect(missing).toMatchObject([{ what: `port: ${port.trim()}`, right: "a port that is free" }]);
 });
 
 test("--set saves a setting for the stack before the preview, which is data alone with --json", async () => {
