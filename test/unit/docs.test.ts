@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import ts from "typescript";
 import { expect, test } from "vitest";
 import { StackText } from "../../cli/stackSettings.ts";
@@ -25,7 +25,10 @@ test("docs/troubleshooting.md has every message that the program prints, with wh
 
 test("messages are found in every form in which the source has them; one that cannot be read is an error", () => {
   const found = (code: string) =>
-    messagesOf(ts.createSourceFile("x.ts", code, ts.ScriptTarget.Latest, true)).map(({ wrong, right }) => [wrong, right]);
+    messagesOf(ts.createSourceFile("x.ts", code, ts.ScriptTarget.Latest, true)).map(({ wrong, right }) => [
+      wrong,
+      right,
+    ]);
   expect(found('const e = { key, wrong: "too many", right: `at most ${n}` };')).toEqual([["too many", "at most …"]]);
   expect(found('const wrong = a ? "too few" : "none"; f({ wrong, right: "one" });')).toEqual([
     ["too few", "one"],
@@ -41,4 +44,22 @@ test.each(Object.entries(examples))("the documentation's example for target %s w
   const { values, isRight } = new StackText(text).resolve();
   expect(isRight).toBe(true);
   expect(values.target).toBe(target);
+});
+
+const promises = [...read("docs/reliability.md").matchAll(/`(test\/\S+\.ts)` "([^"]+)"/g)];
+
+test("docs/reliability.md has a test for each promise", () => {
+  const rows = [...read("docs/reliability.md").matchAll(/^\| (?!promise|---).*$/gm)];
+  expect(promises.length).toBeGreaterThan(15);
+  expect(promises).toHaveLength(rows.length);
+});
+
+test.each(promises.map(([, file = "", name = ""]) => [file, name]))("%s has the test %j", (file, name) => {
+  expect(read(file)).toContain(`"${name}"`);
+});
+
+test("docs/extending.md names files that exist", () => {
+  const named = [...read("docs/extending.md").matchAll(/`([\w-]+(?:\/[\w.-]+)+)\/?`/g)].map(([, path = ""]) => path);
+  expect(named.length).toBeGreaterThan(20);
+  expect(named.filter((path) => !existsSync(new URL(`../../${path}`, import.meta.url)))).toEqual([]);
 });
