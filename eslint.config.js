@@ -36,7 +36,7 @@ export default tseslint.config(
       // The program and `npm run …` import what is installed without devDependencies too.
       "import-x/no-extraneous-dependencies": [
         "error",
-        { devDependencies: ["offline/**", "test/**", "bench/**", "*.config.*"] },
+        { devDependencies: ["offline/**", "docs/**", "test/**", "bench/**", "*.config.*"] },
       ],
       // An Output in a template string prints "Calling [toString] on an Output<T>": the bug this plugin exists for.
       "@pulumi/no-output-in-template-literal": "error",

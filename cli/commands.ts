@@ -7,6 +7,7 @@ import { Agent, fetch as undiciFetch } from "undici";
 import type { BenchOptions } from "../bench/workshop.ts";
 import { buildFolder } from "../components/image/buildFolder.ts";
 import { generatedModel, offlineStack } from "../offline/index.ts";
+import type { Assignment } from "./assignments.ts";
 import { converse } from "./chat.ts";
 import { confirm } from "./confirm.ts";
 import { deploymentOf, idOf } from "./deployment.ts";
@@ -31,6 +32,8 @@ export interface Invocation {
   /** The stack that the user named; else the one that is up, else the network decides. */
   readonly stack?: string;
   readonly verbose: boolean;
+  /** Settings to save for the stack first. */
+  readonly set: readonly Assignment[];
   readonly progress: Progress;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
@@ -60,7 +63,7 @@ export const testPackages = [
 /** Builds, pushes, runs, asks. */
 export async function up(invocation: Invocation): Promise<string> {
   const began = Date.now();
-  const session = await openSession(invocation.stack, "build", invocation.progress);
+  const session = await openSession(invocation.stack, "build", invocation.progress, invocation.set);
   const settings = { ...invocation, command: "up", open: "select" as const };
   const { result, run } = await operate(session, settings, async (stack, options) => {
     await clearInterrupted(stack, options.signal, invocation.progress);
@@ -76,12 +79,16 @@ export async function up(invocation: Invocation): Promise<string> {
 }
 
 /** Says what `up` would do. A stack without a settings file is a typing error, not one to create. */
-export async function preview(invocation: Invocation): Promise<string> {
-  const session = await openSession(invocation.stack, "program", invocation.progress);
+export async function preview(invocation: Invocation, json: boolean): Promise<string> {
+  const session = await openSession(invocation.stack, "program", invocation.progress, invocation.set);
   const open = existsSync(stackFile(session.stack)) ? ("create" as const) : ("read" as const);
   const settings = { ...invocation, command: "preview", open };
   const { run } = await operate(session, settings, (stack, options) => stack.preview(options));
-  return [...run.planned, `stack ${session.stack}: ${describeChanges(run.changes, "future")}`].join("\n");
+  const { planned, changes } = run;
+  if (json)
+    return JSON.stringify({ stack: session.stack, changes: Object.fromEntries(changes), steps: planned }, undefined, 2);
+  const lines = planned.map(({ op, resource }) => `  ${op.padEnd(18)} ${resource}`);
+  return [...lines, `stack ${session.stack}: ${describeChanges(changes, "future")}`].join("\n");
 }
 
 /** Takes over into the state what was changed behind Pulumi's back. */

@@ -2,6 +2,11 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { OperationFailed } from "./operation.ts";
 
+/** Whether somebody is there to be asked. */
+export function canAsk(): boolean {
+  return process.stdin.isTTY && process.stderr.isTTY;
+}
+
 /**
  * Asks before something that cannot be taken back.
  * @param question such as "Remove everything that stack prod created?"
@@ -9,21 +14,29 @@ import { OperationFailed } from "./operation.ts";
  * @throws OperationFailed unless the user says yes, and where there is no terminal to ask on
  */
 export async function confirm(question: string, command: string, signal: AbortSignal): Promise<void> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY) {
+  if (!canAsk()) {
     throw new OperationFailed(
       `without a terminal there is no asking for confirmation; nothing was removed\n  right: ${command}`,
     );
   }
-  process.stderr.write(`${question} (y/N) `);
+  if (!(await ask(question, false, signal))) throw new OperationFailed("nothing was removed");
+}
+
+/**
+ * Asks a question on the terminal. The end of input, Ctrl-D, and Ctrl-C are no yes.
+ * @param byDefault what an empty line means
+ */
+export async function ask(question: string, byDefault: boolean, signal: AbortSignal): Promise<boolean> {
+  process.stderr.write(`${question} ${byDefault ? "(Y/n)" : "(y/N)"} `);
   const lines = createInterface({ input: process.stdin });
   try {
-    // The end of input, Ctrl-D, is no yes.
-    const [answer = ""] = (await Promise.race([once(lines, "line", { signal }), once(lines, "close", { signal })])) as [
-      string?,
-    ];
-    if (!/^y(es)?$/i.test(answer.trim())) throw new OperationFailed("nothing was removed");
+    const [answer = "n"] = (await Promise.race([
+      once(lines, "line", { signal }),
+      once(lines, "close", { signal }),
+    ])) as [string?];
+    return answer.trim() === "" ? byDefault : /^y(es)?$/i.test(answer.trim());
   } catch (error) {
-    if (signal.aborted) throw new OperationFailed("nothing was removed", { cause: error });
+    if (signal.aborted) return false;
     throw error;
   } finally {
     lines.close();

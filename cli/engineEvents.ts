@@ -22,6 +22,14 @@ export interface Failure {
   readonly message: string;
 }
 
+/** What a preview says of a resource. */
+export interface PlannedStep {
+  readonly op: OpType;
+  /** For people, such as "container fleet-replica-0". */
+  readonly resource: string;
+  readonly urn: string;
+}
+
 /** How many resources each kind of step was for. Components are not counted: nothing happens to them. */
 export type Changes = Map<OpType, number>;
 
@@ -30,8 +38,8 @@ export class EngineRun {
   readonly failures: Failure[] = [];
   /** What was done, or in a preview would be, to how many resources. */
   readonly changes: Changes = new Map<OpType, number>();
-  /** In a preview: what would be done, one line a resource. */
-  readonly planned: string[] = [];
+  /** In a preview: what would be done. */
+  readonly planned: PlannedStep[] = [];
   readonly #progress: Progress;
   readonly #isPreview: boolean;
 
@@ -54,7 +62,7 @@ export class EngineRun {
       this.changes.set(metadata.op, (this.changes.get(metadata.op) ?? 0) + 1);
     }
     if (this.#isPreview) {
-      if (what === "start") this.planned.push(`  ${metadata.op.padEnd(18)} ${labelOf(metadata.urn)}`);
+      if (what === "start") this.planned.push({ op: metadata.op, resource: labelOf(metadata.urn), urn: metadata.urn });
       return;
     }
     const id = `${metadata.urn} ${metadata.op}`;

@@ -83,7 +83,7 @@ export function modelTable(lines: readonly ModelLine[], available: number): stri
     ...(lines.some(({ exact, memory }) => !exact && memory !== undefined)
       ? ["≈ the model's header could not be read: from the file's length"]
       : []),
-    "to serve one: npm run pulumi -- config set model NAME --stack STACK, and npm run up",
+    "to serve one: npm run up -- --set model=NAME",
   ];
   return [table.toString(), ...notes].join("\n");
 }

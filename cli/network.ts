@@ -11,6 +11,8 @@ const sources = {
 
 export type Source = keyof typeof sources;
 
+export const sourceNames = Object.keys(sources) as Source[];
+
 /** What was found out about this machine's network. */
 export interface Network {
   canReach(source: Source): boolean;
@@ -29,17 +31,16 @@ export interface Network {
  * @param get fetches an address; default `fetch`
  */
 export async function probeNetwork(get: typeof fetch = fetch): Promise<Network> {
-  const names = Object.keys(sources) as Source[];
   const found = new Map(
-    await Promise.all(names.map(async (name) => [name, await whyNot(sources[name], get)] as const)),
+    await Promise.all(sourceNames.map(async (name) => [name, await whyNot(sources[name], get)] as const)),
   );
-  const missing = names.filter((name) => found.get(name) !== undefined);
+  const missing = sourceNames.filter((name) => found.get(name) !== undefined);
   const reasons = [...new Set(missing.map((name) => found.get(name)))];
   return {
     canReach: (source) => found.get(source) === undefined,
     whyNot: (source) => found.get(source),
     open: missing.length === 0,
-    closed: missing.length === names.length,
+    closed: missing.length === sourceNames.length,
     reason: missing.length === 0 ? "" : `cannot reach ${missing.join(", ")} (${reasons.join("; ")})`,
   };
 }

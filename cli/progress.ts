@@ -33,6 +33,10 @@ export class Progress {
   readonly #running = new Map<string, Running>();
   #timer: NodeJS.Timeout | undefined;
   #drawn = false;
+  #asking = false;
+
+  /** Asks a question, and yes is what an empty answer means; undefined: nobody is there to answer, or wants to be asked. */
+  question: ((text: string) => Promise<boolean>) | undefined;
 
   /** @param now the time in ms; default the clock */
   constructor(terminal: Terminal, now: () => number = Date.now) {
@@ -93,6 +97,18 @@ export class Progress {
     }
   }
 
+  /** Whether the user agrees: yes, if nobody is asked. What runs meanwhile is not shown. */
+  async agree(question: string): Promise<boolean> {
+    if (this.question === undefined) return true;
+    this.#erase();
+    this.#asking = true;
+    try {
+      return await this.question(question);
+    } finally {
+      this.#asking = false;
+    }
+  }
+
   /** Nothing runs any more: takes the last line away. */
   stop(): void {
     clearInterval(this.#timer);
@@ -121,7 +137,7 @@ export class Progress {
   }
 
   #draw(): void {
-    if (this.#terminal.isTTY !== true || this.#running.size === 0) return;
+    if (this.#terminal.isTTY !== true || this.#running.size === 0 || this.#asking) return;
     const line = `… ${[...this.#running.values()].map((step) => this.#describe(step)).join(" · ")}`;
     this.#erase();
     this.#terminal.write(line.slice(0, (this.#terminal.columns ?? 80) - 1));

@@ -16,7 +16,9 @@ import { ensureDockerEngine } from "./requirements/dockerEngine.ts";
 import { ensureImage, hasImage } from "./requirements/image.ts";
 import { hasPlugins, pluginFolder } from "./requirements/plugins.ts";
 import { ensurePulumiCli } from "./requirements/pulumiCli.ts";
-import { readStack, writeStack } from "./stackSettings.ts";
+import type { Assignment } from "./assignments.ts";
+import { assign } from "./assignments.ts";
+import { readStack, StackText, writeStack } from "./stackSettings.ts";
 import { prepareState } from "./state.ts";
 
 /**
@@ -37,9 +39,15 @@ export interface Session {
 /**
  * Chooses the stack of a command and says so, before anything else; then makes this machine ready for it.
  * @param requested the stack that the user named with --stack
+ * @param set settings to save for the stack before anything is made ready for it
  * @throws UserError that names what is missing and the command that installs it
  */
-export async function openSession(requested: string | undefined, need: Need, progress: Progress): Promise<Session> {
+export async function openSession(
+  requested: string | undefined,
+  need: Need,
+  progress: Progress,
+  set: readonly Assignment[] = [],
+): Promise<Session> {
   useProjectTools();
   const named = namedStack(requested);
   const network = probeOnce();
@@ -53,8 +61,10 @@ export async function openSession(requested: string | undefined, need: Need, pro
   });
   const stack = shortName(qualifiedName);
   progress.note(`stack ${stack}: ${why}`);
+  // A wrong setting is told before Docker is installed or started for it.
+  if (stack === offlineStack && need !== "state") writeStack(offlineStack, offlineText());
+  if (set.length > 0) progress.note(assign(stack, set, need === "build"));
   const [pulumi] = await Promise.all([cli(), need === "state" ? undefined : prepareDocker(network, progress)]);
-  if (stack === offlineStack && need !== "state") writeOfflineStack();
   if (need === "program" || need === "build") await prepareProgram(stack, need, progress);
   return { stack, qualifiedName, pulumi };
 }
@@ -104,8 +114,12 @@ export async function selectedStack(pulumi: PulumiCommand): Promise<Selected | u
 
 /** Only who runs the program needs what it is made from. */
 async function neededSources(need: Need): Promise<Source[]> {
-  if (need === "state" || need === "engine") return [];
-  const { values } = readStack(defaultStack).resolve();
+  return need === "state" || need === "engine" ? [] : sourcesOf(readStack(defaultStack));
+}
+
+/** The sites that an update of a stack takes something from. */
+export async function sourcesOf(settings: StackText): Promise<Source[]> {
+  const { values } = settings.resolve();
   const hasBase = await hasImage(values.baseImage ?? "");
   const ofImage = buildSources(values).filter((source) => !(source === "Docker Hub" && hasBase));
   return [...ofImage, ...((await hasPlugins()) ? [] : (["Pulumi"] as const))];
@@ -117,7 +131,7 @@ function probeOnce(): () => Promise<Network> {
 }
 
 /** Puts our own tools first on PATH, and tells Pulumi where its state is. */
-function useProjectTools(): void {
+export function useProjectTools(): void {
   const node = join(checkout, "node_modules", "node", "bin");
   process.env.PATH = [join(tools, "bin"), node, process.env.PATH].join(delimiter);
   Object.assign(process.env, prepareState(), {
@@ -132,10 +146,16 @@ function appendPath(folder: string): void {
   process.env.PATH = [process.env.PATH, folder].join(delimiter);
 }
 
-function writeOfflineStack(): void {
+/** What Pulumi.offline.yaml says, or will when `up` has written it. */
+function offlineText(): string {
   const file = stackFile(offlineStack);
   const existing = existsSync(file) ? readFileSync(file, "utf8") : undefined;
-  writeStack(offlineStack, offlineStackFile(existing, readFileSync(stackFile(defaultStack), "utf8")));
+  return offlineStackFile(existing, readFileSync(stackFile(defaultStack), "utf8"));
+}
+
+/** A stack's settings as `up` will have them, without writing any. */
+export function settingsOf(stack: string): StackText {
+  return stack === offlineStack ? new StackText(offlineText()) : readStack(stack);
 }
 
 async function prepareDocker(network: () => Promise<Network>, progress: Progress): Promise<void> {

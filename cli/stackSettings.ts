@@ -1,8 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import type { Document } from "yaml";
 import { parseDocument } from "yaml";
+import type { Problem } from "../components/errors.ts";
 import { UserError } from "../components/errors.ts";
-import type { SoundSettings } from "../components/settings/schema.ts";
+import type { Configuration, SoundSettings } from "../components/settings/schema.ts";
 import { checkSettings } from "../components/settings/schema.ts";
 import { stackFile } from "./paths.ts";
 
@@ -15,6 +16,8 @@ export interface Given {
   readonly values: SoundSettings;
   /** Whether there is no mistake in it. What is wrong is the program's to tell: it knows the secrets, too. */
   readonly isRight: boolean;
+  /** The mistakes, but for those in what only the program can read. */
+  readonly problems: readonly Problem[];
 }
 
 /** The text of Pulumi.<stack>.yaml, which keeps its comments, its secrets and its order when settings are added. */
@@ -31,7 +34,7 @@ export class StackText {
     this.#document = document;
   }
 
-  /** @param key without the project's name, such as `memlock` */
+  /** @param key such as `memlock`; with a namespace if it is not this project's: `aws:region` */
   has(key: string): boolean {
     return this.#document.hasIn(path(key));
   }
@@ -47,23 +50,32 @@ export class StackText {
 
   /** Every setting that can be read, by key. */
   all(): [key: string, value: Setting][] {
-    const { config } = (this.#document.toJS() ?? {}) as { config?: Record<string, unknown> | null };
-    return Object.entries(config ?? {}).flatMap(([key, value]) =>
-      key.startsWith(project) && isPlain(value) ? [[key.slice(project.length), value]] : [],
-    );
+    return [...this.#own()].flatMap(([key, value]) => (isPlain(value) ? [[key, value]] : []));
   }
 
-  /**
-   * What the program will be given, as far as it can be read here: without secrets.
-   */
+  /** Whether a value is encrypted. */
+  isSecret(key: string): boolean {
+    return isSecret(this.#own().get(key));
+  }
+
+  /** The configuration as Pulumi hands it over, as far as it can be read here: without secrets. */
+  configuration(): Configuration {
+    const readable = [...this.#own()].filter(([, value]) => !isSecret(value));
+    const values = Object.fromEntries(readable.map(([key, value]) => [key, asText(value)]));
+    return { values, isSecret: (key) => this.isSecret(key) };
+  }
+
+  /** What the program will be given, as far as it can be read here. */
   resolve(): Given {
+    const checked = checkSettings(this.configuration());
+    const problems = checked.problems.filter(({ key }) => !this.isSecret(key));
+    return { values: checked.sound, isRight: problems.length === 0, problems };
+  }
+
+  #own(): Map<string, unknown> {
     const { config } = (this.#document.toJS() ?? {}) as { config?: Record<string, unknown> | null };
     const own = Object.entries(config ?? {}).filter(([key]) => key.startsWith(project));
-    const all = new Map(own.map(([key, value]) => [key.slice(project.length), value]));
-    const readable = [...all].filter(([, value]) => !isSecret(value));
-    const values = Object.fromEntries(readable.map(([key, value]) => [key, asText(value)]));
-    const { sound, problems } = checkSettings({ values, isSecret: (key) => isSecret(all.get(key)) });
-    return { values: sound, isRight: problems.every(({ key }) => isSecret(all.get(key))) };
+    return new Map(own.map(([key, value]) => [key.slice(project.length), value]));
   }
 
   toString(): string {
@@ -74,7 +86,8 @@ export class StackText {
 const project = "bitnet-server:";
 
 function path(key: string): string[] {
-  return ["config", project + key];
+  // `aws:region` is the provider's own.
+  return ["config", key.includes(":") ? key : project + key];
 }
 
 function isPlain(value: unknown): value is Setting {

@@ -24,7 +24,22 @@ export function summarize(
     `  ${name.padEnd(9)} ${show(outputs, name)}`,
     ...(name === "model" && isTestModel ? [testModelNote] : []),
   ]);
-  return [`stack ${stack} is up: ${changes}, ${took}`, ...lines, "", curl(stack, outputs)].join("\n");
+  return [
+    `stack ${stack} is up: ${changes}, ${took}`,
+    ...lines,
+    ...nextSteps(stack, outputs),
+    "",
+    curl(stack, outputs),
+  ].join("\n");
+}
+
+/** Where to talk to the model, and how to be rid of it all. */
+function nextSteps(stack: string, outputs: OutputMap): string[] {
+  const page = show(outputs, "url").replace(/v1$/, "");
+  return [
+    `  chat      ${page} in a browser; here: npm run chat -- --stack ${stack}`,
+    `  remove    npm run destroy -- --stack ${stack}`,
+  ];
 }
 
 /** A request to paste. A key is not in it: the shell reads it from the outputs. */

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Account } from "./aws/account.ts";
 import { inspectAccount, stackTags } from "./aws/account.ts";
-import type { Machine } from "./docker/machine.ts";
+import type { Machine, Owner } from "./docker/machine.ts";
 import { checkMachine, inspectMachine, roomOf } from "./docker/machine.ts";
 import { readTls } from "./docker/tls.ts";
 import type { Checked, Problem } from "./errors.ts";
@@ -37,23 +37,44 @@ export interface AwsPlan {
   account: Account;
 }
 
+/** What the checks of a stack found, each as far as the others' mistakes allow. */
+export interface Examination {
+  readonly settings: CheckedSettings;
+  readonly source: Checked<void>;
+  readonly model: Checked<Model>;
+  readonly tls: Checked<string | undefined>;
+  /** Nothing is found and nothing is wrong where the target is another one. */
+  readonly machine: Checked<Pick<DockerPlan, "machine" | "slots">>;
+}
+
 /**
- * Checks the settings, the sources, the model, and the machine or the AWS account, each as far as the others' mistakes
- * allow. It only reads.
- * @param stackId undefined in the preview of a new stack, which has nothing on this machine yet
- * @throws UserError with every problem that was found
+ * Checks the settings, the sources, the model and the machine; it only reads. Of an AWS account only Pulumi's engine can
+ * ask.
+ * @param owner whose containers' ports and memory are not in the way
  */
-export async function preflight(configuration: Configuration, stackId: string | undefined): Promise<Plan> {
-  const checked = checkSettings(configuration);
-  const { settings, sound } = checked;
+export async function examine(configuration: Configuration, owner: Owner): Promise<Examination> {
+  const settings = checkSettings(configuration);
+  const { sound } = settings;
   const [source, model] = await Promise.all([
     attempt(() => {
       requireEngineSource(sound.engineRepo);
     }),
-    checkModel(checked),
+    checkModel(settings),
   ]);
   const tls = await attempt(() => (sound.target === "docker" ? readTls(sound) : undefined));
-  const machine = sound.target === "docker" ? await checkDockerEngine(sound, model.found, stackId) : unchecked;
+  const machine = sound.target === "docker" ? await checkDockerEngine(sound, model.found, owner) : unchecked;
+  return { settings, source, model, tls, machine };
+}
+
+/**
+ * Checks everything that a stack is made from, before anything is built or changed. It only reads.
+ * @param stackId undefined in the preview of a new stack, which has nothing on this machine yet
+ * @throws UserError with every problem that was found
+ */
+export async function preflight(configuration: Configuration, stackId: string | undefined): Promise<Plan> {
+  const owner = { id: stackId, stack: pulumi.getStack() };
+  const { settings: checked, source, model, tls, machine } = await examine(configuration, owner);
+  const { settings, sound } = checked;
   const account = sound.target === "aws" ? await checkAwsAccount(sound, checked, model.found) : unchecked;
 
   const problems = [checked, source, model, tls, machine, account].flatMap((check) => check.problems);
@@ -78,13 +99,13 @@ async function checkModel({ sound, invalid }: CheckedSettings): Promise<Checked<
 async function checkDockerEngine(
   settings: Partial<DockerSettings>,
   model: Model | undefined,
-  stackId: string | undefined,
+  owner: Owner,
 ): Promise<Checked<Pick<DockerPlan, "machine" | "slots">>> {
   const { bindAddress = "127.0.0.1" } = settings;
   const { port, ...local } = portsOf(settings);
   // On an address that is not known, no port can be tried.
   const ports = settings.bindAddress === undefined ? local : { port, ...local };
-  const inspected = await attempt(() => inspectMachine({ id: stackId, stack: pulumi.getStack() }, bindAddress, ports));
+  const inspected = await attempt(() => inspectMachine(owner, bindAddress, ports));
   const { found: machine, problems } = inspected;
   if (machine === undefined) return { found: undefined, problems };
   const { replicas, threads, engine = "ik_llama.cpp" } = settings;

@@ -19,32 +19,38 @@ export function isDebian(osRelease: string): boolean {
 }
 
 /**
- * Installs Debian packages, one call at a time.
+ * Installs Debian packages, one call at a time. On a terminal it asks first; elsewhere it goes ahead.
  * @param purpose what they are for, in the line that says so
- * @throws UserError that names the command, where packages must not be installed without asking
+ * @throws UserError that names the command, where packages must not be installed, or the user does not want it
  */
 export async function installDebianPackages(
   packages: readonly string[],
   purpose: string,
   progress: Progress,
 ): Promise<void> {
+  const byHand = `apt-get install --no-install-recommends ${packages.join(" ")}`;
   if (!canInstallDebianPackages()) {
     throw new UserError({
       key: purpose,
-      wrong: "is missing, and is only installed without asking by root on Debian",
-      right: `sudo apt-get install --no-install-recommends ${packages.join(" ")}   (or what your system calls them)`,
+      wrong: "is missing, and is only installed by itself for root on Debian",
+      right: `sudo ${byHand}   (or what your system calls them)`,
     });
   }
   // apt-get takes a lock and fails if another one runs.
-  const turn = queue.then(() =>
-    progress.run(`installing Debian packages for ${purpose}: ${packages.join(" ")}`, async () => {
-      const env = { DEBIAN_FRONTEND: "noninteractive" };
-      await execa("apt-get", ["update"], { env });
-      await execa("apt-get", ["install", "-y", "--no-install-recommends", ...packages], { env });
-    }),
-  );
+  const turn = queue.then(async () => {
+    if (!(await progress.agree(`Install the Debian packages ${packages.join(", ")} for ${purpose}?`))) {
+      throw new UserError({ key: purpose, wrong: "is missing, and was not to be installed", right: byHand });
+    }
+    await progress.run(`installing Debian packages for ${purpose}: ${packages.join(" ")}`, () => install(packages));
+  });
   queue = turn.catch(() => undefined);
   await turn;
+}
+
+async function install(packages: readonly string[]): Promise<void> {
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  await execa("apt-get", ["update"], { env });
+  await execa("apt-get", ["install", "-y", "--no-install-recommends", ...packages], { env });
 }
 
 function readOsRelease(): string {

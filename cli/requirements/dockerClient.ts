@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
+import type { Problem } from "../../components/errors.ts";
 import { UserError } from "../../components/errors.ts";
 import { tools } from "../paths.ts";
 import type { Progress } from "../progress.ts";
@@ -24,13 +25,7 @@ export async function ensureDockerClient(progress: Progress): Promise<void> {
     await installDebianPackages(["docker.io"], "a docker client that can build", progress);
     client = await findClient();
   }
-  if (client === undefined) {
-    throw new UserError({
-      key: "docker client",
-      wrong: onPath("docker").length === 0 ? "is not installed" : "cannot build with BuildKit: it has no buildx plugin",
-      right: "sudo apt-get install docker-buildx-plugin   (Debian 13's own: docker-buildx)",
-    });
-  }
+  if (client === undefined) throw new UserError(noClient());
   const link = join(tools, "bin", "docker");
   if (client !== link) {
     rmSync(link, { force: true });
@@ -39,6 +34,19 @@ export async function ensureDockerClient(progress: Progress): Promise<void> {
       symlinkSync(client, link);
     }
   }
+}
+
+/** What is wrong with the docker clients on PATH: undefined if one of them can build. */
+export async function clientProblem(): Promise<Problem | undefined> {
+  return (await findClient()) === undefined ? noClient() : undefined;
+}
+
+function noClient(): Problem {
+  return {
+    key: "docker client",
+    wrong: onPath("docker").length === 0 ? "is not installed" : "cannot build with BuildKit: it has no buildx plugin",
+    right: "sudo apt-get install docker-buildx-plugin   (Debian 13's own: docker-buildx)",
+  };
 }
 
 /** Whether a client of this version builds with BuildKit. */

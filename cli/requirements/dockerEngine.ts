@@ -35,6 +35,15 @@ export async function ensureDockerEngine(progress: Progress, context?: string): 
   if ((await ping()) !== undefined) await progress.run("Docker Engine: starting", start);
 }
 
+/**
+ * What keeps the Docker Engine from answering; undefined if it does. Nothing is installed or started.
+ * @param context as for ensureDockerEngine
+ */
+export async function engineProblem(context?: string): Promise<Problem | undefined> {
+  const refused = await ping();
+  return refused && explain(refused, { host: process.env["DOCKER_HOST"], context });
+}
+
 /** @returns why the engine does not answer; undefined if it does */
 async function ping(): Promise<NodeJS.ErrnoException | undefined> {
   try {

@@ -20,7 +20,7 @@ export async function ensurePulumiCli(
   mayBuild: boolean,
   progress: Progress,
 ): Promise<PulumiCommand> {
-  const installed = await find();
+  const installed = await findPulumiCli();
   if (installed !== undefined) return installed;
   const found = await network();
   if (found.canReach("Pulumi")) {
@@ -31,7 +31,8 @@ export async function ensurePulumiCli(
   return PulumiCommand.get({ root: tools });
 }
 
-async function find(): Promise<PulumiCommand | undefined> {
+/** A Pulumi CLI on PATH that is new enough; undefined: there is none. */
+export async function findPulumiCli(): Promise<PulumiCommand | undefined> {
   try {
     const command = await PulumiCommand.get();
     return (command.version?.compare(oldest) ?? -1) >= 0 ? command : undefined;

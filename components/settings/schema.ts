@@ -157,7 +157,7 @@ function suggest(key: string, names: readonly string[]): string {
 const anyOf = (names: readonly string[]) => new Intl.ListFormat("en", { type: "disjunction" }).format(names);
 
 /** Secrets, and what may be one under a misspelt name, never appear in a message. */
-function mayBeSecret(key: string): boolean {
+export function mayBeSecret(key: string): boolean {
   if (Object.hasOwn(allTypes, key)) return describeSetting(allTypes[key] ?? targetSetting).secret;
   const secrets = Object.entries(allTypes).filter(([, type]) => describeSetting(type).secret);
   return secrets.some(([name]) => distance(key.toLowerCase(), name.toLowerCase()) <= Math.ceil(name.length / 3));

@@ -1,7 +1,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execaSync } from "execa";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { generatedModel } from "../../offline/model.ts";
 import { descendants, processesWith } from "./support/processes.ts";
 import { ctrlC } from "./support/terminal.ts";
 import { TestStack } from "./support/testStack.ts";
@@ -10,7 +13,7 @@ let stack: TestStack;
 let full: string;
 
 beforeAll(async () => {
-  stack = await TestStack.create({});
+  stack = await TestStack.create(generatedModel);
   full = `organization/bitnet-server/${stack.name}`;
   await stack.pulumi("config", "set", "replicas", "2");
 });
@@ -46,6 +49,31 @@ test("a lock that does not tell whose it is stops a command, which says how to t
   expect(output).toContain(`npm run pulumi -- cancel --yes --stack ${stack.name}`);
   await stack.pulumi("cancel", "--yes");
   expect((await stack.run("destroy")).exitCode).toBe(0);
+});
+
+test("doctor finds nothing missing where up works, and names a port that is taken, as --json too", async () => {
+  const { exitCode, output } = await stack.command("doctor", "--stack", stack.name);
+  expect(exitCode, output).toBe(0);
+  expect(output).toContain("Nothing is missing");
+  const { stdout: port } = await stack.command("pulumi", "config", "get", "port", "--stack", stack.name);
+  await using server = createServer();
+  await once(server.listen(Number(port), "127.0.0.1"), "listening");
+  const taken = await stack.command("doctor", "--json", "--stack", stack.name);
+  expect(taken.exitCode).toBe(1);
+  const findings = JSON.parse(taken.stdout) as { what: string; state: string; right?: string }[];
+  const missing = findings.filter(({ state }) => state === "missing");
+  expect(missing).toMatchObject([{ what: `port: ${port.trim()}`, right: "a port that is free" }]);
+});
+
+test("--set saves a setting for the stack before the preview, which is data alone with --json", async () => {
+  const wrong = await stack.command("preview", "--set", "replicas=two", "--stack", stack.name);
+  expect(wrong.exitCode).toBe(1);
+  expect(wrong.output).toContain("not a whole number");
+  const { stdout, exitCode, output } = await stack.command("preview", "--json", "--set", "replicas=1", "--stack", full);
+  expect(exitCode, output).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ stack: stack.name, changes: { create: expect.any(Number) as number } });
+  const { stdout: replicas } = await stack.command("pulumi", "config", "get", "replicas", "--stack", stack.name);
+  expect(replicas.trim()).toBe("1");
 });
 
 test("a stack's full name means the same stack and the same file", async () => {

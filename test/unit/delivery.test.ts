@@ -1,6 +1,8 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { execa } from "execa";
 import { parse } from "yaml";
 import { z } from "zod";
 import { checkout } from "../../cli/paths.ts";
@@ -60,4 +62,39 @@ test.each(workflows)("the workflow %s has no right by default but to read", (fil
   const { contents, ...others } = permissions;
   expect(contents).toBe("read");
   expect(Object.keys(others).filter((right) => !["id-token", "pull-requests"].includes(right))).toEqual([]);
+});
+
+test("npm pack packs what the commands need, and nothing that a stack or a build has left here", async () => {
+  // Without scripts, as other tests read the checkout meanwhile.
+  const { stdout: packed } = await execa("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: checkout });
+  const paths = [...packed.matchAll(/"path": "([^"]+)"/g)].map(([, path = ""]) => path);
+  const folders = ["bench", "cli", "commands", "components", "docker", "docs", "gateway", "offline", "tools"];
+  const args = ["ls-files", "--cached", "--others", "--exclude-standard", "--", ...folders];
+  const { stdout: sources } = await execa("git", args, { cwd: checkout });
+  const isInFolder = (path: string) => folders.some((folder) => path.startsWith(`${folder}/`));
+  expect(paths.filter(isInFolder).toSorted()).toEqual(sources.split("\n").toSorted());
+  const others = [
+    "index.ts",
+    "package.json",
+    "Pulumi.yaml",
+    "Pulumi.dev.yaml",
+    "Pulumi.prod.yaml",
+    "README.md",
+    "LICENSE",
+  ];
+  expect(paths).toEqual(expect.arrayContaining(others));
+  expect(paths.filter((path) => /^Pulumi\.(?!(dev|prod)\.)\w+\.yaml|^\./.test(path))).toEqual([]);
+});
+
+test("npx bitnet-server runs in a checkout, and says why it does not inside node_modules", async () => {
+  const bin = join(checkout, "cli/bitnet-server.mjs");
+  const here = await execa(bin, ["help"], { cwd: checkout });
+  expect(here.stdout).toContain("Usage: bitnet-server");
+  const folder = mkdtempSync(join(tmpdir(), "bin-"));
+  const there = join(folder, "node_modules/bitnet-server/cli/bitnet-server.mjs");
+  mkdirSync(dirname(there), { recursive: true });
+  copyFileSync(bin, there);
+  const refused = await execa(process.execPath, [there, "help"], { reject: false });
+  expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("node_modules") as string });
+  rmSync(folder, { recursive: true });
 });

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { testPackages } from "../../cli/commands.ts";
 
 /** What `npm test` makes ready by other means, or what the README asks for. */
-const provided = ["docker", "node", "pulumi", "python3"];
+const provided = ["docker", "node", "npm", "pulumi", "python3"];
 
 /** The names in execa("…"), spawn("…") and their like. */
 function programsIn(text: string): string[] {

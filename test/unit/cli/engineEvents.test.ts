@@ -74,7 +74,7 @@ test("changes are counted when they are done, in a preview when they are planned
   const { run: preview } = run(true);
   preview.take(event({ resourcePreEvent: { metadata: step("delete", container, "replica-0") } }));
   expect(describeChanges(preview.changes, "future")).toBe("1 to remove");
-  expect(preview.planned).toEqual(["  delete             container replica-0"]);
+  expect(preview.planned).toMatchObject([{ op: "delete", resource: "container replica-0" }]);
 });
 
 test("an error names its resource, in plain text; the engine's echo of it is left out", () => {

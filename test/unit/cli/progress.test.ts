@@ -53,3 +53,19 @@ test("work that throws is a step that failed", async () => {
   expect(state.text).toContain("✗ tool: installing\n");
   progress.stop();
 });
+
+test("a user who is there is asked, and the running steps are not drawn over the question", async () => {
+  const { state, progress } = screen(true);
+  progress.start("a", "network: creating");
+  progress.question = (text) => {
+    progress.note(text);
+    expect(state.text.endsWith(`${text}\n`)).toBe(true);
+    return Promise.resolve(false);
+  };
+  expect(await progress.agree("Install it?")).toBe(false);
+  progress.stop();
+});
+
+test("where nobody is asked, the answer is yes", async () => {
+  expect(await screen(false).progress.agree("Install it?")).toBe(true);
+});

@@ -15,6 +15,13 @@ test("the summary has URL, model, replicas, image digest, what changed and the t
   );
 });
 
+test("the summary names the chat page, the chat in the terminal, and what removes it all", () => {
+  const told = summarize("dev", outputs, "10 created", "2m10s");
+  expect(told).toContain("http://127.0.0.1:8088/ in a browser");
+  expect(told).toContain("npm run chat -- --stack dev");
+  expect(told).toContain("npm run destroy -- --stack dev");
+});
+
 test("of a test model the summary says that it is one, and what it can answer", () => {
   const told = summarize("offline", outputs, "no change", "3s", true);
   expect(told).toMatch(/model .*\n.*a test model, generated and not trained: it repeats the one digit of a question/);

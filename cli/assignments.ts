@@ -1,0 +1,53 @@
+import { existsSync } from "node:fs";
+import { basename } from "node:path";
+import { UserError } from "../components/errors.ts";
+import { mayBeSecret } from "../components/settings/schema.ts";
+import { stackFile } from "./paths.ts";
+import { readStack, writeStack } from "./stackSettings.ts";
+
+/** A setting of `--set KEY=VALUE`. */
+export interface Assignment {
+  /** With a namespace if it is not this project's, such as `aws:region`. */
+  readonly key: string;
+  readonly value: string;
+}
+
+/**
+ * Reads `KEY=VALUE`.
+ * @throws UserError if it is none, or the setting is a secret: other users see what a command was given
+ */
+export function parseAssignment(text: string): Assignment {
+  const [, key = "", value = ""] = /^(?:bitnet-server:)?((?:[\w-]+:)?[\w-]+)=(.*)$/s.exec(text) ?? [];
+  if (key === "") {
+    throw new UserError({ key: "--set", value: text, wrong: "is not KEY=VALUE", right: "such as --set replicas=2" });
+  }
+  if (mayBeSecret(key)) {
+    const wrong = `${key} is a secret, and other users of this machine see what a command is given`;
+    throw new UserError({
+      key: "--set",
+      wrong,
+      right: `npm run pulumi -- config set --secret ${key}, which asks for it`,
+    });
+  }
+  return { key, value };
+}
+
+/**
+ * Saves settings in Pulumi.<stack>.yaml, as `pulumi up --config` does, if the stack is right with them.
+ * @param mayCreate whether a stack without such a file gets one
+ * @returns what was done, for people
+ * @throws UserError with all that is wrong in the stack's settings; the file is then as it was
+ */
+export function assign(stack: string, assignments: readonly Assignment[], mayCreate: boolean): string {
+  const file = basename(stackFile(stack));
+  if (!mayCreate && !existsSync(stackFile(stack))) {
+    const right = `a stack that has one, or npm run up -- --stack ${stack} --set …`;
+    throw new UserError({ key: "--set", wrong: `stack ${stack} has no ${file} to save a setting in`, right });
+  }
+  const settings = readStack(stack);
+  for (const { key, value } of assignments) settings.set(key, value);
+  const { problems } = settings.resolve();
+  if (problems.length > 0) throw new UserError(...problems);
+  writeStack(stack, settings.toString());
+  return `saved in ${file}: ${assignments.map(({ key, value }) => `${key} = ${value}`).join(", ")}`;
+}
