@@ -49,35 +49,12 @@ const YARN: Readonly<Record<string, Value>> = {
   "qwen3.rope.scaling.original_context_length": { uint32: 1024 },
 };
 
-function tensorsOf({ type, seed = 1, silent, twoScales = false }: RandomModelsOptions): Tensor[] {
-  const next = random(seed);
+function tensorsOf(options: RandomModelsOptions): Tensor[] {
+  const { type } = options;
+  const next = random(options.seed ?? 1);
   const { width, feedForward, kvHeads, vocabulary, layers } = shape;
-  const linear = (name: string, columns: number, rows: number): Tensor => ({
-    name: `${name}.weight`,
-    dims: [columns, rows],
-    type,
-    content: () => {
-      const loudness = name === silent ? 0 : 1;
-      return [
-        Buffer.concat(Array.from({ length: rows }, () => drawnRow(next, { type, columns, loudness, twoScales }))),
-      ];
-    },
-  });
-  const norm = (name: string, length: number): Tensor => ({
-    name: `${name}.weight`,
-    dims: [length],
-    type: "F32",
-    content: () => [new Uint8Array(Float32Array.from({ length }, () => 0.5 + next() / 2 ** 32).buffer)],
-  });
-  const embedding: Tensor =
-    type === "Q1_0"
-      ? linear("token_embd", width, vocabulary)
-      : {
-          name: "token_embd.weight",
-          dims: [width, vocabulary],
-          type: "F16",
-          content: () => [halves(Array.from({ length: width * vocabulary }, () => (next() / 2 ** 32 - 0.5) / 4))],
-        };
+  const linear = (name: string, columns: number, rows: number) => linearOf(options, next, name, [columns, rows]);
+  const norm = (name: string, length: number) => normOf(next, name, length);
   const layer = (name: (part: string) => string): Tensor[] => [
     norm(name("attn_norm"), width),
     norm(name("ffn_norm"), width),
@@ -91,10 +68,30 @@ function tensorsOf({ type, seed = 1, silent, twoScales = false }: RandomModelsOp
     linear(name("ffn_down"), feedForward, width),
   ];
   return [
-    embedding,
+    type === "Q1_0" ? linear("token_embd", width, vocabulary) : embeddingOf(next, [width, vocabulary]),
     norm("output_norm", width),
     ...Array.from({ length: layers }, (_, index) => layer((part) => `blk.${index}.${part}`)).flat(),
   ];
+}
+
+type Dims = [columns: number, rows: number];
+
+function linearOf(options: RandomModelsOptions, next: Next, name: string, dims: Dims): Tensor {
+  const { type, silent, twoScales = false } = options;
+  const [columns, rows] = dims;
+  const row: Row = { type, columns, loudness: name === silent ? 0 : 1, twoScales };
+  const content = () => [Buffer.concat(Array.from({ length: rows }, () => drawnRow(next, row)))];
+  return { name: `${name}.weight`, dims, type, content };
+}
+
+function normOf(next: Next, name: string, length: number): Tensor {
+  const content = () => [new Uint8Array(Float32Array.from({ length }, () => 0.5 + next() / 2 ** 32).buffer)];
+  return { name: `${name}.weight`, dims: [length], type: "F32", content };
+}
+
+function embeddingOf(next: Next, dims: Dims): Tensor {
+  const content = () => [halves(Array.from({ length: dims[0] * dims[1] }, () => (next() / 2 ** 32 - 0.5) / 4))];
+  return { name: "token_embd.weight", dims, type: "F16", content };
 }
 
 type Next = () => number;

@@ -46,12 +46,7 @@ export class BitnetImage extends pulumi.ComponentResource {
     super("bitnet-server:image:BitnetImage", name, {}, opts);
 
     const { platform, registry, stackId } = args;
-    const context = contextFolder(pulumi.getStack(), "server");
-    const privateModel = privateModelOf(args, context);
-    const kept = privateModel && basename(privateModel.destination);
-    stageBuildContext(join("docker", "server"), context, localFiles(args), kept);
-    const download = privateModel && downloadPrivateModel(`${name}-model`, privateModel, { parent: this });
-
+    const { context, download } = this.layOutContext(name, args);
     const [buildArgs, proxies] = [buildArguments(args), proxyArgs()];
     // A private model is a part of the context once it has been downloaded.
     const build = () =>
@@ -87,6 +82,15 @@ export class BitnetImage extends pulumi.ComponentResource {
 
     this.digest = image.repoDigest;
     this.registerOutputs({ digest: this.digest });
+  }
+
+  /** Lays the build context out. A private model comes into it by a download, when an update runs. */
+  private layOutContext(name: string, args: BitnetImageArgs) {
+    const context = contextFolder(pulumi.getStack(), "server");
+    const privateModel = privateModelOf(args, context);
+    const kept = privateModel && basename(privateModel.destination);
+    stageBuildContext(join("docker", "server"), context, localFiles(args), kept);
+    return { context, download: privateModel && downloadPrivateModel(`${name}-model`, privateModel, { parent: this }) };
   }
 }
 

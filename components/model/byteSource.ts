@@ -73,57 +73,68 @@ export function httpSource(
   patience = DEFAULT_PATIENCE,
 ): ByteSource {
   let size: number | undefined;
-
-  async function attempt(start: number, end: number): Promise<Uint8Array | Fault> {
-    const silence = new AbortController();
-    const timer = setTimeout(() => {
-      silence.abort(new DOMException("silence", "TimeoutError"));
-    }, patience.silence);
-    try {
-      const response = await fetch(url, {
-        headers: {
-          Range: `bytes=${start}-${end - 1}`,
-          "Accept-Encoding": "identity",
-          ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
-        },
-        signal: AbortSignal.any([silence.signal, AbortSignal.timeout(LONGEST_ATTEMPT)]),
-      });
-      // A server has no range of an empty file to give.
-      if (response.status === 416) {
-        size = 0;
-        return new Uint8Array();
-      }
-      const fault = statusFault(response.status, token !== undefined);
-      if (fault !== undefined) {
-        await response.body?.cancel();
-        return fault;
-      }
-      const whole = response.status !== 206;
-      const length = whole
-        ? response.headers.get("content-length")
-        : response.headers.get("content-range")?.split("/")[1];
-      size = length !== null && length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined;
-      return await part(response, whole ? start : 0, end - start, () => timer.refresh());
-    } catch (error) {
-      return networkFault(error, url, patience.silence);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
   return {
     get size() {
       return size;
     },
     async read(start, end) {
       for (let count = 1; ; count++) {
-        const result = await attempt(start, end);
-        if (result instanceof Uint8Array) return result;
+        const result = await askForRange(url, token, { start, end }, patience);
+        if ("bytes" in result) {
+          size = result.size;
+          return result.bytes;
+        }
         if (!result.passing || count === ATTEMPTS) throw refuse(result.wrong, result.right);
         await sleep(count * patience.pause);
       }
     },
   };
+}
+
+interface Range {
+  start: number;
+  end: number;
+}
+
+/** @returns the bytes, and the size of the whole file if the server says it */
+async function askForRange(
+  url: URL,
+  token: string | undefined,
+  { start, end }: Range,
+  patience: Patience,
+): Promise<{ bytes: Uint8Array; size: number | undefined } | Fault> {
+  const silence = new AbortController();
+  const timer = setTimeout(() => {
+    silence.abort(new DOMException("silence", "TimeoutError"));
+  }, patience.silence);
+  try {
+    const response = await fetch(url, {
+      headers: {
+        Range: `bytes=${start}-${end - 1}`,
+        "Accept-Encoding": "identity",
+        ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+      },
+      signal: AbortSignal.any([silence.signal, AbortSignal.timeout(LONGEST_ATTEMPT)]),
+    });
+    // A server has no range of an empty file to give.
+    if (response.status === 416) return { bytes: new Uint8Array(), size: 0 };
+    const fault = statusFault(response.status, token !== undefined);
+    if (fault !== undefined) {
+      await response.body?.cancel();
+      return fault;
+    }
+    const skip = response.status === 206 ? 0 : start;
+    return { bytes: await part(response, skip, end - start, () => timer.refresh()), size: sizeOf(response) };
+  } catch (error) {
+    return networkFault(error, url, patience.silence);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function sizeOf({ status, headers }: Response): number | undefined {
+  const length = status === 206 ? headers.get("content-range")?.split("/")[1] : headers.get("content-length");
+  return /^\d+$/.test(length ?? "") ? Number(length) : undefined;
 }
 
 /**

@@ -45,8 +45,9 @@ const BOTH: readonly Engine[] = ["bitnet.cpp", "ik_llama.cpp"];
  * reached: of the 2B-4T all three stand in several projects that pin it (a test of theirs, a list of cases to validate,
  * a record of a download), and agree. The Falcon models' sums and sizes are in one catalogue of a public project
  * (`BITNET_MODEL_CATALOG` of its model registry), whose entry for the 2B-4T is right; no page was found that names a
- * revision of theirs, so it is the sum that pins them. Of Llama3-8B-1.58 and of Bonsai neither was found: their address is
- * their branch, and what it leads to may change.
+ * revision of theirs, so it is the sum that pins them. Of the Bonsai models several projects name all three and agree, one
+ * after it had downloaded the 1.7B, one after it had compared the 8B with Hugging Face's own record. Of Llama3-8B-1.58 nothing
+ * was found: its address is its branch, and what it leads to may change.
  */
 export const CATALOGUE: readonly CatalogueModel[] = [
   {
@@ -122,9 +123,24 @@ export const CATALOGUE: readonly CatalogueModel[] = [
     license: FALCON_LICENSE,
     source: "https://huggingface.co/tiiuae/Falcon-E-3B-Instruct-GGUF",
   },
-  bonsai("Bonsai-1.7B", 32_768),
-  bonsai("Bonsai-4B", 32_768),
-  bonsai("Bonsai-8B", 65_536),
+  {
+    ...bonsai("Bonsai-1.7B", "210a9e99f79cb184909d49595906526eb2b3dd9a"),
+    sha256: "3d7c6c90dd98717a203adb22d5eacd2581850e40aa5327e144b97766cae5f7e3",
+    size: 248_302_272,
+    contextLength: 32_768,
+  },
+  {
+    ...bonsai("Bonsai-4B", "78f2c2bacd0904ffaba24b4873ed975e5818354a"),
+    sha256: "4524b3f997f0f06444e568d1f26e2efd69effa3218c7ad3047432fb171e42168",
+    size: 572_270_624,
+    contextLength: 32_768,
+  },
+  {
+    ...bonsai("Bonsai-8B", "48516770dd04643643e9f9019a2a349cf26c5dbd"),
+    sha256: "284a335aa3fb2ced3b1b01fcb40b08aa783e3b70832767f0dd2e3fdfa134bd54",
+    size: 1_158_654_496,
+    contextLength: 65_536,
+  },
 ];
 
 /**
@@ -158,8 +174,8 @@ function i2s(repository: string, revision: string): string {
 }
 
 /** Everything in Q1_0, the embedding too. */
-function bonsai(name: string, contextLength: number): CatalogueModel {
+function bonsai(name: string, revision: string): CatalogueModel {
   const page = `https://huggingface.co/prism-ml/${name}-gguf`;
-  const url = `${page}/resolve/${revisionUnknown}/${name}.gguf`;
-  return { name, url, contextLength, engines: ["ik_llama.cpp"], license: "Apache-2.0", source: page };
+  const url = `${page}/resolve/${revision}/${name}-Q1_0.gguf`;
+  return { name, url, engines: ["ik_llama.cpp"], license: "Apache-2.0", source: page };
 }

@@ -195,18 +195,8 @@ function factsOf({ metadata, tensors }: Header, refuse: Refuse): Omit<ModelFacts
     if (number === undefined || !(number > 0)) throw refuse(`its header lacks ${architecture}.${key}`, BITNET_GGUF);
     return number;
   };
-  if ([...metadata.keys()].some((key) => key.startsWith("prism."))) {
-    const wrong = "its weights are rotated (prism.hadamard), which only PrismML's fork of llama.cpp undoes";
-    throw refuse(wrong, "a model of the first Bonsai series");
-  }
+  refuseUnreadable(metadata, refuse);
   const name = metadata.get("general.name");
-  const parts = optionalCount(metadata.get("split.count"));
-  if (parts > 1)
-    throw refuse(`it is one of ${parts} parts of a model`, "one file: join the parts with llama-gguf-split");
-  const alignment = metadata.get("general.alignment") ?? ALIGNMENT;
-  if (alignment !== ALIGNMENT) {
-    throw refuse(`its tensors are aligned to ${optionalCount(alignment)} bytes`, ALIGNED);
-  }
   const tokens = metadata.get("tokenizer.ggml.tokens");
   const heads = required("attention.head_count");
   const width = required("embedding_length");
@@ -224,6 +214,20 @@ function factsOf({ metadata, tensors }: Header, refuse: Refuse): Omit<ModelFacts
     prompt: promptFacts(metadata),
     tensors,
   };
+}
+
+/** Refuses whole files that no engine of ours reads rightly. */
+function refuseUnreadable(metadata: Header["metadata"], refuse: Refuse): void {
+  if ([...metadata.keys()].some((key) => key.startsWith("prism."))) {
+    const wrong = "its weights are rotated (prism.hadamard), which only PrismML's fork of llama.cpp undoes";
+    throw refuse(wrong, "a model of the first Bonsai series");
+  }
+  const parts = optionalCount(metadata.get("split.count"));
+  if (parts > 1) {
+    throw refuse(`it is one of ${parts} parts of a model`, "one file: join the parts with llama-gguf-split");
+  }
+  const alignment = metadata.get("general.alignment") ?? ALIGNMENT;
+  if (alignment !== ALIGNMENT) throw refuse(`its tensors are aligned to ${optionalCount(alignment)} bytes`, ALIGNED);
 }
 
 function optionalCount(value: unknown): number {
