@@ -1,21 +1,24 @@
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
-import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { fuzzBody, fuzzPath, fuzzRuns } from "../support/fuzz.ts";
 import { send } from "../support/http.ts";
 import type { RequestCase } from "../support/requestCases.ts";
 import { askCase, checkAnswer, expand, promptTokens, requestCases } from "../support/requestCases.ts";
 import { chat, client, stream } from "./support/chat.ts";
 import { containersOf, inReplica, serverProcess } from "./support/docker.ts";
+import { Held } from "./support/held.ts";
 import type { TestModel } from "./support/testModel.ts";
 import { drawModel } from "./support/testModel.ts";
 import type { Outputs } from "./support/testStack.ts";
 import { TestStack } from "./support/testStack.ts";
 
 const key = randomBytes(24).toString("hex");
+const bodies = fuzzRuns(500);
 /** HAProxy's parser refuses these with a page of its own, whatever http-error says. */
 const refusedByParser = ["content-length-twice"];
 
@@ -91,6 +94,46 @@ describe("a stack with a key", () => {
     for (const status of held.statuses()) expect([401, 408, 0]).toContain(status);
   });
 
+  it("clients that do not read what they asked for hold up nobody else, the page's readers not even with a key", async () => {
+    const page = new Held(
+      port,
+      600,
+      "GET / HTTP/1.1\r\nhost: 127.0.0.1\r\naccept-encoding: gzip\r\n\r\n",
+      "reads nothing",
+    );
+    const body = JSON.stringify({
+      messages: [{ role: "user", content: "5" }],
+      stream: true,
+      ignore_eos: true,
+      max_tokens: 200,
+    });
+    const ask = `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${key}\r\n`;
+    const streams = new Held(port, 20, `${ask}content-length: ${body.length}\r\n\r\n${body}`, "reads nothing");
+    await Promise.all([page.opened(), streams.opened()]);
+    try {
+      for (let look = 0; look < 5; look++) {
+        const began = performance.now();
+        expect((await fetch(outputs.healthUrl)).status).toBe(200);
+        expect(performance.now() - began).toBeLessThan(1000);
+        expect((await chat(client(outputs.url, key), look)).text).toBe(model.answer(look));
+      }
+    } finally {
+      await Promise.all([page.close(), streams.close()]);
+    }
+  });
+
+  it("no generated body is answered with 5xx, or ends a server", { timeout: bodies * 2000 }, async () => {
+    let answered = 0;
+    const property = fc.asyncProperty(fuzzPath, fuzzBody, async (path, body) => {
+      const { status, body: said } = await send({ port }, "POST", path, { body, headers: authorization });
+      expect([200, 400], said).toContain(status);
+      if (status === 200) answered++;
+    });
+    // Each smaller example of a failure would be asked of servers that may be restarting.
+    await fc.assert(property, { numRuns: bodies, endOnFailure: true });
+    expect(answered).toBeGreaterThan(bodies / 8);
+  });
+
   it("idle clients are cut off after five seconds", async () => {
     const held = new Held(port, 10, "");
     await held.opened();
@@ -156,52 +199,3 @@ async function processes({ name }: TestStack): Promise<string[]> {
 }
 
 const slowForm = z.object({ connections: z.number(), announced: z.number(), sent: z.number() });
-
-/** Connections that send what they are told, and then nothing more. */
-class Held {
-  private readonly sockets: Socket[];
-  private readonly received: string[];
-
-  constructor(port: number, count: number, text: string) {
-    this.received = Array.from({ length: count }, () => "");
-    this.sockets = this.received.map((_, index) => {
-      const socket = connect(port, "127.0.0.1", () => {
-        socket.write(text);
-      });
-      socket.on("error", () => undefined);
-      socket.on("data", (data) => {
-        this.received[index] = `${this.received[index] ?? ""}${data.toString()}`;
-      });
-      return socket;
-    });
-  }
-
-  async opened(): Promise<void> {
-    await Promise.all(this.sockets.map((socket) => until(socket, () => !socket.connecting, ["connect", "close"])));
-  }
-
-  /** Until the other side has closed all of them. */
-  async ended(): Promise<void> {
-    await Promise.all(this.sockets.map((socket) => until(socket, () => socket.destroyed, ["close"])));
-  }
-
-  async close(): Promise<void> {
-    for (const socket of this.sockets) socket.destroy();
-    await this.ended();
-  }
-
-  /** 0 for one that got no answer. */
-  statuses(): number[] {
-    return this.received.map((text) => Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1] ?? 0));
-  }
-}
-
-async function until(socket: Socket, isSo: () => boolean, events: string[]): Promise<void> {
-  if (isSo()) return;
-  await new Promise<void>((resolve) => {
-    for (const event of events)
-      socket.once(event, () => {
-        resolve();
-      });
-  });
-}

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { chatCompletions } from "../../../gateway/src/contract/chatCompletions.ts";
-import { completions } from "../../../gateway/src/contract/completions.ts";
+import { fuzzBody, fuzzPath, fuzzRuns } from "../../support/fuzz.ts";
 import { send } from "../../support/http.ts";
 import { startGateway, type TestGateway } from "./gateway.ts";
 
@@ -13,26 +12,7 @@ const forwarded = new Set([
   ..."min_keep xtc_probability xtc_threshold dry_multiplier dry_base dry_allowed_length dry_penalty_last_n".split(" "),
 ]);
 
-const dangerous = "system_prompt id_slot n_keep n_discard grammar_lazy reasoning_format banned_strings __proto__".split(
-  " ",
-);
-const schemas = { "/v1/chat/completions": chatCompletions({ slots: 4 }), "/v1/completions": completions({ slots: 4 }) };
-const fields = [...new Set(Object.values(schemas).flatMap(({ shape }) => Object.keys(shape)))];
-
-/** Right fields with wrong values, wrong fields, and now and then a right request. */
-const body = fc.tuple(
-  fc.constantFrom({ messages: [{ role: "user", content: "hi 5" }], prompt: "hi 5" }, {}),
-  fc.dictionary(
-    fc.constantFrom(...fields, ...dangerous),
-    fc.oneof(fc.jsonValue(), fc.double(), fc.integer({ min: -3, max: 3 })),
-    {
-      maxKeys: 3,
-    },
-  ),
-);
-
-/** A night has time for more: FUZZ_RUNS=10000. */
-const numRuns = Number(process.env.FUZZ_RUNS ?? 400);
+const numRuns = fuzzRuns(400);
 
 let gateway: TestGateway;
 beforeAll(async () => {
@@ -43,11 +23,10 @@ afterAll(() => gateway[Symbol.asyncDispose]());
 it(
   "no body is answered with 5xx, and nothing but known fields goes to the engine",
   async () => {
-    const path = fc.constantFrom(...Object.keys(schemas), "/completion");
     let answered = 0;
     await fc.assert(
-      fc.asyncProperty(path, body, async (path, [right, wrong]) => {
-        const answer = await send(gateway, "POST", path, { body: { ...right, ...wrong } });
+      fc.asyncProperty(fuzzPath, fuzzBody, async (path, body) => {
+        const answer = await send(gateway, "POST", path, { body });
         expect([200, 400]).toContain(answer.status);
         if (answer.status === 200) answered++;
       }),
