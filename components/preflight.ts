@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Account } from "./aws/account.ts";
 import { inspectAccount, stackTags } from "./aws/account.ts";
+import { checkTaskSize } from "./aws/service/taskSize.ts";
 import type { Machine } from "./docker/machine.ts";
 import { checkMachine, inspectMachine } from "./docker/machine.ts";
 import { readTls } from "./docker/tls.ts";
@@ -89,7 +90,8 @@ async function checkDockerEngine(
 }
 
 async function checkAwsAccount(settings: Partial<AwsSettings>, model: Model | undefined): Promise<Checked<Account>> {
-  return inspectAccount(settings, model?.memory, stackTags());
+  const { found, problems } = await inspectAccount(settings, model?.memory, stackTags());
+  return { found, problems: [...problems, ...(model === undefined ? [] : checkTaskSize(settings, model))] };
 }
 
 function hideSecret(problem: Problem, { isSecret }: Configuration): Problem {
