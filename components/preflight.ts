@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Account } from "./aws/account.ts";
 import { inspectAccount, stackTags } from "./aws/account.ts";
+import { checkTaskSize } from "./aws/service/taskSize.ts";
 import type { Machine, Owner } from "./docker/machine.ts";
 import { checkMachine, inspectMachine, roomOf } from "./docker/machine.ts";
 import { readTls } from "./docker/tls.ts";
@@ -127,7 +128,8 @@ async function checkAwsAccount(
     delete known.vpcCidr;
     delete known.egress;
   }
-  return inspectAccount(known, model?.memoryNeed, stackTags());
+  const { found, problems } = await inspectAccount(known, model?.memoryNeed, stackTags());
+  return { found, problems: [...problems, ...(model === undefined ? [] : checkTaskSize(settings, model))] };
 }
 
 function hideSecret(problem: Problem, { isSecret }: Configuration): Problem {

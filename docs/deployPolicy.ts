@@ -135,7 +135,16 @@ const reading = [
     "ec2:Get*",
   ],
   ...["ecr:Describe*", "ecr:Get*", "ecr:List*", "ecs:Describe*", "ecs:List*", "elasticloadbalancing:Describe*"],
-  ...["iam:Get*", "iam:List*", "logs:Describe*", "logs:GetLogEvents", "logs:List*", "route53:Get*", "route53:List*"],
+  ...[
+    "iam:Get*",
+    "iam:List*",
+    "kms:DescribeKey",
+    "logs:Describe*",
+    "logs:GetLogEvents",
+    "logs:List*",
+    "route53:Get*",
+    "route53:List*",
+  ],
   ...[
     "secretsmanager:Describe*",
     "secretsmanager:GetResourcePolicy",

@@ -6,8 +6,9 @@ import type { MemoryNeed } from "../model/memory.ts";
 import { chooseSlots } from "../model/slots.ts";
 import type { AwsSettings } from "../settings/aws.ts";
 import { checkCertificate, lookUpHostedZone } from "./account/domain.ts";
+import { diskKeyWarnings } from "./account/diskKey.ts";
 import { checkImage } from "./account/givenImage.ts";
-import { lookUpIdentity } from "./account/identity.ts";
+import { credentialWarnings, lookUpIdentity } from "./account/identity.ts";
 import { lookUpInstance, lookUpSizes, onlyFit } from "./account/instanceTypes.ts";
 import { checkPlace, zonesInUse, zonesWith } from "./account/places.ts";
 import type { InstanceFacts } from "./instances.ts";
@@ -51,10 +52,11 @@ export async function inspectAccount(
 ): Promise<Checked<Account>> {
   const identity = await attempt(lookUpIdentity);
   if (identity.found === undefined) return { found: undefined, problems: identity.problems };
-  const { id, partition, region } = identity.found;
-  const [hostedZone, instance] = await Promise.all([
+  const { region } = identity.found;
+  const [hostedZone, instance, ofDiskKey] = await Promise.all([
     attempt(() => lookUpHostedZone(settings)),
     checkInstances(settings, memoryNeed, region, tags),
+    diskKeyWarnings(),
   ]);
   const problems = [
     ...instance.problems,
@@ -63,10 +65,9 @@ export async function inspectAccount(
     ...hostedZone.problems,
     ...checkCertificate(settings.certificateArn, region),
   ];
-  const found =
-    instance.found === undefined
-      ? undefined
-      : { id, partition, region, ...instance.found, hostedZoneId: hostedZone.found, warnings: [] };
+  if (instance.found === undefined) return { found: undefined, problems };
+  const warnings = [...ofDiskKey, ...credentialWarnings(process.env, Date.now())];
+  const found = { ...identity.found, ...instance.found, hostedZoneId: hostedZone.found, warnings };
   return { found, problems };
 }
 

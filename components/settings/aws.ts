@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { refuseTag } from "./imageDigest.ts";
 import { isVpcCidr, networkOf } from "./ipRanges.ts";
 import type { Refuse } from "./shared.ts";
 import { sharedSettings } from "./shared.ts";
@@ -40,9 +41,6 @@ const schedule = z.strictObject(
   },
   { error: "has an entry that is not { cron, minReplicas, maxReplicas }" },
 );
-
-/** With the registry's name, as an instance pulls it; of a tag and a digest only the digest would count. */
-const imageByDigest = /^([a-z0-9-]+\.[a-z0-9.-]+|localhost)(:\d+)?\/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$/;
 
 const hostName = /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/;
 const subnetId = () => entry(/^subnet-[0-9a-f]+$/, "has an entry that is not a subnet's id");
@@ -278,14 +276,6 @@ function checkRules(
     const wrong = `${allowedCidrs.length} ranges at ${ports} ${ports === 1 ? "port" : "ports"} exceed the ${maxRules} rules of a security group`;
     refuse("allowedCidrs", wrong, `at most ${maxRules / ports} ranges; merge some into larger ones`);
   }
-}
-
-function refuseTag(image: string, context: z.RefinementCtx): void {
-  if (imageByDigest.test(image)) return;
-  const [, digest] = image.split("@");
-  const tag = /:(?!\d+\/)[\w.-]+$/.test(image.split("@", 1)[0] ?? "");
-  if (digest === undefined) context.addIssue(tag ? "it names a tag, which can change" : "it names no digest");
-  else context.addIssue("not in the right form: REGISTRY/REPOSITORY@sha256: and 64 hexadecimal digits");
 }
 
 /** AWS's provider takes a range by its first address only. */

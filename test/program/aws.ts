@@ -50,6 +50,9 @@ function filterValue(inputs: Record<string, unknown>): string {
   return (inputs.filters as { values: string[] }[] | undefined)?.[0]?.values[0] ?? "";
 }
 
+/** Of the account's zones. */
+export const nameServers = ["ns-1.awsdns-01.com", "ns-2.awsdns-02.org"];
+
 export const awsAnswers: Answers = {
   "aws:index/getCallerIdentity:getCallerIdentity": () => ({ accountId: account }),
   "aws:index/getPartition:getPartition": () => ({ partition: "aws" }),
@@ -74,8 +77,10 @@ export const awsAnswers: Answers = {
   "aws:route53/getZone:getZone": ({ name, privateZone }) => {
     if (name !== (privateZone === true ? "internal.example.com" : "example.com"))
       throw awsError("no matching Route 53 Hosted Zone found");
-    return { zoneId: "Z0123" };
+    return { zoneId: "Z0123", name, nameServers };
   },
+  "aws:ebs/getDefaultKmsKey:getDefaultKmsKey": () => ({ keyArn: `arn:aws:kms:${region}:${account}:alias/aws/ebs` }),
+  "aws:kms/getKey:getKey": () => ({ keyManager: "AWS", enabled: true }),
   "aws:servicequotas/getServiceQuota:getServiceQuota": () => ({ value: 512 }),
   "aws:ec2/getVpcEndpointService:getVpcEndpointService": () => ({
     availabilityZones: [`${region}a`, `${region}b`, `${region}c`],

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
+import { promises as dns } from "node:dns";
 import { rmSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { vi } from "vitest";
 import type { Answers } from "./aws.ts";
-import { awsAnswers, awsComputed } from "./aws.ts";
+import { awsAnswers, awsComputed, nameServers } from "./aws.ts";
 
 /** A resource as the program registered it, with Outputs resolved. */
 export interface Registered {
@@ -40,6 +41,8 @@ export interface Surroundings {
   stack?: string;
   /** What a provider's functions answer, where it is not what `awsAnswers` says; they may throw. */
   answers?: Answers;
+  /** What public DNS says of every zone: its name servers, or how it refuses. Default: the account's. */
+  publicDns?: readonly string[] | Error;
   /** Of the whole stack, as a user would register it in a program of theirs. */
   transformation?: pulumi.ResourceTransformation;
   /** Makes a resource somewhere; undefined: nothing to make, and `computed` says what is added. */
@@ -58,9 +61,12 @@ export interface Surroundings {
 export async function runProgram(
   config: Record<string, string> = {},
   preview = false,
-  { stack = defaultStack, answers = {}, transformation, create }: Surroundings = {},
+  { stack = defaultStack, answers = {}, publicDns = nameServers, transformation, create }: Surroundings = {},
 ): Promise<Run> {
   const resources: Registered[] = [];
+  vi.spyOn(dns.Resolver.prototype, "resolveNs").mockImplementation(() =>
+    publicDns instanceof Error ? Promise.reject(publicDns) : Promise.resolve([...publicDns]),
+  );
   await pulumi.runtime.setMocks(
     {
       newResource: async ({ type, name, inputs }) => {

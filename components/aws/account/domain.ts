@@ -2,6 +2,7 @@ import * as aws from "@pulumi/aws";
 import type { Problem } from "../../errors.ts";
 import { UserError } from "../../errors.ts";
 import type { AwsSettings } from "../../settings/aws.ts";
+import { checkDelegation, publicNameServers } from "./delegation.ts";
 import { wordsOf } from "./words.ts";
 
 /** A load balancer takes certificates of its own region only. */
@@ -12,6 +13,10 @@ export function checkCertificate(certificateArn: string | undefined, region: str
   return [{ key: "certificateArn", value: certificateArn, wrong, right: `a certificate of ACM in ${region}` }];
 }
 
+/**
+ * The zone that the domain's record goes into; undefined: no record is made.
+ * @throws UserError if there is none, or if public DNS does not lead to it
+ */
 export async function lookUpHostedZone(settings: Partial<AwsSettings>): Promise<string | undefined> {
   const { domain, hostedZone, certificateArn, internal = false } = settings;
   if (domain === undefined || (certificateArn !== undefined && hostedZone === undefined)) return undefined;
@@ -20,7 +25,12 @@ export async function lookUpHostedZone(settings: Partial<AwsSettings>): Promise<
   const names = hostedZone === undefined ? [domain, parent].filter((name) => name.includes(".")) : [hostedZone];
   const zones = await Promise.allSettled(names.map((name) => aws.route53.getZone({ name, privateZone: internal })));
   const found = zones.find((zone) => zone.status === "fulfilled");
-  if (found !== undefined) return found.value.zoneId;
+  if (found !== undefined) {
+    const { zoneId, name: zone, nameServers } = found.value;
+    const problems = internal ? [] : checkDelegation({ domain, zone, nameServers }, await publicNameServers(zone));
+    if (problems.length > 0) throw new UserError(...problems);
+    return zoneId;
+  }
   const words = zones.flatMap((zone) => (zone.status === "rejected" ? wordsOf(zone.reason) : []));
   const kind = internal ? "private" : "public";
   const wrong = `no ${kind} zone ${names.join(" or ")}: ${words.at(-1) ?? ""}`;

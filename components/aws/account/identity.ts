@@ -1,4 +1,6 @@
 import * as aws from "@pulumi/aws";
+import manifest from "@pulumi/aws/package.json" with { type: "json" };
+import type { Problem } from "../../errors.ts";
 import { UserError } from "../../errors.ts";
 import { wordsOf } from "./words.ts";
 
@@ -9,6 +11,7 @@ export interface Identity {
   region: string;
 }
 
+/** @throws UserError if nobody can be asked, or AWS does not answer */
 export async function lookUpIdentity(): Promise<Identity> {
   try {
     const [identity, partition, region] = await Promise.all([
@@ -18,11 +21,36 @@ export async function lookUpIdentity(): Promise<Identity> {
     ]);
     return { id: identity.accountId, partition: partition.partition, region: region.region };
   } catch (error) {
-    throw new UserError({
-      key: "AWS",
-      wrong: wordsOf(error),
-      right:
-        "credentials that are valid now, as for the aws command: aws sso login, AWS_PROFILE or `pulumi config set aws:profile`; and a region: `pulumi config set aws:region eu-central-1`",
-    });
+    throw new UserError(unanswered(wordsOf(error)));
   }
+}
+
+/**
+ * Why AWS could not be asked. A plugin that is missing is no matter of credentials.
+ * @param words Pulumi's or AWS's; Pulumi's of a plugin: pulumi/pulumi, sdk/go/common/workspace/plugins.go, MissingError
+ */
+export function unanswered(words: string): Problem {
+  if (/resource plugin '?(pulumi-resource-)?aws\b/.test(words)) {
+    const right = `the plugin, where the network reaches Pulumi's: \`pulumi plugin install resource aws v${manifest.version}\`; on a closed network the aws target does not work`;
+    return { key: "Pulumi's aws plugin", wrong: words, right };
+  }
+  const right =
+    "credentials that are valid now, as for the aws command: aws sso login, AWS_PROFILE or `pulumi config set aws:profile`; and a region: `pulumi config set aws:region eu-central-1`";
+  return { key: "AWS", wrong: words, right };
+}
+
+/** Minutes that an update usually takes: the first one half an hour, a rollout of several replicas longer. */
+const usualMinutes = 60;
+
+/**
+ * Warns of credentials that are likely to end before the update does. Only those in the environment end for good, and only
+ * some tools say when (`aws configure export-credentials`, aws-vault); a profile's are renewed by the provider.
+ */
+export function credentialWarnings(environment: NodeJS.ProcessEnv, now: number): string[] {
+  const { AWS_SESSION_TOKEN = "", AWS_CREDENTIAL_EXPIRATION = "" } = environment;
+  const minutes = Math.floor((Date.parse(AWS_CREDENTIAL_EXPIRATION) - now) / 60_000);
+  if (AWS_SESSION_TOKEN === "" || !(minutes < usualMinutes)) return [];
+  return [
+    `the credentials in the environment end in ${Math.max(0, minutes)} minutes (AWS_CREDENTIAL_EXPIRATION), and an update may take ${usualMinutes}: one that they do not outlast fails, although ECS goes on with its rollout; get new ones first`,
+  ];
 }

@@ -74,6 +74,34 @@ export interface ContainerDefinition {
   logConfiguration: { logDriver: "awslogs"; options: Record<string, string> };
 }
 
+/** ECS's limit for a whole task definition, in bytes: docs.aws.amazon.com, "Amazon ECS service quotas". */
+export const taskDefinitionLimit = 64 * 1024;
+
+/** What of a task definition is not known before it is made, as long as it can be. */
+const unknownYet = { arn: "a".repeat(200), image: "i".repeat(400) };
+
+/**
+ * The bytes that the task definition has, at most, for what is known of it before anything is made; what is not known of it
+ * is short, but for what comes out of the model's file: its chat template and its control tokens.
+ */
+export function taskDefinitionBytes(known: Pick<TaskDescription, "server" | "gateway">): number {
+  const { arn, image } = unknownYet;
+  const definitions = containerDefinitions({
+    ...known,
+    region: arn,
+    images: { server: image, gateway: image, balancer: image },
+    vcpus: 512,
+    memoryBytes: 2 ** 40,
+    secretArn: arn,
+    secretVersion: arn,
+    logGroup: arn,
+    metricNamespace: arn,
+    service: arn,
+    launchTemplate: arn,
+  });
+  return Buffer.byteLength(JSON.stringify(definitions)) + 2 * arn.length;
+}
+
 /** The three containers of a task, which share one network: they reach each other on 127.0.0.1. */
 export function containerDefinitions(description: TaskDescription): ContainerDefinition[] {
   return [server(description), gateway(description), balancer(description)];

@@ -1,6 +1,6 @@
 import { DescribeImagesCommand } from "@aws-sdk/client-ec2";
 import { CreateHostedZoneCommand } from "@aws-sdk/client-route-53";
-import { region } from "../../program/aws.ts";
+import { nameServers, region } from "../../program/aws.ts";
 import type { Run } from "../../program/program.ts";
 import { runProgram } from "../../program/program.ts";
 import type { Moto } from "./moto.ts";
@@ -24,7 +24,7 @@ export async function deploy(moto: Moto, config: Record<string, string>): Promis
   );
   const run = await runProgram({ target: "aws", domain: "llm.example.com", minReplicas: "2", ...config }, false, {
     answers: {
-      "aws:route53/getZone:getZone": () => ({ zoneId: zone.HostedZone?.Id }),
+      "aws:route53/getZone:getZone": () => ({ zoneId: zone.HostedZone?.Id, name: "example.com", nameServers }),
       "aws:ssm/getParameter:getParameter": () => ({ insecureValue: image?.ImageId }),
     },
     create: (type, name, inputs) => replay(clients, type, name, inputs),

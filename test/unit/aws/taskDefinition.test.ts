@@ -1,6 +1,11 @@
 import { expect, test } from "vitest";
 import type { ContainerDefinition } from "../../../components/aws/service/taskDefinition.ts";
-import { containerDefinitions, idleTimeout, keepAlive } from "../../../components/aws/service/taskDefinition.ts";
+import {
+  containerDefinitions,
+  idleTimeout,
+  keepAlive,
+  taskDefinitionBytes,
+} from "../../../components/aws/service/taskDefinition.ts";
 import { readyTimeout, replicaGrace } from "../../../components/serving/timeouts.ts";
 import { readConfig } from "../../../gateway/src/config.ts";
 import { description } from "./description.ts";
@@ -105,4 +110,10 @@ test("logs never stop a container", () => {
 test("another launch template is another task definition, so that new tasks start on new instances", () => {
   const after = containerDefinitions({ ...description, launchTemplate: "lt-0123:8" });
   expect(after).not.toEqual(containers);
+});
+
+test("what is said of its size before it is made is not less than its size, and no more than 10 KB more", () => {
+  const bytes = Buffer.byteLength(JSON.stringify(containers));
+  expect(taskDefinitionBytes(description)).toBeGreaterThan(bytes);
+  expect(taskDefinitionBytes(description)).toBeLessThan(bytes + 10_000);
 });
