@@ -20,11 +20,12 @@ export function summarize(
   isTestModel = false,
 ): string {
   const names = ["url", "model", "replicas", "image"];
+  const dashboard = outputs.dashboardUrl === undefined ? [] : [`  dashboard ${show(outputs, "dashboardUrl")}`];
   const lines = names.flatMap((name) => [
     `  ${name.padEnd(9)} ${show(outputs, name)}`,
     ...(name === "model" && isTestModel ? [testModelNote] : []),
   ]);
-  return [`stack ${stack} is up: ${changes}, ${took}`, ...lines, "", curl(stack, outputs)].join("\n");
+  return [`stack ${stack} is up: ${changes}, ${took}`, ...lines, ...dashboard, "", curl(stack, outputs)].join("\n");
 }
 
 /** A request to paste. A key is not in it: the shell reads it from the outputs. */

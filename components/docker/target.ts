@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
+import { bundleDashboard } from "../../dashboard/bundle.ts";
 import { bundleGateway } from "../../gateway/bundle.ts";
 import { BitnetImage } from "../image/bitnetImage.ts";
 import { cleanUpImages } from "../image/imageCleanup.ts";
@@ -29,6 +30,8 @@ export interface DockerOutputs {
   statsUrl: string;
   /** The same as Prometheus text. */
   metricsUrl: string;
+  /** The dashboard, on this machine only. Absent where `monitoring` is false. */
+  dashboardUrl?: string;
   /** The name under which the API reports the model. */
   model: string;
   /** The image that the replicas run, by digest. */
@@ -68,6 +71,7 @@ export async function dockerTarget({
   const apiKeys = chooseApiKeys(settings);
   const apiKey = apiKeys && pulumi.secret(apiKeys.apply(([first]) => first?.key ?? ""));
   await bundleGateway();
+  if (settings.monitoring) await bundleDashboard();
   const cleanup = cleanUpImages("images", stackId);
   const images = { stackId, cleanup, onEngine: await tagsOnEngine(), baseImage: settings.baseImage };
   const registry = await chooseRegistry(settings, images);
@@ -87,6 +91,7 @@ export async function dockerTarget({
     pinned: machine.cpuIdsKnown,
     memlock: settings.memlock ?? ((await mayRaiseMemlock()) ? "unlimited" : "inherit"),
     startFirst,
+    dashboardPort: settings.monitoring ? settings.monitoringPort : undefined,
     server: { ...settings, modelAlias: model.alias, contextSize: model.contextSize },
     memoryBytes: model.memory.total,
     apiKeys,
@@ -125,6 +130,7 @@ export async function dockerTarget({
     healthUrl: `${address}/health`,
     statsUrl,
     metricsUrl: `${statsUrl}metrics`,
+    ...(settings.monitoring ? { dashboardUrl: `http://127.0.0.1:${settings.monitoringPort}/user/` } : {}),
     model: model.alias,
     image: bitnet.digest,
     replicas,

@@ -19,7 +19,7 @@ describe("up puts back", () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "bitnet-server-drift-"));
     model = await drawModel(folder);
-    stack = await TestStack.create({ ...model.settings, replicas: 1 });
+    stack = await TestStack.create({ ...model.settings, replicas: 1, monitoring: true });
     await stack.up();
     outputs = await stack.outputs();
   });
@@ -29,12 +29,12 @@ describe("up puts back", () => {
     await rm(folder, { recursive: true });
   });
 
-  const all: Role[] = ["replica", "gateway", "load-balancer", "registry"];
+  const all: Role[] = ["replica", "gateway", "load-balancer", "registry", "monitoring"];
 
   test.each<[string, () => Promise<void>]>([
     ["a stopped replica", () => stop("replica")],
     ["a removed registry and a stopped load balancer", removeRegistryAndStopBalancer],
-    ["a stopped gateway", () => stop("gateway")],
+    ["a stopped gateway and a stopped Prometheus", stopGatewayAndPrometheus],
     ["everything, stopped", stopEverything],
     ["the networks, and the containers on them", removeNetworks],
   ])("%s, and then has nothing more to do", async (_, damage) => {
@@ -72,6 +72,10 @@ describe("up puts back", () => {
     await Promise.all([remove("registry"), stop("load-balancer")]);
   }
 
+  async function stopGatewayAndPrometheus(): Promise<void> {
+    await Promise.all([stop("gateway"), stop("monitoring")]);
+  }
+
   async function stopEverything(): Promise<void> {
     await Promise.all(all.map(stop));
   }
@@ -80,6 +84,7 @@ describe("up puts back", () => {
     await remove("replica");
     await remove("gateway");
     await remove("load-balancer");
+    await remove("monitoring");
     const filters = { label: [`bitnet-server.stack=${stack.name}`] };
     const networks = await docker.listNetworks({ filters });
     expect(networks).toHaveLength(3);

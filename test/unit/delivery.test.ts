@@ -23,7 +23,7 @@ test("a version manager installs the Node that the project runs with", () => {
   expect(read(".nvmrc").trim()).toBe(dependencies.node);
 });
 
-describe.each(["server", "gateway", "load-balancer", "registry"])("the image %s", (image) => {
+describe.each(["server", "gateway", "load-balancer", "registry", "monitoring"])("the image %s", (image) => {
   const lastStage =
     read(`docker/${image}/Dockerfile`)
       .split(/^FROM /m)
