@@ -13,6 +13,12 @@ export interface Span {
 /** Told apart on a light and on a dark ground: https://observablehq.com/@d3/color-schemes, Tableau 10 */
 const colours = ["#4e79a7", "#f28e2c", "#59a14f", "#e15759", "#76b7b2", "#edc949", "#af7aa1", "#ff9da7"];
 
+/** Between the lines of a chart's y axis, where uPlot's own choice would be no round number. */
+const increments: Partial<Record<Unit, number[]>> = {
+  bytes: Array.from({ length: 50 }, (_, power) => 2 ** power),
+  count: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+};
+
 /** One chart in a box of its own. Cursors of all charts move together. */
 export class Lines {
   readonly #chart: Chart;
@@ -55,12 +61,13 @@ export class Lines {
   #options(series: uPlot.Series[]): uPlot.Options {
     const { color } = getComputedStyle(this.#box);
     const axis = { stroke: color, grid: { stroke: "#8884", width: 1 }, ticks: { show: false } };
+    const incrs = increments[this.#chart.unit];
     const written = (_: uPlot, values: number[]) => values.map((value) => show(value, this.#chart.unit));
     return {
       ...this.#size(),
       cursor: { sync: { key: "dashboard" }, drag: { x: false, y: false } },
       series: [{ value: "{HH}:{mm}:{ss}" }, ...series],
-      axes: [axis, { ...axis, size: 70, values: written }],
+      axes: [axis, { ...axis, size: 70, values: written, ...(incrs === undefined ? {} : { incrs }) }],
       // From zero: a quiet service is no mountain range.
       scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
     };

@@ -10,7 +10,7 @@ const { PICTURES: folder } = process.env;
 
 /** Takes a picture of what a browser shows, if pictures are wanted. */
 export async function takePicture(page: Page, name: string): Promise<void> {
-  if (folder !== undefined) await page.screenshot({ path: join(folder, `${name}.png`) });
+  if (folder !== undefined) await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
 }
 
 /** Draws what a command printed as a terminal shows it, if pictures are wanted. */
