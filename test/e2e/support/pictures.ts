@@ -30,10 +30,10 @@ export async function drawTerminal(command: string, output: string, name: string
 /** Keeps a service busy until its charts have something to show, if pictures are wanted. */
 export async function whileBusy(begin: () => { stop: () => Promise<void> }): Promise<void> {
   if (folder === undefined) return;
-  for (const seconds of [50, 70]) {
+  for (const seconds of [20, 30]) {
     const users = begin();
     await sleep(seconds * 1000);
     await users.stop();
-    await sleep(10_000);
+    await sleep(5000);
   }
 }
