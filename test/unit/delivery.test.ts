@@ -23,6 +23,10 @@ test("a version manager installs the Node that the project runs with", () => {
   expect(read(".nvmrc").trim()).toBe(dependencies.node);
 });
 
+test("the changelog begins with this version", () => {
+  expect(/^## (\S+?),? /m.exec(read("CHANGELOG.md"))?.[1]).toBe(version);
+});
+
 describe.each(["server", "gateway", "load-balancer", "registry", "monitoring"])("the image %s", (image) => {
   const lastStage =
     read(`docker/${image}/Dockerfile`)
