@@ -20,13 +20,24 @@ const zones = [
     from: ["docker", "aws", "image", "serving", "settings"].map((folder) => `./components/${folder}`),
   },
   { target: "./gateway", from: ["./components", "./cli", "./offline", "./commands", "./tools", "./test", "./bench"] },
+  { target: "./dashboard", from: ["./components", "./cli", "./offline", "./commands", "./tools", "./test", "./bench"] },
   { target: "./tools", from: ["./components", "./cli", "./offline", "./test", "./bench"] },
   { target: ["./cli", "./offline", "./commands"], from: ["./test", "./bench/growth"] },
   { target: "./cli", from: "./offline", except: ["index.ts"] },
 ];
 
 export default tseslint.config(
-  { ignores: ["node_modules", ".tools", ".build", ".state", "docker/server/context", "docker/gateway"] },
+  {
+    ignores: [
+      "node_modules",
+      ".tools",
+      ".build",
+      ".state",
+      "docker/server/context",
+      "docker/gateway",
+      "docker/monitoring",
+    ],
+  },
   ...tseslint.configs.strictTypeChecked,
   {
     plugins: { "@pulumi": pulumi, "import-x": importX },

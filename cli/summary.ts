@@ -20,6 +20,7 @@ export function summarize(
   isTestModel = false,
 ): string {
   const names = ["url", "model", "replicas", "image"];
+  const dashboard = outputs.dashboardUrl === undefined ? [] : [`  dashboard ${show(outputs, "dashboardUrl")}`];
   const lines = names.flatMap((name) => [
     `  ${name.padEnd(9)} ${show(outputs, name)}`,
     ...(name === "model" && isTestModel ? [testModelNote] : []),
@@ -27,6 +28,7 @@ export function summarize(
   return [
     `stack ${stack} is up: ${changes}, ${took}`,
     ...lines,
+    ...dashboard,
     ...nextSteps(stack, outputs),
     "",
     curl(stack, outputs),

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { BuildOptions } from "esbuild";
 import { build } from "esbuild";
 
 const sources = join(import.meta.dirname, "src");
@@ -7,23 +8,23 @@ const sources = join(import.meta.dirname, "src");
 /** docker/gateway: the image's whole build context. */
 export const gatewayContext = join(import.meta.dirname, "../docker/gateway");
 
-/**
- * Writes gateway/src with all that it imports into two files, for Debian's Node. The same sources give the same bytes, and
- * what is right already stays untouched: another stack's update may be reading it.
- * @param folder where to
- */
+/** Writes gateway/src with all that it imports into two files, for Debian's Node. @param folder where to */
 export async function bundleGateway(folder = gatewayContext): Promise<void> {
-  const { outputFiles } = await build({
-    write: false,
+  await writeBundle(folder, {
     entryPoints: { gateway: join(sources, "main.ts"), healthCheck: join(sources, "healthCheck.ts") },
-    outdir: folder,
     outExtension: { ".js": ".cjs" },
-    bundle: true,
     platform: "node",
     target: "node20",
     format: "cjs",
-    logLevel: "warning",
   });
+}
+
+/**
+ * The same sources give the same bytes, and what is right already stays untouched: another stack's update may be reading it.
+ * @param folder an image's build context
+ */
+export async function writeBundle(folder: string, options: BuildOptions): Promise<void> {
+  const { outputFiles } = await build({ ...options, outdir: folder, bundle: true, logLevel: "warning", write: false });
   for (const { path, contents } of outputFiles) {
     if (existsSync(path) && readFileSync(path).equals(contents)) continue;
     const part = `${folder}.${process.pid}.tmp`; // beside it: whatever lies in it, even for a moment, is part of the context

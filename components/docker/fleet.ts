@@ -11,6 +11,7 @@ import type { Core } from "./cpus.ts";
 import { cpuSet, shareCores } from "./cpus.ts";
 import { gateways } from "./gateways.ts";
 import { loadBalancer } from "./loadBalancer.ts";
+import { monitoring } from "./monitoring.ts";
 import { rejoin } from "./networkDrift.ts";
 import type { StackImages } from "./shared.ts";
 import { containment, labels, logRotation, memoryLimit, processLimit } from "./shared.ts";
@@ -42,6 +43,8 @@ export interface DockerFleetArgs {
   port: number;
   /** The loopback port of the statistics page and the Prometheus metrics. */
   statsPort: number;
+  /** The loopback port of the dashboard. Undefined: nothing is monitored. */
+  dashboardPort: number | undefined;
   /** In PEM. Undefined: plain HTTP. */
   tls: pulumi.Output<string> | undefined;
   gateway: Omit<GatewayOptions, "balancer">;
@@ -79,10 +82,11 @@ export class DockerFleet extends pulumi.ComponentResource {
 
     const inside = this.createInternal(name, args);
     const between = this.createInternal(`${name}-gateways`, args);
+    const outside = this.createOutside(name, args);
     const networks = [
       { name: inside.name },
       { name: between.name, aliases: [dnsNames.balancer] },
-      { name: this.createOutside(name, args).name },
+      { name: outside.name },
     ];
     const { parallel } = args.server;
     const balancer = loadBalancer(`${name}-load-balancer`, { ...args, parallel, networks }, this);
@@ -90,6 +94,11 @@ export class DockerFleet extends pulumi.ComponentResource {
     // After the replicas: if a new model does not start, the gateways go on with the old one's prompts.
     const dependsOn = [...balancer.parts, ...replicas.map(({ ready }) => ready)];
     this.gatewayIds = gateways(name, { ...args, options: args.gateway, network: between, dependsOn }, this);
+    if (args.dashboardPort !== undefined) {
+      const everywhere = [inside, between, outside].map((network) => ({ name: network.name }));
+      const { dashboardPort: port, images } = args;
+      monitoring(`${name}-monitoring`, { port, images, networks: everywhere }, this);
+    }
     this.replicaIds = pulumi.all(replicas.map(idOnceReady));
     this.loadBalancerId = balancer.id;
     const { replicaIds, loadBalancerId, gatewayIds } = this;

@@ -42,7 +42,9 @@ export interface Owner {
 }
 
 /** Port numbers by the setting that names them. */
-export type Ports = Readonly<Partial<Record<"port" | "statsPort" | "registryPort", number | undefined>>>;
+export type Ports = Readonly<
+  Partial<Record<"port" | "statsPort" | "monitoringPort" | "registryPort", number | undefined>>
+>;
 
 /** The part of the machine's memory that replicas may lock; the rest is for the system and for what else runs. */
 export const usableMemory = 0.9;

@@ -8,7 +8,16 @@ import { proxyArgs, secretArgs } from "../image/proxies.ts";
 import type { StackId } from "../stackId.ts";
 
 /** What a container, network or volume is for. */
-export type Role = "network" | "replica" | "gateway" | "load-balancer" | "certificate" | "registry" | "registry-blobs";
+export type Role =
+  | "network"
+  | "replica"
+  | "gateway"
+  | "load-balancer"
+  | "certificate"
+  | "monitoring"
+  | "monitoring-data"
+  | "registry"
+  | "registry-blobs";
 
 /**
  * Says whose everything is that a stack makes on the Docker Engine: by the id, which alone every filter uses. For people,
@@ -64,7 +73,7 @@ export interface StackImages {
 /** Builds one of the small images on this machine's engine, where alone it is used: it is not pushed. */
 export function buildLocally(
   name: string,
-  folder: "registry" | "load-balancer" | "gateway",
+  folder: "registry" | "load-balancer" | "gateway" | "monitoring",
   { stackId, onEngine, cleanup, baseImage }: StackImages,
   parent: pulumi.Resource,
 ): docker.Image {

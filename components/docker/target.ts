@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
+import { bundleDashboard } from "../../dashboard/bundle.ts";
 import { bundleGateway } from "../../gateway/bundle.ts";
 import { BitnetImage } from "../image/bitnetImage.ts";
 import { cleanUpImages } from "../image/imageCleanup.ts";
@@ -32,6 +33,8 @@ export interface DockerOutputs {
   statsUrl: string;
   /** The same as Prometheus text. */
   metricsUrl: string;
+  /** The dashboard, on this machine only. Absent where `monitoring` is false. */
+  dashboardUrl?: string;
   /** The name under which the API reports the model. */
   model: string;
   /** The image that the replicas run, by digest. */
@@ -59,6 +62,7 @@ export async function dockerTarget(args: DockerTargetArgs): Promise<DockerOutput
   const apiKeys = chooseApiKeys(settings);
   const apiKey = apiKeys && pulumi.secret(apiKeys.apply(([first]) => first?.key ?? ""));
   await bundleGateway();
+  if (settings.monitoring) await bundleDashboard();
   const cleanup = cleanUpImages("images", stackId);
   const images = { stackId, cleanup, onEngine: await tagsOnEngine(), baseImage: settings.baseImage };
   const registry = await chooseRegistry(settings, images);
@@ -105,6 +109,7 @@ async function fleetArgs(
     cores: machine.cores,
     pinned: machine.cpuIdsKnown,
     memlock: settings.memlock ?? ((await mayRaiseMemlock()) ? "unlimited" : "inherit"),
+    dashboardPort: settings.monitoring ? settings.monitoringPort : undefined,
     startFirst: mayStartFirst(settings, memory, machine),
     server: common,
     memoryBytes: memory.total,
@@ -130,7 +135,7 @@ function mayStartFirst({ replicas }: DockerSettings, memory: MemoryNeed, machine
 }
 
 function outputsOf(
-  { bindAddress, port, statsPort, replicas }: DockerSettings,
+  { bindAddress, port, statsPort, monitoring, monitoringPort, replicas }: DockerSettings,
   model: Model,
   isHttps: boolean,
   { image, apiKey }: Pick<DockerOutputs, "image"> & { apiKey: pulumi.Output<string> | undefined },
@@ -142,6 +147,7 @@ function outputsOf(
     healthUrl: `${address}/health`,
     statsUrl,
     metricsUrl: `${statsUrl}metrics`,
+    ...(monitoring ? { dashboardUrl: `http://127.0.0.1:${monitoringPort}/user/` } : {}),
     model: model.alias,
     image,
     replicas,

@@ -20,4 +20,6 @@ export const ports = {
   server: 8080,
   /** Its agent, which tells HAProxy whether to send requests: docker/server/runtime/agent.pl. */
   agent: 8081,
+  /** Its memory, for Prometheus: docker/server/runtime/metrics.pl. */
+  serverMetrics: 8082,
 } as const;

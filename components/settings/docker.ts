@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Refuse } from "./shared.ts";
 import { sharedSettings } from "./shared.ts";
-import { integer, oneOf, setting, text } from "./types.ts";
+import { flag, integer, oneOf, setting, text } from "./types.ts";
 
 /** The settings of target docker alone. */
 export const dockerOnly = {
@@ -25,6 +25,14 @@ export const dockerOnly = {
   statsPort: setting(
     integer(1, 65_535).default(8404),
     "The loopback port of the load balancer's statistics page (/), its Prometheus metrics (/metrics) and the gateways' (/gateway-1/metrics, /gateway-2/metrics).",
+  ),
+  monitoring: setting(
+    flag().default(false),
+    "true adds Prometheus and a dashboard, in a container on loopback: docs/monitoring.md. It keeps 15 days of figures, at most 1 GB.",
+  ),
+  monitoringPort: setting(
+    integer(1, 65_535).default(8405),
+    "The loopback port of the dashboard (/user/) and of Prometheus' HTTP API (/api/v1), where monitoring is true.",
   ),
   tlsCertificate: setting(
     text(/^[^\r\n]+$/, "the path of a PEM file").optional(),
@@ -78,9 +86,15 @@ export function checkDocker(
   }
 }
 
-/** The ports that a stack opens. An external registry needs none here. */
-export function portsOf({ registry, port, statsPort, registryPort }: Partial<DockerSettings>) {
-  return { port, statsPort, ...(registry === "local" ? { registryPort } : {}) };
+/** The ports that a stack opens. An external registry needs none here, nor does monitoring that is off. */
+export function portsOf(settings: Partial<DockerSettings>) {
+  const { registry, port, statsPort, registryPort, monitoring, monitoringPort } = settings;
+  return {
+    port,
+    statsPort,
+    ...(monitoring === true ? { monitoringPort } : {}),
+    ...(registry === "local" ? { registryPort } : {}),
+  };
 }
 
 /** Of two equal ports, names one that the user has set. */

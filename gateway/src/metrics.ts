@@ -43,8 +43,8 @@ export class Metrics {
     this.cachedTokens.inc(who, account.cachedTokens);
     this.completionTokens.inc(who, account.completionTokens);
     const { firstToken, perToken } = times(account);
-    if (firstToken !== undefined) this.firstToken.observe({ model: this.model }, firstToken);
-    if (perToken !== undefined) this.perToken.observe({ model: this.model }, perToken);
+    if (firstToken !== undefined) this.firstToken.observe(who, firstToken);
+    if (perToken !== undefined) this.perToken.observe(who, perToken);
   }
 
   /** Counts a request among those that wait, then among those that are answered. */
@@ -74,7 +74,7 @@ export class Metrics {
   }
 
   private histogram(name: string, help: string, buckets: number[]) {
-    const labelNames = ["model"];
+    const labelNames = ["model", "key"];
     return new Histogram({ name: `bitnet_gateway_${name}`, help, labelNames, buckets, registers: [this.registry] });
   }
 

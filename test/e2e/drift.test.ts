@@ -20,7 +20,7 @@ describe("up puts back", () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "bitnet-server-drift-"));
     model = await drawModel(folder);
-    stack = await TestStack.create({ ...model.settings, replicas: 1 });
+    stack = await TestStack.create({ ...model.settings, replicas: 1, monitoring: true });
     await stack.up();
     outputs = await stack.outputs();
     connected = await connections();
@@ -31,14 +31,14 @@ describe("up puts back", () => {
     await rm(folder, { recursive: true });
   });
 
-  const all: Role[] = ["replica", "gateway", "load-balancer", "registry"];
+  const all: Role[] = ["replica", "gateway", "load-balancer", "registry", "monitoring"];
 
   test.each<[string, () => Promise<void>]>([
     ["a stopped replica", () => stop("replica")],
     ["a removed registry and a stopped load balancer", removeRegistryAndStopBalancer],
     ["everything, stopped", stopEverything],
     ["the networks, and the containers on them", removeNetworks],
-    ["a stopped gateway, and what was taken off a network or is on it without its alias", disconnect],
+    ["a stopped gateway and a stopped Prometheus, and what was taken off a network or is on it without its alias", disconnect],
   ])("%s, and then has nothing more to do", async (_, damage) => {
     await damage();
     await stack.up();
@@ -84,6 +84,7 @@ describe("up puts back", () => {
     for (const { Id } of await containersOf(stack.name, "gateway")) {
       if (Id !== gateway.id) await docker.getContainer(Id).stop({ t: 1 });
     }
+    await stop("monitoring");
     await takeOff("load-balancer", "fleet-gateways");
   }
 
@@ -117,6 +118,7 @@ describe("up puts back", () => {
     await remove("replica");
     await remove("gateway");
     await remove("load-balancer");
+    await remove("monitoring");
     const filters = { label: [`bitnet-server.stack=${stack.name}`] };
     const networks = await docker.listNetworks({ filters });
     expect(networks).toHaveLength(3);

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ContainerInspectInfo } from "dockerode";
 import { execa } from "execa";
-import { chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { mayRaiseMemlock } from "../../components/docker/memlock.ts";
+import { inBrowser } from "./support/browser.ts";
 import { Chatters, chat, client, stream } from "./support/chat.ts";
 import {
   belongingsOf,
@@ -18,6 +18,7 @@ import {
   remaining,
   serverProcess,
 } from "./support/docker.ts";
+import { drawTerminal, takePicture, whileBusy } from "./support/pictures.ts";
 import type { TestModel } from "./support/testModel.ts";
 import { drawModel } from "./support/testModel.ts";
 import type { Outputs } from "./support/testStack.ts";
@@ -32,9 +33,10 @@ describe("up, from nothing, on two replicas", () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "bitnet-server-up-"));
     model = await drawModel(folder);
-    stack = await TestStack.create({ ...model.settings, replicas: 2 });
-    await stack.up();
+    stack = await TestStack.create({ ...model.settings, replicas: 2, monitoring: true });
+    const { output } = await stack.up();
     outputs = await stack.outputs();
+    await drawTerminal("npm run up", output.replaceAll(stack.name, "offline"), "up");
   });
 
   afterAll(async () => {
@@ -103,7 +105,53 @@ describe("up, from nothing, on two replicas", () => {
   test("the built-in web page chats", async () => {
     // A good piece of the answer: the page folds spaces and lines.
     const expected = model.answer(5).slice(0, 60);
-    await chatInBrowser(new URL("/", outputs.url).href, "Which digit is in this prompt: 5?", expected);
+    await inBrowser(async (page) => {
+      await page.goto(new URL("/", outputs.url).href);
+      const input = page.locator("textarea").first();
+      await input.fill("Which digit is in this prompt: 5?");
+      await input.press("Enter");
+      await expect.poll(() => page.locator("body").innerText(), { timeout: 60_000 }).toContain(expected);
+      await takePicture(page, "chat");
+    });
+  });
+
+  test("the dashboard shows the tokens that clients got, both replicas with their memory, and no error", async () => {
+    await chat(client(outputs.url), 1);
+    const written = await tokensWritten(outputs);
+    expect(written).toBeGreaterThan(200);
+    await inBrowser(async (page) => {
+      const complaints: string[] = [];
+      page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+      await page.goto(String(outputs.dashboardUrl));
+      const tile = (id: string) => page.locator(`output#${id}`).innerText();
+      await expect
+        .poll(async () => Number((await tile("tokens")).replaceAll(",", "")), { timeout: 60_000 })
+        .toBe(written);
+      await expect.poll(() => tile("replicas"), { timeout: 60_000 }).toBe("2");
+      const memory = page.locator("figure", { hasText: "Memory" });
+      await expect.poll(() => memory.innerText(), { timeout: 60_000 }).toMatch(/replica [\d.]+[^]*replica [\d.]+/);
+      await page.locator("#range").selectOption("300");
+      await whileBusy(() => new Chatters(4, client(outputs.url), (digit) => [model.answer(digit)]));
+      await takePicture(page, "dashboard");
+      expect(complaints).toEqual([]);
+      expect(await page.locator("#problem").isHidden()).toBe(true);
+    });
+  });
+
+  test("Prometheus finds gateways, load balancer and replicas, and knows how much memory replicas have locked", async () => {
+    const values = async (query: string) => {
+      const url = new URL(`/api/v1/query?query=${encodeURIComponent(query)}`, outputs.dashboardUrl);
+      const { data } = (await (await fetch(url)).json()) as { data: { result: { value: [number, string] }[] } };
+      return data.result.map(({ value }) => Number(value[1]));
+    };
+    await expect.poll(() => values("sum by (job) (up)"), { timeout: 60_000 }).toHaveLength(5);
+    await expect.poll(() => values("count(up == 1)"), { timeout: 60_000 }).toEqual([8]);
+    const locked = await Promise.all(
+      (await containersOf(stack.name, "replica")).map(async ({ Id }) =>
+        lockedBytes(await serverProcess(inReplica(Id))),
+      ),
+    );
+    expect((await values("bitnet_replica_locked_memory_bytes")).sort()).toEqual(locked.sort());
   });
 
   test("each replica has CPUs of its own, locked memory, and no more rights than it needs", async () => {
@@ -147,7 +195,8 @@ describe("up, from nothing, on two replicas", () => {
     const open = containers.flatMap(({ Ports, Labels }) =>
       Ports.filter(({ PublicPort }) => PublicPort).map(({ IP }) => `${String(Labels["bitnet-server.role"])} ${IP}`),
     );
-    expect(open.sort()).toEqual(["load-balancer 127.0.0.1", "load-balancer 127.0.0.1", "registry 127.0.0.1"]);
+    const [twice, once] = ["load-balancer 127.0.0.1", ["monitoring 127.0.0.1", "registry 127.0.0.1"]];
+    expect(open.sort()).toEqual([twice, twice, ...once]);
   });
 
   test("up again changes nothing", async () => {
@@ -261,32 +310,20 @@ async function restarted(replica: ContainerInspectInfo | undefined): Promise<voi
 }
 
 async function idsOf(stack: string): Promise<string[]> {
-  const [replicas, gateways, balancer, registry] = await Promise.all([
+  const [replicas, gateways, ...others] = await Promise.all([
     containersOf(stack, "replica"),
     containersOf(stack, "gateway"),
     containerOf(stack, "load-balancer"),
     containerOf(stack, "registry"),
+    containerOf(stack, "monitoring"),
   ]);
-  return [...replicas, ...gateways, balancer, registry].map(({ Id }) => Id);
+  return [...replicas, ...gateways, ...others].map(({ Id }) => Id);
 }
 
-/** Types a question into llama-server's own page, as a user does, and waits until the page has a text. */
-async function chatInBrowser(url: string, question: string, expected: string): Promise<void> {
-  const debian = "/usr/bin/chromium";
-  const quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];
-  const browser = await chromium.launch({
-    ...(existsSync(debian) ? { executablePath: debian } : { channel: "chrome" }),
-    // Chromium's own sandbox refuses to run as root.
-    args: ["--no-sandbox", "--disable-component-update", "--disable-sync", ...quiet],
-  });
-  try {
-    const page = await browser.newPage();
-    await page.goto(url);
-    const input = page.locator("textarea").first();
-    await input.fill(question);
-    await input.press("Enter");
-    await expect.poll(() => page.locator("body").innerText(), { timeout: 60_000 }).toContain(expected);
-  } finally {
-    await browser.close();
-  }
+/** What both gateways have counted. */
+async function tokensWritten({ statsUrl }: Outputs): Promise<number> {
+  const pages = ["gateway-1", "gateway-2"].map(async (name) => (await fetch(`${statsUrl}${name}/metrics`)).text());
+  const text = (await Promise.all(pages)).join("\n");
+  const counted = [...text.matchAll(/^bitnet_gateway_completion_tokens_total\{.*\} (\d+)$/gm)];
+  return counted.reduce((sum, [, tokens]) => sum + Number(tokens), 0);
 }

@@ -111,6 +111,30 @@ test("a stack is a registry, images, networks, replicas, a load balancer, two ga
   ]);
 });
 
+test("monitoring adds Prometheus, its figures' volume and a dashboard on loopback, where everything else is found", async () => {
+  const [before, run] = [await runProgram(), await runProgram({ monitoring: "true", monitoringPort: "9000" })];
+  const known = new Set(before.resources.map(({ name }) => name));
+  const added = run.resources.filter(({ name }) => !known.has(name)).map(({ type, name }) => `${type} ${name}`);
+  expect(added.toSorted()).toEqual([
+    "docker:index/container:Container fleet-monitoring",
+    "docker:index/image:Image fleet-monitoring-image",
+    "docker:index/volume:Volume fleet-monitoring-data",
+  ]);
+  const [prometheus] = named(run, "monitoring");
+  expect(prometheus).toMatchObject({
+    ports: [{ internal: 9090, external: 9000, ip: "127.0.0.1" }],
+    volumes: [{ volumeName: "fleet-monitoring-data-1234567", containerPath: "/var/lib/prometheus" }],
+    networksAdvanced: [
+      { name: "fleet-1234567" },
+      { name: "fleet-gateways-1234567" },
+      { name: "fleet-outside-1234567" },
+    ],
+    ...{ readOnly: true, capabilities: { drops: ["ALL"] }, memory: 512, memorySwap: 512 },
+  });
+  expect(run.outputs.dashboardUrl).toBe("http://127.0.0.1:9000/user/");
+  expect(before.outputs).not.toHaveProperty("dashboardUrl");
+});
+
 test("a replica locks its memory, and may do next to nothing else", async () => {
   const [replica] = named(await runProgram(), "replica");
   expect(replica).toMatchObject({

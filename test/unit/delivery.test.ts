@@ -25,7 +25,11 @@ test("a version manager installs the Node that the project runs with", () => {
   expect(read(".nvmrc").trim()).toBe(dependencies.node);
 });
 
-describe.each(["server", "gateway", "load-balancer", "registry"])("the image %s", (image) => {
+test("the changelog begins with this version", () => {
+  expect(/^## (\S+?),? /m.exec(read("CHANGELOG.md"))?.[1]).toBe(version);
+});
+
+describe.each(["server", "gateway", "load-balancer", "registry", "monitoring"])("the image %s", (image) => {
   const lastStage =
     read(`docker/${image}/Dockerfile`)
       .split(/^FROM /m)

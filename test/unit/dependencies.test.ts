@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import manifest from "../../package.json" with { type: "json" };
 
 /** What a plain `pulumi up` and `npm run …` are made of; offline/ is reached from cli/, with everything installed. */
-const product = ["index.ts", "{components,cli,commands,gateway,tools}/**/*.{ts,mjs}"];
+const product = ["index.ts", "{components,cli,commands,dashboard,gateway,tools}/**/*.{ts,mjs}"];
 
 /** Node itself, which cli/bootstrap.mjs starts. */
 const startedNotImported = ["node"];

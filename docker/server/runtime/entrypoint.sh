@@ -10,6 +10,7 @@
 #   EXTRA_ARGS     further arguments of llama-server, one a line
 #   PORT           of the API (8080)
 #   DRAIN_PORT     of HAProxy's agent-check (8081)
+#   METRICS_PORT   of Prometheus' text on the server's memory (8082); the API's port has llama-server's own, /metrics
 #   SMOKE_PROMPT   the question that is answered before anybody else may ask (Hello! How are you?); empty: none is asked
 #   SMOKE_ANSWER   the exact answer expected (default: any text will do)
 #   DRAIN_DELAY    seconds to go on taking requests after SIGTERM (0)
@@ -97,13 +98,14 @@ read_settings() {
   THREADS=${THREADS:-$("$here/cpus.sh" cores /)}
   LOCK_MEMORY=${LOCK_MEMORY:-$([[ $OPTIMIZE == true ]] && echo required || echo off)}
   DRAIN_PORT=${DRAIN_PORT:-8081} DRAIN_DELAY=${DRAIN_DELAY:-0} DRAIN_TIMEOUT=${DRAIN_TIMEOUT:-600}
+  METRICS_PORT=${METRICS_PORT:-8082}
   START_TIMEOUT=${START_TIMEOUT:-900}
   SMOKE_PROMPT=${SMOKE_PROMPT-Hello! How are you?} SMOKE_ANSWER=${SMOKE_ANSWER-}
   chat_template=${facts[chat_template]-} pre_tokenizer=${facts[pre_tokenizer]-}
   mapfile -t extra_arguments < <(printf '%s' "${EXTRA_ARGS-}")
 
   STALL_TIMEOUT=${STALL_TIMEOUT:-3}
-  require_whole PORT DRAIN_PORT CONTEXT_SIZE PARALLEL THREADS DRAIN_TIMEOUT START_TIMEOUT STALL_TIMEOUT
+  require_whole PORT DRAIN_PORT METRICS_PORT CONTEXT_SIZE PARALLEL THREADS DRAIN_TIMEOUT START_TIMEOUT STALL_TIMEOUT
   HANG_TIMEOUT=${HANG_TIMEOUT:-$(hang_timeout "$(stat -c %s "$model")" "$THREADS")}
   require_whole HANG_TIMEOUT
   [[ $DRAIN_DELAY =~ ^(0|[1-9][0-9]{0,8})$ ]] || fail "DRAIN_DELAY=$DRAIN_DELAY: it should be a whole number"
@@ -144,7 +146,7 @@ repeat_self_test() {
 }
 
 serve() {
-  local arguments server agent state watcher status=0 told=false
+  local arguments server agent metrics state watcher status=0 told=false
   mapfile -t arguments < <(engine_arguments "$([[ $LOCK_MEMORY == off ]] || echo true)" "$chat_template" "$pre_tokenizer")
   arguments+=(--model "$model" --alias "$MODEL_ALIAS" --host 0.0.0.0 --port "$PORT" --metrics
     --ctx-size $((CONTEXT_SIZE * PARALLEL)) --parallel "$PARALLEL" --threads "$THREADS"
@@ -160,6 +162,8 @@ serve() {
   echo down >"$state"
   perl "$here/agent.pl" "$DRAIN_PORT" "$state" &
   agent=$!
+  perl "$here/metrics.pl" "$METRICS_PORT" "$server" &
+  metrics=$!
   watch "$server" "$state" &
   watcher=$!
   trap 'told=true; trap "stop $server &" TERM; drain $server $state &' TERM
@@ -168,7 +172,7 @@ serve() {
   # A signal ends `wait` as well.
   while status=0 && { wait "$server" || status=$?; } && kill -0 "$server" 2>/dev/null; do :; done
 
-  kill "$watcher" "$agent" 2>/dev/null || true
+  kill "$watcher" "$agent" "$metrics" 2>/dev/null || true
   # Only if it ended the server itself has the watcher a status of its own.
   wait "$watcher" || if (($? == 1)); then status=1; fi
   # One engine exits well on SIGTERM, the other dies of it (143): either way it ended as it was told to.

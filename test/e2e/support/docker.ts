@@ -12,7 +12,7 @@ export const replicaRights = [
   "--read-only",
 ];
 
-export type Role = "replica" | "gateway" | "load-balancer" | "registry";
+export type Role = "replica" | "gateway" | "load-balancer" | "registry" | "monitoring";
 
 /** A stack's containers of one role, by name. @param stack the name that it had when it was made */
 export async function containersOf(stack: string, role: Role): Promise<ContainerInspectInfo[]> {

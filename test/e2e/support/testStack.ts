@@ -34,6 +34,7 @@ export interface Outputs {
   healthUrl: string;
   statsUrl: string;
   metricsUrl: string;
+  dashboardUrl?: string;
   model: string;
   image: string;
   replicas: number;
@@ -220,7 +221,8 @@ export class TestStack {
 
 /** For the settings of target docker. */
 async function freePorts(): Promise<StackSettings> {
-  return { port: await freePort(), statsPort: await freePort(), registryPort: await freePort() };
+  const keys = ["port", "statsPort", "registryPort", "monitoringPort"];
+  return Object.fromEntries(await Promise.all(keys.map(async (key) => [key, await freePort()] as const)));
 }
 
 /** The engine comes from PyPI, which any network has; the base image from Docker Hub, where that can be reached. */

@@ -22,6 +22,13 @@ test("the summary names the chat page, the chat in the terminal, and what remove
   expect(told).toContain("npm run destroy -- --stack dev");
 });
 
+test("where there is a dashboard, the summary names it", () => {
+  const dashboardUrl = { value: "http://127.0.0.1:8405/user/", secret: false };
+  const told = summarize("dev", { ...outputs, dashboardUrl }, "no change", "3s");
+  expect(told).toMatch(/^ +dashboard +http:\/\/127.0.0.1:8405\/user\/$/m);
+  expect(summarize("dev", outputs, "no change", "3s")).not.toContain("dashboard");
+});
+
 test("of a test model the summary says that it is one, and what it can answer", () => {
   const told = summarize("offline", outputs, "no change", "3s", true);
   expect(told).toMatch(/model .*\n.*a test model, generated and not trained: it repeats the one digit of a question/);

@@ -22,7 +22,7 @@ const demand = {
   replicas: 2,
   memory: memory(2),
   bindAddress: "192.0.2.1",
-  ports: { port: 8088, statsPort: 8404, registryPort: 5088 },
+  ports: { port: 8088, statsPort: 8404, monitoringPort: 8405, registryPort: 5088 },
 };
 
 afterEach(() => {
@@ -40,12 +40,13 @@ test("more memory than the machine has is refused, with both figures", () => {
   expect(problems[0]?.right).toMatch(/^at most 1/);
 });
 
-test("more replicas than cores, more threads than a replica's cores and a port in use are told together", () => {
-  const problems = checkMachine({ ...machine, portsInUse: [8404] }, { ...demand, replicas: 5, threads: 9 });
+test("more replicas than cores, more threads than a replica's cores and ports in use are told together", () => {
+  const problems = checkMachine({ ...machine, portsInUse: [8404, 8405] }, { ...demand, replicas: 5, threads: 9 });
   expect(problems.map(({ key, value, right }) => [key, value, right])).toEqual([
     ["replicas", 5, "at most 4"],
     ["threads", 9, "at most 1; or unset, and the replica takes one for each of its cores"],
     ["statsPort", 8404, "a port that is free"],
+    ["monitoringPort", 8405, "a port that is free"],
   ]);
 });
 

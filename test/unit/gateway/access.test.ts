@@ -161,8 +161,8 @@ describe("what is told of a request", () => {
       'bitnet_gateway_requests_total{model="fake",key="",endpoint="/v1/models",status="401"} 1',
     );
     expect(metrics).toContain(`bitnet_gateway_completion_tokens_total{${alice}} 5`);
-    expect(metrics).toContain('bitnet_gateway_time_to_first_token_seconds_count{model="fake"} 1');
-    expect(metrics).toContain('bitnet_gateway_time_per_token_seconds_count{model="fake"} 1');
+    expect(metrics).toContain(`bitnet_gateway_time_to_first_token_seconds_count{${alice}} 1`);
+    expect(metrics).toContain(`bitnet_gateway_time_per_token_seconds_count{${alice}} 1`);
   });
 
   it("which replica answered, to whoever asks", async () => {

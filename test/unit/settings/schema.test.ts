@@ -55,6 +55,19 @@ describe("defaults", () => {
     ]);
   });
 
+  test("the dashboard's port is compared with the others only if there is a dashboard", () => {
+    expect(problemsOf({ monitoringPort: "8404" })).toEqual([]);
+    expect(problemsOf({ monitoring: "true", monitoringPort: "8404" })).toMatchObject([
+      { key: "monitoringPort", wrong: "statsPort is the same port, by default" },
+    ]);
+  });
+
+  test("monitoring is the docker target's", () => {
+    expect(problemsOf({ ...aws, monitoring: "true" })).toMatchObject([
+      { key: "monitoring", wrong: "this is a setting of target docker, and this stack's target is aws" },
+    ]);
+  });
+
   test("an existing VPC takes no setting of the stack's own, and the defaults of these are no mistake", () => {
     const subnets = '["subnet-0a","subnet-0b"]';
     const vpc = { ...aws, vpcId: "vpc-0123", publicSubnetIds: subnets, privateSubnetIds: subnets };

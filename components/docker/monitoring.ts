@@ -1,0 +1,41 @@
+import * as docker from "@pulumi/docker";
+import type * as pulumi from "@pulumi/pulumi";
+import type { StackImages } from "./shared.ts";
+import { buildLocally, containment, labels, logRotation, memoryLimit, processLimit } from "./shared.ts";
+
+export interface MonitoringArgs {
+  /** The loopback port of the dashboard and of Prometheus' API. */
+  port: number;
+  /** Where whatever is monitored is found, and one that a port can be published on. */
+  networks: pulumi.Input<docker.types.input.ContainerNetworksAdvanced>[];
+  images: StackImages;
+}
+
+/** Some five times what it takes for 64 replicas; auto-gomemlimit keeps Go's heap below it. */
+const monitoringMemory = 512 * 2 ** 20;
+
+/**
+ * Prometheus, Debian's own, with the dashboard that it serves. Its figures are in a volume: they outlive its container,
+ * and go with the stack.
+ */
+export function monitoring(name: string, args: MonitoringArgs, parent: pulumi.Resource): docker.Container {
+  const { stackId } = args.images;
+  const image = buildLocally(`${name}-image`, "monitoring", args.images, parent);
+  const data = new docker.Volume(`${name}-data`, { labels: labels(stackId, "monitoring-data") }, { parent });
+  return new docker.Container(
+    name,
+    {
+      image: image.repoDigest,
+      networksAdvanced: args.networks,
+      ports: [{ internal: 9090, external: args.port, ip: "127.0.0.1" }],
+      volumes: [{ volumeName: data.name, containerPath: "/var/lib/prometheus" }],
+      ...memoryLimit(monitoringMemory),
+      ulimits: [processLimit],
+      ...containment,
+      wait: true,
+      labels: labels(stackId, "monitoring"),
+      ...logRotation,
+    },
+    { parent, deleteBeforeReplace: true, replaceOnChanges: ["mustRun"] }, // there is only one port, and one volume
+  );
+}
