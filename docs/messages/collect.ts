@@ -20,6 +20,7 @@ const handedOn: ReadonlySet<string> = new Set([
   "result.wrong",
   "shortage.wrong",
   "wordsOf(error)",
+  "words",
   '[failure, ...trouble].join("\\n\\n")',
   "expected ? `\\n${(error as Error).message}` : error",
   "error instanceof ConfigError ? error.message : error",
