@@ -2,13 +2,14 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Account } from "./aws/account.ts";
 import { inspectAccount, stackTags } from "./aws/account.ts";
 import type { Machine } from "./docker/machine.ts";
-import { checkMachine, inspectMachine } from "./docker/machine.ts";
+import { checkMachine, inspectMachine, roomOf } from "./docker/machine.ts";
 import { readTls } from "./docker/tls.ts";
 import type { Checked, Problem } from "./errors.ts";
 import { attempt, UserError } from "./errors.ts";
 import { requireEngineSource } from "./image/engineSource.ts";
 import type { Model } from "./model/model.ts";
 import { resolveModel } from "./model/model.ts";
+import { chooseSlots } from "./model/slots.ts";
 import type { AwsSettings } from "./settings/aws.ts";
 import type { DockerSettings } from "./settings/docker.ts";
 import { portsOf } from "./settings/docker.ts";
@@ -23,6 +24,8 @@ export interface DockerPlan {
   settings: DockerSettings;
   model: Model;
   machine: Machine;
+  /** Requests that a replica answers at once. */
+  slots: number;
   /** The certificate, the rest of its chain and its key, in PEM. Undefined: plain HTTP. */
   tls: string | undefined;
 }
@@ -56,7 +59,7 @@ export async function preflight(configuration: Configuration, stackId: string | 
   const problems = [checked, source, model, tls, machine, account].flatMap((check) => check.problems);
   if (problems.length > 0) throw new UserError(...problems.map((problem) => hideSecret(problem, configuration)));
   if (settings?.target === "docker" && model.found !== undefined && machine.found !== undefined) {
-    return { target: "docker", settings, model: model.found, machine: machine.found, tls: tls.found };
+    return { target: "docker", settings, model: model.found, ...machine.found, tls: tls.found };
   }
   if (settings?.target === "aws" && model.found !== undefined && account.found !== undefined) {
     return { target: "aws", settings, model: model.found, account: account.found };
@@ -76,16 +79,19 @@ async function checkDockerEngine(
   settings: Partial<DockerSettings>,
   model: Model | undefined,
   stackId: string | undefined,
-): Promise<Checked<Machine>> {
+): Promise<Checked<Pick<DockerPlan, "machine" | "slots">>> {
   const { bindAddress = "127.0.0.1" } = settings;
   const { port, ...local } = portsOf(settings);
   // On an address that is not known, no port can be tried.
   const ports = settings.bindAddress === undefined ? local : { port, ...local };
   const inspected = await attempt(() => inspectMachine({ id: stackId, stack: pulumi.getStack() }, bindAddress, ports));
-  if (inspected.found === undefined) return inspected;
-  const { replicas, threads } = settings;
-  const demand = { replicas, threads, bindAddress, ports, memory: model?.memory };
-  return { found: inspected.found, problems: checkMachine(inspected.found, demand) };
+  const { found: machine, problems } = inspected;
+  if (machine === undefined) return { found: undefined, problems };
+  const { replicas, threads, engine = "ik_llama.cpp" } = settings;
+  const room = roomOf(machine, { replicas, threads });
+  const slots = settings.parallel ?? (model === undefined ? 1 : chooseSlots(engine, room, model.memoryNeed));
+  const demand = { replicas, threads, bindAddress, ports, memory: model?.memoryNeed(slots) };
+  return { found: { machine, slots }, problems: checkMachine(machine, demand) };
 }
 
 async function checkAwsAccount(
@@ -100,7 +106,7 @@ async function checkAwsAccount(
     delete known.vpcCidr;
     delete known.egress;
   }
-  return inspectAccount(known, model?.memory, stackTags());
+  return inspectAccount(known, model?.memoryNeed, stackTags());
 }
 
 function hideSecret(problem: Problem, { isSecret }: Configuration): Problem {

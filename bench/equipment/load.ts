@@ -47,6 +47,15 @@ export async function ask(openai: OpenAI, { messages, answerTokens }: Request): 
   return { text, firstToken, eachToken, total };
 }
 
+/** The times between the tokens of a streamed answer, in ms. */
+export async function tokenGaps(openai: OpenAI, { messages, answerTokens }: Request): Promise<number[]> {
+  const times: number[] = [];
+  const request = { model: "bitnet", messages, temperature: 0, max_tokens: answerTokens };
+  const stream = await openai.chat.completions.create({ ...request, stream: true });
+  for await (const { choices } of stream) if (choices[0]?.delta.content) times.push(performance.now());
+  return times.slice(1).map((time, index) => time - (times[index] ?? time));
+}
+
 /** A user's message of so many tokens: letters without meaning, of which the generated models take each as a token. */
 export function letters(tokens: number, random: () => number): string {
   return Array.from({ length: tokens }, () => String.fromCharCode(97 + Math.floor(random() * 26))).join("");

@@ -20,10 +20,14 @@ export function textTable(results: Results): string {
     .join("\n");
 }
 
-/** One part, for a page. */
+/** One part's figures that have a goal, for a page: what the others are there to explain. */
 export function markdownTable({ figures }: PartResult): string {
   const row = (texts: readonly string[]) => `| ${texts.map((text) => text.replaceAll("|", "\\|")).join(" | ")} |`;
-  return [row(columns), row(columns.map(() => "---")), ...figures.map((figure) => row(cells(figure)))].join("\n");
+  return [
+    row(columns),
+    row(columns.map(() => "---")),
+    ...figures.filter(({ goal }) => goal !== undefined).map((figure) => row(cells(figure))),
+  ].join("\n");
 }
 
 function cells(figure: Figure): string[] {

@@ -5,10 +5,11 @@ import { attempt, UserError } from "../errors.ts";
 import type { Architecture } from "../image/cpuTarget.ts";
 import { familyOf } from "../image/cpuTarget.ts";
 import type { MemoryNeed } from "../model/memory.ts";
+import { chooseSlots } from "../model/slots.ts";
 import type { AwsSettings } from "../settings/aws.ts";
 import type { InstanceDemand, InstanceFacts } from "./instances.ts";
 import { layOutSubnets } from "./subnets.ts";
-import { alternatives, checkInstance, fits } from "./instances.ts";
+import { alternatives, checkInstance, fits, usable } from "./instances.ts";
 import { endpointServices } from "./network.ts";
 import type { QuotaNeed } from "./quotas.ts";
 import { checkAddresses, checkQuota, quotasFor } from "./quotas.ts";
@@ -19,6 +20,8 @@ export interface Account {
   partition: string;
   region: string;
   instance: InstanceFacts;
+  /** Requests that a replica answers at once. */
+  slots: number;
   /** The types that the group may take: `instance`, and with spot those that run the same code, are offered and can do it. */
   instanceTypes: readonly string[];
   /** The zones for a VPC of the stack's own: those that it is in already, then the others that have the instance type. */
@@ -35,12 +38,12 @@ export function stackTags(): Record<string, string> {
 /**
  * Looks up and checks all that AWS has to say about a stack's settings. It only reads, in previews too.
  * @param settings those that are right in themselves; what is missing is not checked
- * @param memory what a replica needs, if the model is known
+ * @param memoryNeed of a replica that answers so many requests at once, if the model is known
  * @param tags by which the stack's own subnets are found
  */
 export async function inspectAccount(
   settings: Partial<AwsSettings>,
-  memory: MemoryNeed | undefined,
+  memoryNeed: ((slots: number) => MemoryNeed) | undefined,
   tags: Record<string, string>,
 ): Promise<Checked<Account>> {
   const identity = await attempt(lookUpIdentity);
@@ -48,7 +51,7 @@ export async function inspectAccount(
   const { id, partition, region } = identity.found;
   const [hostedZone, instance] = await Promise.all([
     attempt(() => lookUpHostedZone(settings)),
-    checkInstances(settings, memory, region, tags),
+    checkInstances(settings, memoryNeed, region, tags),
   ]);
   const problems = [
     ...instance.problems,
@@ -66,10 +69,10 @@ export async function inspectAccount(
 /** Checks the instance type, and where its instances are to be. */
 async function checkInstances(
   settings: Partial<AwsSettings>,
-  memory: MemoryNeed | undefined,
+  memoryNeed: ((slots: number) => MemoryNeed) | undefined,
   region: string,
   tags: Record<string, string>,
-): Promise<Checked<Pick<Account, "instance" | "instanceTypes" | "zones">>> {
+): Promise<Checked<Pick<Account, "instance" | "slots" | "instanceTypes" | "zones">>> {
   const { instanceType, cpuTarget = "native", threads, spot = 0 } = settings;
   if (instanceType === undefined) return { found: undefined, problems: [] };
   const [{ found: instance, problems }, offered, used] = await Promise.all([
@@ -81,13 +84,23 @@ async function checkInstances(
   // Subnets stay where they are (network.ts); only a new one is put where the type is.
   const zones = [...used, ...offered.filter((zone) => !used.includes(zone))];
 
-  const demand = { memory, cpuTarget, threads };
+  const slots = slotsOf(settings, instance, memoryNeed);
+  const demand = { memory: memoryNeed?.(slots), cpuTarget, threads };
   const sizes = fits(instance, demand) ? [] : await lookUpSizes(instance);
   const ofInstance = checkInstance(instance, demand, sizes);
   const ofPlace = await checkPlace({ ...settings, instanceType, region }, offered, zones);
   const fitting = ofInstance.length > 0 ? [] : await onlyFit(alternatives(instance, spot), demand);
-  const found = { instance, instanceTypes: [instance.type, ...fitting], zones };
+  const found = { instance, slots, instanceTypes: [instance.type, ...fitting], zones };
   return { found, problems: [...ofInstance, ...ofPlace] };
+}
+
+function slotsOf(
+  { parallel, threads, engine = "ik_llama.cpp" }: Partial<AwsSettings>,
+  instance: InstanceFacts,
+  memoryNeed: ((slots: number) => MemoryNeed) | undefined,
+): number {
+  const room = { cores: threads ?? instance.cores, memory: usable(instance) };
+  return parallel ?? (memoryNeed === undefined ? 1 : chooseSlots(engine, room, memoryNeed));
 }
 
 type Place = Partial<AwsSettings> & { instanceType: string; region: string };

@@ -97,7 +97,7 @@ export function alternatives({ type, architecture }: InstanceFacts, spot: number
 }
 
 /** What the server may use, in bytes: what ECS registers, without the task's other containers. */
-function usable({ memoryBytes }: InstanceFacts): number {
+export function usable({ memoryBytes }: InstanceFacts): number {
   const bytes = registered.part * memoryBytes - (registered.lessMiB + besideServerMiB) * MIB;
   return Math.max(0, Math.floor(bytes));
 }

@@ -51,7 +51,8 @@ export interface AwsTargetArgs {
 /** The aws target: an ECS service on CPU-optimised instances behind a load balancer. */
 export async function awsTarget({ stackId, settings, model, account }: AwsTargetArgs): Promise<AwsOutputs> {
   const tags = stackTags();
-  const server = { ...settings, modelAlias: model.alias, contextSize: model.contextSize };
+  const { slots } = account;
+  const server = { ...settings, parallel: slots, modelAlias: model.alias, contextSize: model.contextSize };
   for (const warning of warnings(settings, account)) void pulumi.log.warn(warning);
 
   const { architecture, type } = account.instance;
@@ -83,7 +84,7 @@ export async function awsTarget({ stackId, settings, model, account }: AwsTarget
     server,
     prompt: model.facts.prompt,
     modelBytes: model.facts.fileSize,
-    memoryBytes: model.memory.total,
+    memoryBytes: model.memoryNeed(slots).total,
     tags,
   });
 

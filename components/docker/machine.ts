@@ -6,6 +6,7 @@ import type { Problem } from "../errors.ts";
 import { UserError } from "../errors.ts";
 import type { MemoryNeed } from "../model/memory.ts";
 import { memoryProblem } from "../model/memory.ts";
+import type { Room } from "../model/slots.ts";
 import type { Core } from "./cpus.ts";
 import { engineCpus, groupIntoCores, parseCpuList } from "./cpus.ts";
 
@@ -130,6 +131,12 @@ function portEntries(ports: Ports): [key: string, port: number][] {
 /** Whether one more replica fits beside those that run: then a new one can start before the old one stops. */
 export function hasRoomForNext(machine: Pick<Machine, "memoryBytes" | "replicasBytes">, need: MemoryNeed): boolean {
   return machine.replicasBytes + need.total <= lockable(machine.memoryBytes);
+}
+
+/** What each replica has for itself, and a single one's successor, which loads its model before the old one goes. */
+export function roomOf({ cores, memoryBytes }: Machine, { replicas = 1, threads }: Partial<Demand>): Room {
+  const each = Math.floor(cores.length / replicas);
+  return { cores: threads ?? each, memory: lockable(memoryBytes) / Math.max(2, replicas) };
 }
 
 function lockable(memoryBytes: number): number {

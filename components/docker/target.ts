@@ -6,6 +6,7 @@ import { cleanUpImages } from "../image/imageCleanup.ts";
 import { dockerPlatform } from "../image/platform.ts";
 import { removeOldImages } from "../image/oldImages.ts";
 import type { Registry } from "../image/registry.ts";
+import type { MemoryNeed } from "../model/memory.ts";
 import type { Model } from "../model/model.ts";
 import { SmokeTest } from "../serving/smokeTest.ts";
 import type { NamedKey } from "../settings/apiKeys.ts";
@@ -46,6 +47,8 @@ export interface DockerTargetArgs {
   settings: DockerSettings;
   model: Model;
   machine: Machine;
+  /** Requests that a replica answers at once. */
+  slots: number;
   /** The certificate, the rest of its chain and its key, in PEM. Undefined: plain HTTP. */
   tls: string | undefined;
 }
@@ -90,10 +93,11 @@ export async function dockerTarget(args: DockerTargetArgs): Promise<DockerOutput
 }
 
 async function fleetArgs(
-  { stackId, settings, model, machine, tls }: DockerTargetArgs,
+  { stackId, settings, model, machine, slots, tls }: DockerTargetArgs,
   made: Pick<DockerFleetArgs, "image" | "images" | "apiKeys">,
 ): Promise<DockerFleetArgs> {
-  const common = { ...settings, modelAlias: model.alias, contextSize: model.contextSize };
+  const memory = model.memoryNeed(slots);
+  const common = { ...settings, parallel: slots, modelAlias: model.alias, contextSize: model.contextSize };
   return {
     ...settings,
     ...made,
@@ -101,9 +105,9 @@ async function fleetArgs(
     cores: machine.cores,
     pinned: machine.cpuIdsKnown,
     memlock: settings.memlock ?? ((await mayRaiseMemlock()) ? "unlimited" : "inherit"),
-    startFirst: mayStartFirst(settings, model, machine),
+    startFirst: mayStartFirst(settings, machine, memory),
     server: common,
-    memoryBytes: model.memory.total,
+    memoryBytes: memory.total,
     gateway: {
       ...common,
       prompt: model.facts.prompt,
@@ -114,8 +118,8 @@ async function fleetArgs(
 }
 
 /** Whether a new replica can start before the old one stops. Where the only one cannot, the user is warned. */
-function mayStartFirst({ replicas }: DockerSettings, model: Model, machine: Machine): boolean {
-  const startFirst = hasRoomForNext(machine, model.memory);
+function mayStartFirst({ replicas }: DockerSettings, machine: Machine, memory: MemoryNeed): boolean {
+  const startFirst = hasRoomForNext(machine, memory);
   if (replicas === 1 && !startFirst) {
     void pulumi.log.warn(
       "This machine does not have memory for two replicas: if this update replaces the only one, " +

@@ -28,11 +28,11 @@ const OVERHEAD = 256 * MIB;
 /**
  * The memory that one replica needs.
  * @param contextSize tokens per slot
- * @param parallel number of slots
+ * @param slots requests answered at once
  */
-export function memoryNeed(facts: ModelFacts, engine: Engine, contextSize: number, parallel: number): MemoryNeed {
+export function memoryNeed(facts: ModelFacts, engine: Engine, contextSize: number, slots: number): MemoryNeed {
   const weights = weightBytes(facts, engine);
-  const tokens = contextSize * parallel;
+  const tokens = contextSize * slots;
   // Keys and values, of 2 bytes (F16) each.
   const kvCache = facts.layers * tokens * facts.kvHeads * facts.headWidth * 2 * 2;
   const compute = computeBytes(facts, tokens);

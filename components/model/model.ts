@@ -27,11 +27,11 @@ export interface Model {
   facts: ModelFacts;
   /** Tokens per slot. */
   contextSize: number;
-  /** What one replica needs. */
-  memory: MemoryNeed;
+  /** What one replica needs that answers so many requests at once. */
+  memoryNeed: (slots: number) => MemoryNeed;
 }
 
-/** The settings that decide about the model. Without an engine or `parallel`, only the file is checked. */
+/** The settings that decide about the model. Without an engine only the file is checked. */
 export interface ModelSettings {
   model?: string | undefined;
   modelUrl?: string | undefined;
@@ -40,7 +40,6 @@ export interface ModelSettings {
   modelToken?: string | undefined;
   contextSize?: number | undefined;
   engine?: Engine | undefined;
-  parallel?: number | undefined;
 }
 
 /** Tokens per slot unless `contextSize` says otherwise: what the 2B-4T model was trained with. */
@@ -51,7 +50,7 @@ export const DEFAULT_CONTEXT = 4096;
  * `modelUrl` goes before `model`.
  */
 export async function resolveModel(settings: ModelSettings, patience?: Patience): Promise<Checked<Model>> {
-  const { engine, parallel, modelToken: token } = settings;
+  const { engine, modelToken: token } = settings;
   const named = await attempt(() => catalogueModel(settings));
   if (named.problems.length > 0) return { found: undefined, problems: named.problems };
   const location = settings.modelUrl ?? named.found?.url ?? "";
@@ -75,7 +74,7 @@ export async function resolveModel(settings: ModelSettings, patience?: Patience)
     ...(facts === undefined ? [] : checkContext(settings, facts)),
     ...(facts === undefined ? [] : await checkSum(location, sha256, token)),
   ];
-  if (facts === undefined || engine === undefined || parallel === undefined) return { found: undefined, problems };
+  if (facts === undefined || engine === undefined) return { found: undefined, problems };
 
   const contextSize = Math.min(settings.contextSize ?? DEFAULT_CONTEXT, facts.contextLength);
   const found: Model = {
@@ -84,7 +83,7 @@ export async function resolveModel(settings: ModelSettings, patience?: Patience)
     sha256,
     facts,
     contextSize,
-    memory: memoryNeed(facts, engine, contextSize, parallel),
+    memoryNeed: (slots) => memoryNeed(facts, engine, contextSize, slots),
   };
   return { found, problems };
 }

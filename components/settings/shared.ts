@@ -39,7 +39,7 @@ export const sharedSettings = {
     "true builds for this CPU with -O3 and OpenMP, and locks the whole model in RAM. false makes a portable build.",
   ),
   engine: setting(
-    oneOf(...ENGINE_NAMES).default("bitnet.cpp"),
+    oneOf(...ENGINE_NAMES).default("ik_llama.cpp"),
     "The source of llama-server. docs/architecture.md compares the engines.",
   ),
   engineRepo: setting(
@@ -66,8 +66,9 @@ export const sharedSettings = {
     "Tokens in one conversation, prompt and answer together. If unset, 4096 or the model's own limit, whichever is less.",
   ),
   parallel: setting(
-    integer(1, 64).default(1),
-    `Requests that one replica answers at once: up to ${ENGINE_NAMES.map((name) => `${ENGINES[name].maxParallel} with ${name}`).join(", ")}.`,
+    integer(1, 64).optional(),
+    `Requests that one replica answers at once: up to ${ENGINE_NAMES.map((name) => `${ENGINES[name].maxParallel} with ${name}`).join(", ")}. ` +
+      "If unset, 4 where the replica has two cores or more and memory for four conversations, otherwise as many as fit; 1 with bitnet.cpp.",
   ),
   threads: setting(
     integer(1, 1024).optional(),

@@ -42,11 +42,11 @@ describe("grammars that an engine survives", () => {
   });
 
   it("are judged in a moment, however long they are", () => {
-    const started = performance.now();
+    const before = process.threadCpuUsage();
     for (const part of ['"a"? ', "(", "a | ", "{", "[", '"', "root ", "#", "\n", "a ::= a\n"]) {
       grammarProblem(`root ::= ${part.repeat(16_000 / part.length)}`);
     }
-    expect(performance.now() - started).toBeLessThan(1000);
+    expect(process.threadCpuUsage(before).user / 1000).toBeLessThan(1000);
   });
 });
 

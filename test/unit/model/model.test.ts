@@ -83,9 +83,7 @@ describe("the catalogue", () => {
   });
 
   test("a model that the engine does not run is refused before anything is fetched, with what would do", async () => {
-    const [problem, ...others] = await problems(
-      resolveModel({ model: "Bonsai-8B", engine: "bitnet.cpp", parallel: 1 }),
-    );
+    const [problem, ...others] = await problems(resolveModel({ model: "Bonsai-8B", engine: "bitnet.cpp" }));
     expect(others).toEqual([]);
     expect(problem).toMatchObject({ key: "model", value: "Bonsai-8B", wrong: "the engine bitnet.cpp does not run it" });
     expect(problem?.right).toMatch(/^engine: ik_llama.cpp; or, with bitnet.cpp, one of bitnet-b1.58-2B-4T, /);
@@ -101,7 +99,7 @@ describe("the catalogue", () => {
     ["Falcon3-7B-Instruct-1.58", "did you mean Falcon3-7B-Instruct-1.58bit?"],
     ["gpt", "one of bitnet-b1.58-2B-4T, "],
   ])("refuses %s and suggests the nearest", async (model, right) => {
-    const [problem] = await problems(resolveModel({ model, engine, parallel: 1 }));
+    const [problem] = await problems(resolveModel({ model, engine }));
     expect(problem).toMatchObject({ key: "model", value: model, wrong: "the catalogue has no model of this name" });
     expect(problem?.right).toContain(right);
     expect(problem?.right).toContain("set modelUrl");
@@ -110,7 +108,7 @@ describe("the catalogue", () => {
 
 describe("a resolved model", () => {
   test("is named after its file where nothing else names it, and gets the context it was trained with", async () => {
-    const model = await modelOf({ modelUrl: path, engine, parallel: 2 });
+    const model = await modelOf({ modelUrl: path, engine });
     expect(model).toMatchObject({
       alias: "some-model-1",
       source: { path },
@@ -118,12 +116,12 @@ describe("a resolved model", () => {
       facts: { contextLength: 2048 },
     });
     // 2 layers × 2 × 2048 tokens × 2 heads × 128 × (key and value) × 2 bytes
-    expect(model.memory.kvCache).toBe(2 * 2 * 2048 * 2 * 128 * 2 * 2);
+    expect(model.memoryNeed(2).kvCache).toBe(2 * 2 * 2048 * 2 * 128 * 2 * 2);
   });
 
   test("has the alias and the context that were set, and the sum", async () => {
     const settings = { modelUrl: path, modelAlias: "mine", modelSha256: sha256, contextSize: 512 };
-    const model = await modelOf({ ...settings, engine, parallel: 1 });
+    const model = await modelOf({ ...settings, engine });
     expect(model).toMatchObject({ alias: "mine", contextSize: 512 });
   });
 
@@ -131,7 +129,7 @@ describe("a resolved model", () => {
     const server = await startWebServer(serveRange(readFileSync(path)));
     try {
       const url = `${server.url}/model.gguf`;
-      const model = await modelOf({ modelUrl: url, modelToken: "sesame", engine, parallel: 1 });
+      const model = await modelOf({ modelUrl: url, modelToken: "sesame", engine });
       expect(model.source).toEqual({ url });
       expect(JSON.stringify(model)).not.toContain("sesame");
     } finally {
@@ -143,7 +141,7 @@ describe("a resolved model", () => {
 describe("refused before anything is built", () => {
   test("a wrong sha256 of a local file", async () => {
     const modelSha256 = "0".repeat(64);
-    const [problem] = await problems(resolveModel({ modelUrl: path, modelSha256, engine, parallel: 1 }));
+    const [problem] = await problems(resolveModel({ modelUrl: path, modelSha256, engine }));
     expect(problem).toMatchObject({ key: "modelSha256", value: modelSha256 });
     expect(problem?.wrong).toContain(sha256);
     expect(problem?.right).toContain("download it again");
@@ -156,7 +154,7 @@ describe("refused before anything is built", () => {
       else response.writeHead(302, { location: "/stored", "x-linked-etag": `"${sha256}"` }).end();
     });
     try {
-      const settings = { modelUrl: `${server.url}/model.gguf`, engine, parallel: 1 } as const;
+      const settings = { modelUrl: `${server.url}/model.gguf`, engine } as const;
       await modelOf({ ...settings, modelSha256: sha256.toUpperCase() });
       const modelSha256 = "0".repeat(64);
       const [problem] = await problems(resolveModel({ ...settings, modelSha256 }));
@@ -170,7 +168,7 @@ describe("refused before anything is built", () => {
   test("a contextSize above the model's, and a wrong sum, both at once", async () => {
     const modelSha256 = "0".repeat(64);
     const found = await problems(
-      resolveModel({ modelUrl: path, modelSha256, engine: "ik_llama.cpp", contextSize: 2049, parallel: 1 }),
+      resolveModel({ modelUrl: path, modelSha256, engine: "ik_llama.cpp", contextSize: 2049 }),
     );
     expect(found).toMatchObject([
       { key: "contextSize", value: 2049, wrong: "the model was trained with 2048 tokens", right: "at most 2048" },

@@ -27,10 +27,9 @@ describe("defaults", () => {
     expect(settingsOf({})).toMatchObject({
       target: "docker",
       model: "bitnet-b1.58-2B-4T",
-      engine: "bitnet.cpp",
+      engine: "ik_llama.cpp",
       optimize: true,
       replicas: 1,
-      parallel: 1,
       port: 8088,
       bindAddress: "127.0.0.1",
       apiKeys: [],
