@@ -33,7 +33,10 @@ function good({ settings, model, machine }: Examination, made: ReadonlySet<strin
     modelFinding(model.found, machine.found?.slots, made.has("modelUrl")),
     ...(machine.found === undefined
       ? []
-      : [ok("ports", "are free"), ok("memory", `${gigabytes(machine.found.machine.memoryBytes * usableMemory)} for replicas`)]),
+      : [
+          ok("ports", "are free"),
+          ok("memory", `${gigabytes(machine.found.machine.memoryBytes * usableMemory)} for replicas`),
+        ]),
     ...(sound.target === "aws" ? [ok("AWS account", "is checked by npm run preview")] : []),
   ];
 }
