@@ -72,7 +72,18 @@ test("npm pack packs what the commands need, and nothing that a stack or a build
   // Without scripts, as other tests read the checkout meanwhile.
   const { stdout: packed } = await execa("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: checkout });
   const paths = [...packed.matchAll(/"path": "([^"]+)"/g)].map(([, path = ""]) => path);
-  const folders = ["bench", "cli", "commands", "components", "docker", "docs", "gateway", "offline", "tools"];
+  const folders = [
+    "bench",
+    "cli",
+    "commands",
+    "components",
+    "dashboard",
+    "docker",
+    "docs",
+    "gateway",
+    "offline",
+    "tools",
+  ];
   const args = ["ls-files", "--cached", "--others", "--exclude-standard", "--", ...folders];
   const { stdout: sources } = await execa("git", args, { cwd: checkout });
   const isInFolder = (path: string) => folders.some((folder) => path.startsWith(`${folder}/`));

@@ -27,7 +27,7 @@ test("every command is an npm script", () => {
   const { scripts } = JSON.parse(readFileSync(`${checkout}/package.json`, "utf8")) as {
     scripts: Record<string, string>;
   };
-  for (const command of own) expect(scripts[command.name()]).toBe(`node cli/bootstrap.mjs ${command.name()}`);
+  for (const command of own) expect(scripts[command.name()]).toBe(`exec node cli/bootstrap.mjs ${command.name()}`);
 });
 
 test.each(own.map((command) => [command.name(), command] as const))(
