@@ -8,21 +8,21 @@ import { UserError } from "../components/errors.ts";
 import { setup as prepareSources } from "../test/e2e/support/globalSetup.ts";
 import type { Figure, PartName, Results } from "./figures.ts";
 import { partNames, resultsSchema } from "./figures.ts";
-import { answers } from "./parts/answers.ts";
-import { build } from "./parts/build.ts";
-import { gateway } from "./parts/gateway.ts";
-import { growth } from "./parts/growth.ts";
-import { slots } from "./parts/slots.ts";
-import { start } from "./parts/start.ts";
-import { tokens } from "./parts/tokens.ts";
-import { users } from "./parts/users.ts";
+import { answers } from "./benchmarks/answers.ts";
+import { build } from "./benchmarks/build.ts";
+import { gateway } from "./benchmarks/gateway.ts";
+import { growth } from "./benchmarks/growth.ts";
+import { slots } from "./benchmarks/slots.ts";
+import { start } from "./benchmarks/start.ts";
+import { tokens } from "./benchmarks/tokens.ts";
+import { users } from "./benchmarks/users.ts";
 import { chart } from "./report/chart.ts";
 import { textTable } from "./report/table.ts";
-import type { BenchOptions, Surroundings } from "./workshop.ts";
-import { Workshop } from "./workshop.ts";
+import type { BenchOptions, Surroundings } from "./context.ts";
+import { BenchContext } from "./context.ts";
 
 /** Each gives its rows as it measures them; what it started is gone when it ends. */
-const parts: Record<PartName, (workshop: Workshop) => AsyncGenerator<Figure>> = {
+const parts: Record<PartName, (bench: BenchContext) => AsyncGenerator<Figure>> = {
   ...{ tokens, answers, users, gateway, slots, start, build, growth },
 };
 
@@ -56,10 +56,10 @@ export async function runBench(
 ): Promise<string> {
   await prepareSources();
   const results = await readResults(folder);
-  await using workshop = await Workshop.open(options, results, { progress, signal });
+  await using bench = await BenchContext.open(options, results, { progress, signal });
   for (const name of names) {
     const began = Date.now();
-    const figures = await measure(name, workshop);
+    const figures = await measure(name, bench);
     // What was cut off says nothing.
     signal.throwIfAborted();
     const about = { date: new Date(began).toISOString(), commit: await commit(), machine: machine() };
@@ -71,10 +71,10 @@ export async function runBench(
 }
 
 /** A part that fails does not fail the run: what it measured until then counts, and the reason is its last row. */
-async function measure(name: PartName, workshop: Workshop): Promise<Figure[]> {
+async function measure(name: PartName, bench: BenchContext): Promise<Figure[]> {
   const figures: Figure[] = [];
   try {
-    for await (const figure of parts[name](workshop)) figures.push(figure);
+    for await (const figure of parts[name](bench)) figures.push(figure);
   } catch (error) {
     const note = error instanceof Error ? error.message.replaceAll(/\s+/g, " ").slice(0, 300) : String(error);
     figures.push({ what: `${name}: the rest`, unit: "", note });

@@ -4,7 +4,7 @@ import type { OutputMap } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
 import OpenAI, { APIError } from "openai";
 import { Agent, fetch as undiciFetch } from "undici";
-import type { BenchOptions } from "../bench/workshop.ts";
+import type { BenchOptions } from "../bench/context.ts";
 import { buildFolder } from "../components/image/buildFolder.ts";
 import { generatedModel, offlineStack } from "../offline/index.ts";
 import type { Assignment } from "./assignments.ts";

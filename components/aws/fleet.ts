@@ -9,7 +9,7 @@ import { Cluster } from "./cluster/cluster.ts";
 import { volumeGb } from "./instances.ts";
 import { LoadBalancer } from "./loadBalancer.ts";
 import { Monitoring } from "./monitoring.ts";
-import { metricNamespace } from "./monitoringBodies.ts";
+import { metricNamespace } from "./alarms.ts";
 import { stackName } from "./names.ts";
 import type { Network } from "./network.ts";
 import { OwnNetwork } from "./network.ts";

@@ -1,7 +1,7 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import type { Watched } from "./monitoringBodies.ts";
-import { alarms, dashboard, rollbackAlarms } from "./monitoringBodies.ts";
+import type { Watched } from "./alarms.ts";
+import { alarms, dashboard, rollbackAlarms } from "./alarms.ts";
 
 export interface MonitoringArgs {
   watched: Watched<pulumi.Input<string>>;

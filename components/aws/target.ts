@@ -14,7 +14,7 @@ import { smallImage } from "./images.ts";
 import { parseReference, repositoryArnOf } from "./imageReference.ts";
 import { readImageScan } from "./imageScan.ts";
 import { instanceWarnings, volumeGb } from "./instances.ts";
-import { alarmCount, trackingAlarmCount } from "./monitoringBodies.ts";
+import { alarmCount, trackingAlarmCount } from "./alarms.ts";
 import { stackName } from "./names.ts";
 import { endpointServices } from "./network.ts";
 import { fewestReplicas, mostReplicas } from "./service/scaling.ts";

@@ -4,7 +4,7 @@ import { expect, test, vi } from "vitest";
 import { parse } from "yaml";
 import { Cluster } from "@pulumi/aws/ecs/index.js";
 import * as pulumi from "@pulumi/pulumi";
-import { alarmCount, rollbackAlarms } from "../../components/aws/monitoringBodies.ts";
+import { alarmCount, rollbackAlarms } from "../../components/aws/alarms.ts";
 import { actionsByType, deployPolicy, policyLimit } from "../../docs/deployPolicy.ts";
 import type { ContainerDefinition } from "../../components/aws/service/taskDefinition.ts";
 import type { Statement } from "../../components/aws/policies.ts";

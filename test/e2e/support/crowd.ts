@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type OpenAI from "openai";
-import { letters } from "../../../bench/equipment/load.ts";
+import { letters } from "../../../bench/fixtures/load.ts";
 import { seededRandom } from "../../../bench/statistics.ts";
 import type { Answers } from "../../../tools/answerProgram.ts";
 import { client } from "./chat.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { stepsRun } from "../../../bench/parts/build.ts";
+import { stepsRun } from "../../../bench/benchmarks/build.ts";
 
 const output = `#11 [engine 2/4] COPY build/build-engine.sh /build/
 #11 CACHED

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { roundRobin, withoutRouting } from "../../../bench/equipment/fleet.ts";
+import { roundRobin, withoutRouting } from "../../../bench/fixtures/fleet.ts";
 
 const real = readFileSync("docker/load-balancer/haproxy.cfg", "utf8");
 const [before = "", rest = ""] = real.split(/^backend replicas$/m);

@@ -7,23 +7,23 @@ import { buildImage, layersOf } from "../../test/e2e/image/build.ts";
 import { TestStack } from "../../test/e2e/support/testStack.ts";
 import type { Figure } from "../figures.ts";
 import { median } from "../statistics.ts";
-import type { Workshop } from "../workshop.ts";
+import type { BenchContext } from "../context.ts";
 
 /** What a change costs, and how long the commands take that change nothing. */
-export async function* build(workshop: Workshop): AsyncGenerator<Figure> {
-  yield* changes(workshop);
-  yield* commands(workshop);
+export async function* build(bench: BenchContext): AsyncGenerator<Figure> {
+  yield* changes(bench);
+  yield* commands(bench);
   const began = performance.now();
-  await workshop.progress.run("npm run test:fast", () => execa("npm", ["run", "-s", "test:fast"], { cwd: checkout }));
+  await bench.progress.run("npm run test:fast", () => execa("npm", ["run", "-s", "test:fast"], { cwd: checkout }));
   yield { what: "npm run test:fast", value: (performance.now() - began) / 1000, unit: "s", goal: { atMost: 30 } };
 }
 
-async function* changes(workshop: Workshop): AsyncGenerator<Figure> {
-  const before = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size: "tiny" });
+async function* changes(bench: BenchContext): AsyncGenerator<Figure> {
+  const before = await bench.serverImage({ engine: "ik_llama.cpp", optimize: true, size: "tiny" });
 
-  const otherModel = join(workshop.folder, "other.gguf");
+  const otherModel = join(bench.folder, "other.gguf");
   await writeSyntheticModel(otherModel, { seed: Date.now() % 2 ** 31 });
-  const compiled = await changed(workshop, { tag: "bench-other-model", files: { model: otherModel } });
+  const compiled = await changed(bench, { tag: "bench-other-model", files: { model: otherModel } });
   yield {
     what: "steps that compile, after a change of model",
     value: stepsRun(compiled, "/build/build-engine.sh"),
@@ -31,10 +31,10 @@ async function* changes(workshop: Workshop): AsyncGenerator<Figure> {
     goal: { atMost: 0 },
   };
 
-  const { path } = await workshop.model("tiny");
+  const { path } = await bench.model("tiny");
   // Up to where the model is there and checked: what comes after it is compiling.
   const checked = (context: string) => appendFile(join(context, "Dockerfile"), "\nFROM checked-model\n");
-  const fetched = await changed(workshop, {
+  const fetched = await changed(bench, {
     tag: "bench-other-engine",
     files: { model: path },
     args: { ENGINE: "bitnet.cpp" },
@@ -48,7 +48,7 @@ async function* changes(workshop: Workshop): AsyncGenerator<Figure> {
   };
 
   const tag = "bench-other-entrypoint";
-  await changed(workshop, {
+  await changed(bench, {
     tag,
     files: { model: path },
     change: (context) => appendFile(join(context, "runtime", "entrypoint.sh"), `# ${Date.now()}\n`),
@@ -63,11 +63,11 @@ async function* changes(workshop: Workshop): AsyncGenerator<Figure> {
 }
 
 /** Builds an image once more, and gives what the build said. */
-async function changed(workshop: Workshop, options: Parameters<typeof buildImage>[0]): Promise<string> {
+async function changed(bench: BenchContext, options: Parameters<typeof buildImage>[0]): Promise<string> {
   const { tag = "" } = options;
   let output = "";
   const args = { ENGINE: "ik_llama.cpp", OPTIMIZE: "true", ...options.args };
-  await workshop.image(tag, async () => {
+  await bench.image(tag, async () => {
     const built = await buildImage({ ...options, args });
     output = built.output;
     if (!built.succeeded) throw new Error(output);
@@ -92,11 +92,11 @@ async function newBytes(before: string, after: string): Promise<number> {
   return now.filter(({ id }) => !old.some((layer) => layer.id === id)).reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-async function* commands(workshop: Workshop): AsyncGenerator<Figure> {
-  const { path } = await workshop.model("tiny");
+async function* commands(bench: BenchContext): AsyncGenerator<Figure> {
+  const { path } = await bench.model("tiny");
   const stack = await TestStack.create({ modelUrl: path });
   try {
-    await workshop.progress.run("npm run up, the first time", () => stack.up());
+    await bench.progress.run("npm run up, the first time", () => stack.up());
     for (const [command, atMost] of [
       ["up", 10],
       ["preview", 5],

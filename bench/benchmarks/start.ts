@@ -1,21 +1,21 @@
 import { writeFile } from "node:fs/promises";
 import { execa } from "execa";
 import { client } from "../../test/e2e/support/chat.ts";
-import { ask } from "../equipment/load.ts";
-import { startServer } from "../equipment/server.ts";
+import { ask } from "../fixtures/load.ts";
+import { startServer } from "../fixtures/server.ts";
 import type { Figure } from "../figures.ts";
 import { median } from "../statistics.ts";
-import type { Workshop } from "../workshop.ts";
-import { Impossible } from "../workshop.ts";
+import type { BenchContext } from "../context.ts";
+import { Impossible } from "../context.ts";
 
 /** From `docker run` to the first token, with the model's file on the disk only, and with the file in memory. */
-export async function* start(workshop: Workshop): AsyncGenerator<Figure> {
-  const { size, repetitions } = workshop.options;
-  const image = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size });
-  const cores = (await workshop.cores()).slice(0, 2);
+export async function* start(bench: BenchContext): AsyncGenerator<Figure> {
+  const { size, repetitions } = bench.options;
+  const image = await bench.serverImage({ engine: "ik_llama.cpp", optimize: true, size });
+  const cores = (await bench.cores()).slice(0, 2);
   const firstToken = async () => {
     const began = performance.now();
-    await using server = await startServer(workshop, { image, cores });
+    await using server = await startServer(bench, { image, cores });
     await ask(client(`${server.url}/v1`), { messages: [{ role: "user", content: "7" }], answerTokens: 1 });
     return (performance.now() - began) / 1000;
   };

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { client } from "../../test/e2e/support/chat.ts";
-import type { Fleet } from "../equipment/fleet.ts";
-import { real, shapes, startFleet, urlOf } from "../equipment/fleet.ts";
-import type { LoadResult } from "../equipment/load.ts";
-import { ask, letters, runClients, tokenGaps } from "../equipment/load.ts";
+import type { Fleet } from "../fixtures/fleet.ts";
+import { real, shapes, startFleet, urlOf } from "../fixtures/fleet.ts";
+import type { LoadResult } from "../fixtures/load.ts";
+import { ask, letters, runClients, tokenGaps } from "../fixtures/load.ts";
 import type { Figure } from "../figures.ts";
 import { median, quantile, seededRandom } from "../statistics.ts";
-import type { Workshop } from "../workshop.ts";
+import type { BenchContext } from "../context.ts";
 
 const engine = "ik_llama.cpp";
 const slotCounts = [1, 2, 4, 8];
@@ -14,24 +14,24 @@ const slotCounts = [1, 2, 4, 8];
 const requestsOf = { 1: 10, 4: 12, 16: 16 } as const;
 
 /** What one replica with 1 to 8 slots gives its users, and two replicas that share the cores. */
-export async function* slots(workshop: Workshop): AsyncGenerator<Figure> {
-  const cores = await workshop.twoCores();
-  const image = await workshop.serverImage({ engine, optimize: true, size: workshop.options.size });
+export async function* slots(bench: BenchContext): AsyncGenerator<Figure> {
+  const cores = await bench.twoCores();
+  const image = await bench.serverImage({ engine, optimize: true, size: bench.options.size });
   const mixes = new Map<string, LoadResult>();
   for (const { replicas, name } of shapes) {
     for (const count of replicas === 1 ? slotCounts : [1, 4]) {
-      await using fleet = await startFleet(workshop, { image, cores, replicas, slots: count, balancers: { real } });
+      await using fleet = await startFleet(bench, { image, cores, replicas, slots: count, balancers: { real } });
       const what = `${name}, ${count} ${count === 1 ? "slot" : "slots"}`;
       for (const clients of [1, 4, 16] as const) {
         const each = Math.ceil(requestsOf[clients] / clients);
         const step = `${what}, ${clients} ${clients === 1 ? "client" : "clients"}`;
         const run = () => runClients(urlOf(fleet, "real"), clients, each);
-        const load = await workshop.progress.run(step, run);
+        const load = await bench.progress.run(step, run);
         mixes.set(`${replicas}/${count}/${clients}`, load);
         yield* rows(step, load);
       }
-      if (replicas === 1) yield* decoding(workshop, fleet, count);
-      if (replicas === 1 && count === 4) yield* longPrompts(workshop, fleet);
+      if (replicas === 1) yield* decoding(bench, fleet, count);
+      if (replicas === 1 && count === 4) yield* longPrompts(bench, fleet);
     }
   }
   yield* comparison(mixes);
@@ -46,18 +46,18 @@ function* rows(what: string, { requestsPerSecond, firstToken, eachToken }: LoadR
 }
 
 /** Several answers side by side to one answer alone: tokens of all clients together in a second. */
-async function* decoding(workshop: Workshop, fleet: Fleet, count: number): AsyncGenerator<Figure> {
+async function* decoding(bench: BenchContext, fleet: Fleet, count: number): AsyncGenerator<Figure> {
   const goals: Readonly<Record<number, number>> = { 4: 2, 8: 3 };
-  const alone = await decode(workshop, fleet, 1);
+  const alone = await decode(bench, fleet, 1);
   for (const clients of [4, 8].filter((several) => several === count)) {
-    const value = (await decode(workshop, fleet, clients)) / alone;
+    const value = (await decode(bench, fleet, clients)) / alone;
     const goal = { atLeast: goals[clients] ?? 1 };
     yield { what: `decode, ${clients} clients on ${count} slots, to one client`, value, unit: "×", goal };
   }
 }
 
 /** Tokens a second of all clients together, from the moment that all of them have their first token. */
-async function decode(workshop: Workshop, fleet: Fleet, clients: number): Promise<number> {
+async function decode(bench: BenchContext, fleet: Fleet, clients: number): Promise<number> {
   const openai = client(`${urlOf(fleet, "real")}/v1`);
   const random = seededRandom(clients);
   const one = () => {
@@ -65,16 +65,16 @@ async function decode(workshop: Workshop, fleet: Fleet, clients: number): Promis
     return ask(openai, { messages, answerTokens: 96 });
   };
   const step = `decode, ${clients} ${clients === 1 ? "client" : "clients"}`;
-  const samples = await workshop.progress.run(step, () => Promise.all(Array.from({ length: clients }, one)));
+  const samples = await bench.progress.run(step, () => Promise.all(Array.from({ length: clients }, one)));
   return clients / ((median(samples.map(({ eachToken }) => eachToken ?? Infinity)) || Infinity) / 1000);
 }
 
 /** Three users read their answers while a prompt of 2,000 tokens arrives every 10 s. */
-async function* longPrompts(workshop: Workshop, fleet: Fleet): AsyncGenerator<Figure> {
+async function* longPrompts(bench: BenchContext, fleet: Fleet): AsyncGenerator<Figure> {
   const openai = client(`${urlOf(fleet, "real")}/v1`);
   const random = seededRandom(13);
   const prompt = (tokens: number) => [{ role: "user" as const, content: letters(tokens, random) }];
-  const gaps = await workshop.progress.run("long prompts beside three streams", async () => {
+  const gaps = await bench.progress.run("long prompts beside three streams", async () => {
     const streams = Promise.all(
       Array.from({ length: 3 }, () => tokenGaps(openai, { messages: prompt(16), answerTokens: 400 })),
     );

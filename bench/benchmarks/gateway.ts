@@ -4,29 +4,29 @@ import { bundleGateway } from "../../gateway/bundle.ts";
 import { startFakeUpstream } from "../../tools/fakeUpstream.ts";
 import { client } from "../../test/e2e/support/chat.ts";
 import { freePort, isHealthy } from "../../test/e2e/support/net.ts";
-import { ask, inTurns, letters } from "../equipment/load.ts";
-import type { ServerOptions } from "../equipment/server.ts";
-import { startServer } from "../equipment/server.ts";
+import { ask, inTurns, letters } from "../fixtures/load.ts";
+import type { ServerOptions } from "../fixtures/server.ts";
+import { startServer } from "../fixtures/server.ts";
 import type { Figure } from "../figures.ts";
 import { median, medianRatio, seededRandom } from "../statistics.ts";
-import type { Workshop } from "../workshop.ts";
+import type { BenchContext } from "../context.ts";
 import type { ModelSize } from "../../tools/answerProgram.ts";
 
 /** What the gateway costs: in time, against the same replica asked directly; in memory; in its image. */
-export async function* gateway(workshop: Workshop): AsyncGenerator<Figure> {
+export async function* gateway(bench: BenchContext): AsyncGenerator<Figure> {
   await bundleGateway();
-  const image = await workshop.dockerBuild("bench-gateway", "docker/gateway/Dockerfile");
+  const image = await bench.dockerBuild("bench-gateway", "docker/gateway/Dockerfile");
   // On the tiny model, whose answers take a few milliseconds, one millisecond shows.
-  const short = await sideBySide(workshop, image, "tiny", { pairs: 300, answerTokens: 4 });
+  const short = await sideBySide(bench, image, "tiny", { pairs: 300, answerTokens: 4 });
   const latency = median(short.through.map((time, index) => time - (short.direct[index] ?? 0)));
   yield { what: "gateway: cost in latency, p50", value: latency, unit: "ms", goal: { atMost: 1 } };
-  const { size, repetitions } = workshop.options;
-  const long = await sideBySide(workshop, image, size, { pairs: 4 * repetitions, answerTokens: 64 });
+  const { size, repetitions } = bench.options;
+  const long = await sideBySide(bench, image, size, { pairs: 4 * repetitions, answerTokens: 64 });
   const throughput = 100 * (1 - medianRatio(long.direct, long.through));
   yield { what: "gateway: cost in throughput", value: throughput, unit: "%", goal: { atMost: 2 } };
   yield {
     what: "gateway: memory with 200 streams",
-    value: await memory(workshop, image),
+    value: await memory(bench, image),
     unit: "MB",
     goal: { atMost: 120 },
   };
@@ -40,14 +40,14 @@ interface Gateway extends AsyncDisposable {
 }
 
 /** On the host's network, so that no bridge is measured with it. */
-async function startGateway(workshop: Workshop, image: string, upstream: string): Promise<Gateway> {
+async function startGateway(bench: BenchContext, image: string, upstream: string): Promise<Gateway> {
   const [port, metricsPort] = [await freePort(), await freePort()];
   const name = `bench-gateway-${process.pid}-${port}`;
   const environment = { UPSTREAM_URL: upstream, MODEL_ALIAS: "bench", CONTEXT_SIZE: "4096", PARALLEL: "200" };
   const variables = Object.entries({ ...environment, HOST: "127.0.0.1", PORT: port, METRICS_PORT: metricsPort });
   const flags = variables.map(([key, value]) => `--env=${key}=${value}`);
   await execa("docker", [
-    ...["run", "--detach", "--name", name, `--label=${workshop.label}`, "--network=host", "--memory=256m"],
+    ...["run", "--detach", "--name", name, `--label=${bench.label}`, "--network=host", "--memory=256m"],
     ...flags,
     image,
   ]);
@@ -64,25 +64,25 @@ async function startGateway(workshop: Workshop, image: string, upstream: string)
 
 /** How long the same answers take, in ms, in turns straight from the replica and through the gateway. */
 async function sideBySide(
-  workshop: Workshop,
+  bench: BenchContext,
   image: string,
   size: ModelSize,
   { pairs, answerTokens }: { pairs: number; answerTokens: number },
 ) {
   const options: ServerOptions = {
-    image: await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size }),
-    cores: await workshop.twoCores(),
+    image: await bench.serverImage({ engine: "ik_llama.cpp", optimize: true, size }),
+    cores: await bench.twoCores(),
   };
-  await using server = await startServer(workshop, options);
-  await using gateway = await startGateway(workshop, image, server.url);
+  await using server = await startServer(bench, options);
+  await using gateway = await startGateway(bench, image, server.url);
   return await inTurns({ direct: server.url, through: gateway.url }, pairs, answerTokens);
 }
 
 /** The most that it held, in MB, while 200 streams came slowly from a replica that computes nothing. */
-async function memory(workshop: Workshop, image: string): Promise<number> {
+async function memory(bench: BenchContext, image: string): Promise<number> {
   const fake = await startFakeUpstream();
   fake.behave({ answer: Array.from({ length: 60 }, () => " word"), tokenDelay: 250 });
-  await using gateway = await startGateway(workshop, image, fake.url);
+  await using gateway = await startGateway(bench, image, fake.url);
   const openai = client(`${gateway.url}/v1`);
   const messages = [{ role: "user" as const, content: letters(256, seededRandom(3)) }];
   const streams = Promise.all(Array.from({ length: 200 }, () => ask(openai, { messages, answerTokens: 60 })));

@@ -7,10 +7,10 @@ import { buildImage } from "../../test/e2e/image/build.ts";
 import type { CrowdOutcome } from "../../test/e2e/support/crowd.ts";
 import { askCrowd, crowdKinds, crowdSize } from "../../test/e2e/support/crowd.ts";
 import { compareLogProbabilities, promptLengths, tolerance } from "../../test/e2e/support/logProbabilities.ts";
-import { startServer } from "../equipment/server.ts";
+import { startServer } from "../fixtures/server.ts";
 import type { Figure } from "../figures.ts";
-import type { Workshop } from "../workshop.ts";
-import { Impossible } from "../workshop.ts";
+import type { BenchContext } from "../context.ts";
+import { Impossible } from "../context.ts";
 
 /** With how many slots an engine is asked: the most that it answers rightly with, and half as many. */
 const slotsOf = (engine: Engine): number[] => [ENGINES[engine].maxParallel / 2, ENGINES[engine].maxParallel];
@@ -20,23 +20,23 @@ const slotsOf = (engine: Engine): number[] => [ENGINES[engine].maxParallel / 2, 
  * leave, on a model whose answers are known; and how far log-probabilities are from plain arithmetic's, on a model whose
  * weights are random.
  */
-export async function* answers(workshop: Workshop): AsyncGenerator<Figure> {
+export async function* answers(bench: BenchContext): AsyncGenerator<Figure> {
   for (const engine of ["ik_llama.cpp", "bitnet.cpp"] as const) {
-    for (const slots of slotsOf(engine)) yield* freshStarts(workshop, engine, slots);
-    yield await logProbabilities(workshop, engine);
+    for (const slots of slotsOf(engine)) yield* freshStarts(bench, engine, slots);
+    yield await logProbabilities(bench, engine);
   }
 }
 
-async function* freshStarts(workshop: Workshop, engine: Engine, slots: number): AsyncGenerator<Figure> {
-  const { starts } = workshop.options;
+async function* freshStarts(bench: BenchContext, engine: Engine, slots: number): AsyncGenerator<Figure> {
+  const { starts } = bench.options;
   const what = `${engine}, ${slots} slots: of ${starts * crowdSize} users after ${starts} starts`;
   try {
-    const image = await workshop.serverImage({ engine, optimize: true, size: "tiny" });
+    const image = await bench.serverImage({ engine, optimize: true, size: "tiny" });
     const outcome: CrowdOutcome = { wrong: [], missing: [] };
-    await workshop.progress.run(`${engine}, ${slots} slots: ${starts} starts`, async (detail) => {
+    await bench.progress.run(`${engine}, ${slots} slots: ${starts} starts`, async (detail) => {
       for (let start = 0; start < starts; start++) {
         detail(`${start} starts, ${outcome.wrong.length} wrong answers, ${outcome.missing.length} missing`);
-        await questionFreshStart(workshop, { image, slots, start, outcome });
+        await questionFreshStart(bench, { image, slots, start, outcome });
       }
     });
     yield {
@@ -66,15 +66,15 @@ interface FreshStart {
   outcome: CrowdOutcome;
 }
 
-async function questionFreshStart(workshop: Workshop, { image, slots, start, outcome }: FreshStart): Promise<void> {
-  const { answers } = await workshop.model("tiny");
-  const cores = (await workshop.cores()).slice(0, 2);
-  await using server = await startServer(workshop, { image, cores, environment: { PARALLEL: String(slots) } });
+async function questionFreshStart(bench: BenchContext, { image, slots, start, outcome }: FreshStart): Promise<void> {
+  const { answers } = await bench.model("tiny");
+  const cores = (await bench.cores()).slice(0, 2);
+  await using server = await startServer(bench, { image, cores, environment: { PARALLEL: String(slots) } });
   const kind = crowdKinds[start % crowdKinds.length] ?? "mixed";
   const { wrong, missing } = await askCrowd(server.url, answers, kind, start);
   outcome.wrong.push(...wrong);
   outcome.missing.push(...missing);
-  workshop.signal.throwIfAborted();
+  bench.signal.throwIfAborted();
 }
 
 function first(texts: readonly string[]): { unit: string; note?: string } {
@@ -82,14 +82,14 @@ function first(texts: readonly string[]): { unit: string; note?: string } {
   return { unit: "", ...(text === undefined ? {} : { note: `the first: ${text.slice(0, 100)}` }) };
 }
 
-async function logProbabilities(workshop: Workshop, engine: Engine): Promise<Figure> {
+async function logProbabilities(bench: BenchContext, engine: Engine): Promise<Figure> {
   const what = `${engine}: log-probabilities, largest difference to plain arithmetic`;
   const figure = { what, unit: "", goal: { atMost: tolerance } };
   try {
-    const { image, model } = await randomModelImage(workshop, engine);
-    const cores = (await workshop.cores()).slice(0, 2);
+    const { image, model } = await randomModelImage(bench, engine);
+    const cores = (await bench.cores()).slice(0, 2);
     // What a random model says makes no sense, and the entrypoint would end a server for that.
-    await using server = await startServer(workshop, { image, cores, environment: { SMOKE_PROMPT: "" } });
+    await using server = await startServer(bench, { image, cores, environment: { SMOKE_PROMPT: "" } });
     const differences: number[] = [];
     for (const length of promptLengths) {
       const { largestDifference } = await compareLogProbabilities(server.url, model, length);
@@ -103,12 +103,12 @@ async function logProbabilities(workshop: Workshop, engine: Engine): Promise<Fig
 }
 
 /** The image of an engine with a model drawn in this run. */
-async function randomModelImage(workshop: Workshop, engine: Engine): Promise<{ image: string; model: string }> {
-  const { files, args } = workshop.engineSource(engine);
+async function randomModelImage(bench: BenchContext, engine: Engine): Promise<{ image: string; model: string }> {
+  const { files, args } = bench.engineSource(engine);
   const image = `bench-${engine}-random`;
-  const model = join(workshop.folder, `random-${engine}.gguf`);
+  const model = join(bench.folder, `random-${engine}.gguf`);
   await writeRandomModel(model, { seed: randomInt(2 ** 31) });
-  await workshop.image(image, async () => {
+  await bench.image(image, async () => {
     const { succeeded, output } = await buildImage({ files: { ...files, model }, args, tag: image });
     if (!succeeded) throw new Impossible(`the image cannot be built: ${output.slice(-300)}`);
   });

@@ -6,14 +6,14 @@ import type { Figure, Results } from "../figures.ts";
 import type { InstanceSpeed, Usage } from "../growth/simulation.ts";
 import { replicasFor, simulate } from "../growth/simulation.ts";
 import { median } from "../statistics.ts";
-import type { Workshop } from "../workshop.ts";
+import type { BenchContext } from "../context.ts";
 import { ours } from "./tokens.ts";
 
 /** How the program grows with a stack, and what the aws target comes to with its users. */
-export async function* growth(workshop: Workshop): AsyncGenerator<Figure> {
+export async function* growth(bench: BenchContext): AsyncGenerator<Figure> {
   // A short thing, and a small difference: more often than the others.
-  yield* program(3 * workshop.options.repetitions);
-  yield* aws(workshop.results);
+  yield* program(3 * bench.options.repetitions);
+  yield* aws(bench.results);
 }
 
 const run = z.object({ milliseconds: z.number(), megabytes: z.number() });

@@ -6,13 +6,13 @@ import type { Core } from "../../components/docker/cpus.ts";
 import { inspectModel } from "../../components/model/inspect.ts";
 import { imageWeights } from "../../components/model/memory.ts";
 import { writeSyntheticModel } from "../../tools/syntheticModel.ts";
-import { handBuiltBitnet, mainlineLlama } from "../equipment/otherEngines.ts";
-import type { Server, ServerOptions } from "../equipment/server.ts";
-import { alone, startServer, startServers } from "../equipment/server.ts";
+import { handBuiltBitnet, mainlineLlama } from "../fixtures/otherEngines.ts";
+import type { Server, ServerOptions } from "../fixtures/server.ts";
+import { alone, startServer, startServers } from "../fixtures/server.ts";
 import type { Figure } from "../figures.ts";
 import { median, medianRatio, seededRandom } from "../statistics.ts";
-import type { Workshop } from "../workshop.ts";
-import { Impossible } from "../workshop.ts";
+import type { BenchContext } from "../context.ts";
+import { Impossible } from "../context.ts";
 
 const long = { promptTokens: 512, answerTokens: 64 };
 /** For what may take ten times as long. */
@@ -49,55 +49,55 @@ const byHand = "bitnet.cpp I2_S, by hand: gcc -O3 -march=native -flto";
  * Prefill and decode of each engine and weight type that can be had here, side by side; then what turns them up or down.
  * TL1 and TL2 are not among them: their kernels are generated for one model's shape, which no engine here is built with.
  */
-export async function* tokens(workshop: Workshop): AsyncGenerator<Figure> {
-  const cores = await workshop.twoCores();
+export async function* tokens(bench: BenchContext): AsyncGenerator<Figure> {
+  const cores = await bench.twoCores();
 
   const contenders: Contender[] = [];
-  for (const [name, make] of Object.entries(engines(workshop, cores))) {
+  for (const [name, make] of Object.entries(engines(bench, cores))) {
     try {
       const server = await make();
       // One that does not start should not end everybody's race.
-      await (await startServer(workshop, server))[Symbol.asyncDispose]();
+      await (await startServer(bench, server))[Symbol.asyncDispose]();
       contenders.push({ name, server });
     } catch (error) {
       if (!(error instanceof Impossible)) throw error;
       yield { what: `${name}: decode`, unit: "tokens/s", note: error.message };
     }
   }
-  const memory = await bandwidth(workshop, cores);
-  const speeds = await race(workshop, contenders, { beside: memory.measure });
+  const memory = await bandwidth(bench, cores);
+  const speeds = await race(bench, contenders, { beside: memory.measure });
   yield* rows(speeds);
   yield* ratios(speeds);
-  yield* ofMemory(workshop, memory.bytesPerSecond, speeds.get(ours));
-  yield* levers(workshop, cores);
-  yield* besideBusyProcess(workshop, cores);
+  yield* ofMemory(bench, memory.bytesPerSecond, speeds.get(ours));
+  yield* levers(bench, cores);
+  yield* besideBusyProcess(bench, cores);
 }
 
-function engines(workshop: Workshop, cores: readonly Core[]): Record<string, () => Promise<ServerOptions>> {
-  const { size } = workshop.options;
+function engines(bench: BenchContext, cores: readonly Core[]): Record<string, () => Promise<ServerOptions>> {
+  const { size } = bench.options;
   const product = (engine: "ik_llama.cpp" | "bitnet.cpp", optimize: boolean) => async () => ({
-    image: await workshop.serverImage({ engine, optimize, size }),
+    image: await bench.serverImage({ engine, optimize, size }),
     cores,
   });
   return {
     [ours]: product("ik_llama.cpp", true),
     [portable]: product("ik_llama.cpp", false),
     "ik_llama.cpp IQ2_BN, of --other-ik-source": async () => ({
-      image: await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size, otherSource: true }),
+      image: await bench.serverImage({ engine: "ik_llama.cpp", optimize: true, size, otherSource: true }),
       cores,
     }),
     "ik_llama.cpp IQ1_BN": async () =>
-      requantised(workshop, await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size }), cores, {
+      requantised(bench, await bench.serverImage({ engine: "ik_llama.cpp", optimize: true, size }), cores, {
         type: "IQ1_BN",
       }),
     [bitnet]: product("bitnet.cpp", true),
     [byHand]: async () => {
-      const { path } = await workshop.model(size);
-      return plain(await handBuiltBitnet(workshop), dirname(path), `${size}.gguf`, cores);
+      const { path } = await bench.model(size);
+      return plain(await handBuiltBitnet(bench), dirname(path), `${size}.gguf`, cores);
     },
     "mainline llama.cpp TQ2_0": async () => {
-      const image = await mainlineLlama(workshop);
-      const folder = join(workshop.folder, "mainline");
+      const image = await mainlineLlama(bench);
+      const folder = join(bench.folder, "mainline");
       await mkdir(folder, { recursive: true });
       // Zeros, in a type that it can requantise: what they are does not change how long they take.
       const source = join(folder, "zeros.gguf");
@@ -122,25 +122,25 @@ function plain(image: string, folder: string, file: string, cores: readonly Core
  * came out some percent slower.
  */
 async function race(
-  workshop: Workshop,
+  bench: BenchContext,
   contenders: readonly Contender[],
   { measure: take = measure, beside }: Discipline = {},
 ): Promise<Map<string, Speed>> {
   const servers = await startServers(
-    workshop,
+    bench,
     contenders.map(({ server }) => server),
   );
   const speeds = new Map<string, Speed>(contenders.map(({ name }) => [name, { prefill: [], decode: [] }]));
   try {
     // The first round, in which memory is touched for the first time, does not count.
-    for (let round = 0; round <= workshop.options.repetitions; round++) {
+    for (let round = 0; round <= bench.options.repetitions; round++) {
       for (const turn of contenders.keys()) {
         const index = (turn + round) % contenders.length;
         const [contender, server] = [contenders[index], servers[index]];
         if (contender === undefined || server === undefined) continue;
         const { name } = contender;
-        const step = `${name}, ${round} of ${workshop.options.repetitions}`;
-        const { prefill, decode } = await workshop.progress.run(step, () =>
+        const step = `${name}, ${round} of ${bench.options.repetitions}`;
+        const { prefill, decode } = await bench.progress.run(step, () =>
           alone(server, servers, () => take(server, round)),
         );
         if (round === 0) continue;
@@ -201,8 +201,8 @@ function* ratios(speeds: ReadonlyMap<string, Speed>): Generator<Figure> {
 }
 
 /** Takes the time in which this machine reads memory, whenever it is asked to. */
-async function bandwidth(workshop: Workshop, cores: readonly Core[]) {
-  const image = await workshop.dockerBuild("bench-bandwidth", "bench/bandwidth/Dockerfile");
+async function bandwidth(bench: BenchContext, cores: readonly Core[]) {
+  const image = await bench.dockerBuild("bench-bandwidth", "bench/bandwidth/Dockerfile");
   const pinned = `--cpuset-cpus=${cores.map(([first]) => first).join(",")}`;
   const bytesPerSecond: number[] = [];
   const measure = async () => {
@@ -213,10 +213,14 @@ async function bandwidth(workshop: Workshop, cores: readonly Core[]) {
 }
 
 /** How near decoding comes to reading the weights as fast as this machine reads memory in the same round. */
-async function* ofMemory(workshop: Workshop, bytesPerSecond: readonly number[], speed?: Speed): AsyncGenerator<Figure> {
+async function* ofMemory(
+  bench: BenchContext,
+  bytesPerSecond: readonly number[],
+  speed?: Speed,
+): AsyncGenerator<Figure> {
   yield { what: `memory, read by ${threads} threads`, value: median(bytesPerSecond) / 1e9, unit: "GB/s" };
   const engine = "ik_llama.cpp";
-  const { path } = await workshop.model(workshop.options.size);
+  const { path } = await bench.model(bench.options.size);
   const facts = await inspectModel({ key: "modelUrl", value: path, location: path, engine });
   const weights = imageWeights(facts, engine);
   yield { what: "weights that a token touches", value: weights / 1e9, unit: "GB" };
@@ -226,17 +230,17 @@ async function* ofMemory(workshop: Workshop, bytesPerSecond: readonly number[], 
 }
 
 /** The image's engine with one thing changed, to the same without. */
-async function* levers(workshop: Workshop, cores: readonly Core[]): AsyncGenerator<Figure> {
-  const { size } = workshop.options;
-  const image = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size });
+async function* levers(bench: BenchContext, cores: readonly Core[]): AsyncGenerator<Figure> {
+  const { size } = bench.options;
+  const image = await bench.serverImage({ engine: "ik_llama.cpp", optimize: true, size });
   const withArguments = (...args: string[]) => ({ image, cores, args });
   const withEnvironment = (environment: Record<string, string>) => ({ image, cores, environment });
   const unchanged = "as it is";
   const contenders: Contender[] = [
     { name: unchanged, server: withArguments() },
-    { name: "embedding and output in Q4_K", server: await requantised(workshop, image, cores, { embedding: "q4_K" }) },
-    { name: "embedding and output in Q5_K", server: await requantised(workshop, image, cores, { embedding: "q5_K" }) },
-    { name: "embedding and output in Q8_0", server: await requantised(workshop, image, cores, { embedding: "q8_0" }) },
+    { name: "embedding and output in Q4_K", server: await requantised(bench, image, cores, { embedding: "q4_K" }) },
+    { name: "embedding and output in Q5_K", server: await requantised(bench, image, cores, { embedding: "q5_K" }) },
+    { name: "embedding and output in Q8_0", server: await requantised(bench, image, cores, { embedding: "q8_0" }) },
     { name: "KV cache in Q8_0", server: withArguments("--cache-type-k", "q8_0", "--cache-type-v", "q8_0") },
     { name: "no flash attention", server: withArguments("--no-flash-attn") },
     { name: "transparent huge pages", server: withArguments("--transparent-huge-pages") },
@@ -245,7 +249,7 @@ async function* levers(workshop: Workshop, cores: readonly Core[]): AsyncGenerat
     { name: "threads that spin while they wait", server: withEnvironment(spinning) },
     { name: "1 thread", server: withEnvironment({ THREADS: "1" }) },
   ];
-  const speeds = await race(workshop, contenders);
+  const speeds = await race(bench, contenders);
   const base = speeds.get(unchanged);
   for (const [name, speed] of speeds) {
     if (base === undefined || name === unchanged) continue;
@@ -259,19 +263,19 @@ async function* levers(workshop: Workshop, cores: readonly Core[]): AsyncGenerat
 const spinning = { GOMP_SPINCOUNT: "300000" };
 
 /** What is left of the speed when one of the cores has something else to do, as on a laptop. */
-async function* besideBusyProcess(workshop: Workshop, cores: readonly Core[]): AsyncGenerator<Figure> {
-  const { size } = workshop.options;
-  const image = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size });
+async function* besideBusyProcess(bench: BenchContext, cores: readonly Core[]): AsyncGenerator<Figure> {
+  const { size } = bench.options;
+  const image = await bench.serverImage({ engine: "ik_llama.cpp", optimize: true, size });
   const contenders: Contender[] = [
     { name: "as it is", server: { image, cores } },
     { name: "threads that spin while they wait", server: { image, cores, environment: spinning } },
   ];
   const share = async (server: Server, round: number) => {
     const idle = await measure(server, round, short);
-    const busy = await besideAnother(workshop, image, cores, () => measure(server, round, short));
+    const busy = await besideAnother(bench, image, cores, () => measure(server, round, short));
     return { prefill: busy.prefill / idle.prefill, decode: busy.decode / idle.decode };
   };
-  for (const [name, shares] of await race(workshop, contenders, { measure: share })) {
+  for (const [name, shares] of await race(bench, contenders, { measure: share })) {
     for (const phase of ["prefill", "decode"] as const) {
       const value = 100 * median(shares[phase]);
       yield { what: `beside one busy process, ${name}: ${phase}, of alone`, value, unit: "%" };
@@ -281,7 +285,7 @@ async function* besideBusyProcess(workshop: Workshop, cores: readonly Core[]): A
 
 /** While something else wants the first of the cores all the time. */
 async function besideAnother<T>(
-  { label }: Workshop,
+  { label }: BenchContext,
   image: string,
   [core = []]: readonly Core[],
   work: () => Promise<T>,
@@ -305,15 +309,15 @@ interface Requantisation {
 
 /** The image with its model requantised in another way than the image's build does it. */
 async function requantised(
-  workshop: Workshop,
+  bench: BenchContext,
   image: string,
   cores: readonly Core[],
   { type = "IQ2_BN_R4", embedding = "q6_K" }: Requantisation,
 ): Promise<ServerOptions> {
-  const { size } = workshop.options;
-  const { path } = await workshop.model(size);
-  const engine = await workshop.serverImage({ engine: "ik_llama.cpp", optimize: true, size: "tiny", stage: "engine" });
-  const folder = join(workshop.folder, `${type}-${embedding}`);
+  const { size } = bench.options;
+  const { path } = await bench.model(size);
+  const engine = await bench.serverImage({ engine: "ik_llama.cpp", optimize: true, size: "tiny", stage: "engine" });
+  const folder = join(bench.folder, `${type}-${embedding}`);
   await mkdir(folder, { recursive: true });
   const changed = ["--token-embedding-type", embedding, "--output-tensor-type", embedding];
   const quantize = ["--allow-requantize", ...changed, "/from.gguf", "/model/model.gguf", type];

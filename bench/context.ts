@@ -58,7 +58,7 @@ export interface ServerBuild {
 export class Impossible extends Error {}
 
 /** What parts are measured with: models and images, each made when it is first asked for, all gone in the end. */
-export class Workshop implements AsyncDisposable {
+export class BenchContext implements AsyncDisposable {
   readonly options: BenchOptions;
   readonly progress: Progress;
   /** Of earlier parts and runs. */
@@ -81,9 +81,9 @@ export class Workshop implements AsyncDisposable {
     signal.addEventListener("abort", () => void this.#removeContainers());
   }
 
-  static async open(options: BenchOptions, results: Results, surroundings: Surroundings): Promise<Workshop> {
+  static async open(options: BenchOptions, results: Results, surroundings: Surroundings): Promise<BenchContext> {
     // On the checkout's file system, where build contexts link to the models instead of copying them.
-    return new Workshop(await mkdtemp(join(tools, "bench-")), results, options, surroundings);
+    return new BenchContext(await mkdtemp(join(tools, "bench-")), results, options, surroundings);
   }
 
   /** This machine's cores, as the docker target shares them out. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { alarmCount, alarms, dashboard, rollbackAlarms } from "../../../components/aws/monitoringBodies.ts";
+import { alarmCount, alarms, dashboard, rollbackAlarms } from "../../../components/aws/alarms.ts";
 import { newAccount } from "../../../gateway/src/account.ts";
 import { EmbeddedMetrics } from "../../../gateway/src/emf.ts";
 
