@@ -21,8 +21,8 @@ export function parseAssignment(text: string): Assignment {
   if (key === "") {
     throw new UserError({ key: "--set", value: text, wrong: "is not KEY=VALUE", right: "such as --set replicas=2" });
   }
-  if (mayBeSecret(key)) {
-    const wrong = `${key} is a secret, and other users of this machine see what a command is given`;
+  if (mayBeSecret(key) || isOfProvider(key)) {
+    const wrong = `${key} is a secret, or may be one, and other users of this machine see what a command is given`;
     throw new UserError({
       key: "--set",
       wrong,
@@ -30,6 +30,11 @@ export function parseAssignment(text: string): Assignment {
     });
   }
   return { key, value };
+}
+
+/** A provider's own settings may be secrets, whatever they are called; these two are not. */
+function isOfProvider(key: string): boolean {
+  return key.includes(":") && !["aws:region", "aws:profile"].includes(key);
 }
 
 /**
@@ -46,6 +51,10 @@ export function assign(stack: string, assignments: readonly Assignment[], mayCre
   }
   const settings = readStack(stack);
   for (const { key, value } of assignments) settings.set(key, value);
+  if (settings.has("modelUrl") && assignments.some(({ key }) => key === "model")) {
+    const wrong = `${file} has a modelUrl, which takes precedence over model`;
+    throw new UserError({ key: "--set", wrong, right: `npm run pulumi -- config rm modelUrl --stack ${stack}, first` });
+  }
   const { problems } = settings.resolve();
   if (problems.length > 0) throw new UserError(...problems);
   writeStack(stack, settings.toString());

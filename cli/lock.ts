@@ -31,7 +31,9 @@ export function staleLocks(stack: string, backend = process.env.PULUMI_BACKEND_U
   const folder = folderOf(backend);
   if (folder === undefined) return { dead: [], unreadable: [] };
   const locks = join(folder, ".pulumi", "locks", "organization", "bitnet-server", stack);
-  const found = listFolder(locks).map((name) => ({ file: join(locks, name), lock: readLock(join(locks, name)) }));
+  // Beside each lock is a file `.attrs` of the file backend's own, which Pulumi does not list.
+  const names = listFolder(locks).filter((name) => name.endsWith(".json"));
+  const found = names.map((name) => ({ file: join(locks, name), lock: readLock(join(locks, name)) }));
   return {
     dead: found.flatMap(({ file, lock }) =>
       typeof lock === "object" && hasLostItsOwner(lock) ? [{ ...lock, file }] : [],
@@ -42,7 +44,7 @@ export function staleLocks(stack: string, backend = process.env.PULUMI_BACKEND_U
 
 /** Takes dead locks away. */
 export function removeLocks(locks: readonly DeadLock[]): void {
-  for (const { file } of locks) rmSync(file, { force: true });
+  for (const { file } of locks) for (const path of [file, `${file}.attrs`]) rmSync(path, { force: true });
 }
 
 /** Whether a lock's owner is known to have gone. Of another machine's processes nothing is known. */

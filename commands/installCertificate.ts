@@ -4,6 +4,7 @@
  * certificate, the rest of its chain and its key, in PEM, in CERTIFICATE.
  */
 import { buffer } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
 import { z } from "zod";
 import { textOf } from "../components/docker/containerLog.ts";
@@ -21,8 +22,13 @@ const exec = await new Docker().getContainer(LOAD_BALANCER).exec({
 const stream = await exec.start({ hijack: true, stdin: true });
 stream.end(CERTIFICATE);
 const output = textOf(await buffer(stream));
-const { ExitCode } = await exec.inspect();
-if (ExitCode !== 0) {
+// Docker notes the exit status a moment after the output has ended.
+let ended = await exec.inspect();
+for (let tries = 0; ended.Running && tries < 100; tries++) {
+  await sleep(100);
+  ended = await exec.inspect();
+}
+if (ended.ExitCode !== 0) {
   console.error(`the load balancer does not take the certificate:\n${output.trim()}`);
   process.exitCode = 1;
 }

@@ -1,7 +1,7 @@
 /**
  * Run by the image scan's command: waits until ECR has scanned the images that were pushed, and prints a line for each
- * CRITICAL finding, and for each image whose findings cannot be known. If IMAGE_SCAN's `failOnCritical` is true, any line
- * is an error.
+ * CRITICAL finding, and for each image whose findings cannot be known. If IMAGE_SCAN's `failOnCritical` is true, a finding is
+ * an error.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { DescribeImageScanFindingsCommand, ECRClient } from "@aws-sdk/client-ecr";
@@ -16,11 +16,13 @@ const { region, repository, images, failOnCritical } = z
 const interval = Number(process.env.AWAIT_INTERVAL ?? 10);
 /** Seconds that ECR has for a scan of gigabytes. */
 const timeout = 1200;
+/** Seconds in which it must have begun: rules of the account's registry may leave the repository out. */
+const beginning = 120;
 const ecr = new ECRClient({ region });
 
-const deadline = Date.now() + timeout * 1000;
+const began = Date.now();
 const lines = (await Promise.all(images.map((image) => report(image)))).flat();
-if (failOnCritical && lines.length > 0) {
+if (failOnCritical && lines.some((line) => line.startsWith("CRITICAL "))) {
   console.error(["failOnCritical is true:", ...lines].join("\n"));
   process.exitCode = 1;
 } else {
@@ -39,10 +41,16 @@ async function report(image: string): Promise<string[]> {
 async function findingsOf(imageDigest: string): Promise<string[]> {
   for (;;) {
     const answer = await look(imageDigest);
+    const seconds = (Date.now() - began) / 1000;
+    if (answer === undefined) {
+      if (seconds >= beginning) throw new Error(`no scan has begun within ${beginning} s`);
+      await sleep(interval * 1000);
+      continue;
+    }
     const scan = scanState(answer);
     if (scan.state === "done") return [...criticalFindings(answer), ...(await further(imageDigest, answer.nextToken))];
     if (scan.state === "unknown") throw new Error(scan.why);
-    if (Date.now() >= deadline) throw new Error(`it has not ended after ${timeout} s`);
+    if (seconds >= timeout) throw new Error(`it has not ended after ${timeout} s`);
     await sleep(interval * 1000);
   }
 }
@@ -50,17 +58,19 @@ async function findingsOf(imageDigest: string): Promise<string[]> {
 /** The findings that did not fit into the first answer. */
 async function further(imageDigest: string, nextToken: string | undefined): Promise<string[]> {
   if (nextToken === undefined) return [];
-  const answer = await look(imageDigest, nextToken);
+  const answer = (await look(imageDigest, nextToken)) ?? {};
   return [...criticalFindings(answer), ...(await further(imageDigest, answer.nextToken))];
 }
 
-/** A scan that ECR has not begun yet is one that it does not find. */
-async function look(imageDigest: string, nextToken?: string): Promise<ScanAnswer & { nextToken?: string | undefined }> {
+type Answer = ScanAnswer & { nextToken?: string | undefined };
+
+/** Undefined: ECR has not begun the scan yet. */
+async function look(imageDigest: string, nextToken?: string): Promise<Answer | undefined> {
   const question = { repositoryName: repository, imageId: { imageDigest }, nextToken, maxResults: 1000 };
   try {
     return await ecr.send(new DescribeImageScanFindingsCommand(question));
   } catch (error) {
-    if ((error as Error).name === "ScanNotFoundException") return {};
+    if ((error as Error).name === "ScanNotFoundException") return undefined;
     throw error;
   }
 }

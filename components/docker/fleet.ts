@@ -96,8 +96,8 @@ export class DockerFleet extends pulumi.ComponentResource {
     this.gatewayIds = gateways(name, { ...args, options: args.gateway, network: between, dependsOn }, this);
     if (args.dashboardPort !== undefined) {
       const everywhere = [inside, between, outside].map((network) => ({ name: network.name }));
-      const { dashboardPort: port, images } = args;
-      monitoring(`${name}-monitoring`, { port, images, networks: everywhere }, this);
+      const { dashboardPort: port, images, offNetwork } = args;
+      monitoring(`${name}-monitoring`, { port, images, offNetwork, networks: everywhere }, this);
     }
     this.replicaIds = pulumi.all(replicas.map(idOnceReady));
     this.loadBalancerId = balancer.id;

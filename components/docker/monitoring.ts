@@ -1,5 +1,6 @@
 import * as docker from "@pulumi/docker";
 import type * as pulumi from "@pulumi/pulumi";
+import { rejoin } from "./networkDrift.ts";
 import type { StackImages } from "./shared.ts";
 import { buildLocally, containment, labels, logRotation, memoryLimit, processLimit } from "./shared.ts";
 
@@ -9,6 +10,8 @@ export interface MonitoringArgs {
   /** Where whatever is monitored is found, and one that a port can be published on. */
   networks: pulumi.Input<docker.types.input.ContainerNetworksAdvanced>[];
   images: StackImages;
+  /** The names of containers that were taken off a network. */
+  offNetwork: readonly string[];
 }
 
 /** Some five times what it takes for 64 replicas; auto-gomemlimit keeps Go's heap below it. */
@@ -27,6 +30,7 @@ export function monitoring(name: string, args: MonitoringArgs, parent: pulumi.Re
     {
       image: image.repoDigest,
       networksAdvanced: args.networks,
+      ...rejoin(name, args.offNetwork),
       ports: [{ internal: 9090, external: args.port, ip: "127.0.0.1" }],
       volumes: [{ volumeName: data.name, containerPath: "/var/lib/prometheus" }],
       ...memoryLimit(monitoringMemory),

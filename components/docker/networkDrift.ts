@@ -4,7 +4,7 @@ import type { ContainerInspectInfo } from "dockerode";
 import { dnsNames } from "../serving/balancer.ts";
 
 /** How many of its stack's networks a container is on, by its role. The registry is on none. */
-const networksOf: Readonly<Record<string, number>> = { replica: 1, gateway: 1, "load-balancer": 3 };
+const networksOf: Readonly<Record<string, number>> = { replica: 1, gateway: 1, "load-balancer": 3, monitoring: 3 };
 
 /** By which the others find a container. `docker network connect`, by hand, gives it none. */
 const aliases: ReadonlySet<string> = new Set([dnsNames.replicas, ...dnsNames.gateways, dnsNames.balancer]);
@@ -38,11 +38,13 @@ export function rejoin(name: string, offNetwork: readonly string[]): { hostname?
 }
 
 function isReachable({ Config, NetworkSettings }: ContainerInspectInfo, networks: ReadonlySet<string>): boolean {
-  const expected = networksOf[Config.Labels["bitnet-server.role"] ?? ""] ?? 0;
+  const role = Config.Labels["bitnet-server.role"] ?? "";
+  const expected = networksOf[role] ?? 0;
   if (expected === 0) return true;
   const joined = Object.values(NetworkSettings.Networks).filter(({ NetworkID }) => networks.has(NetworkID));
   const names = joined.flatMap(({ Aliases }) => (Aliases as string[] | null | undefined) ?? []);
-  return joined.length >= expected && names.some((name) => aliases.has(name));
+  // Nobody asks for Prometheus by name.
+  return joined.length >= expected && (role === "monitoring" || names.some((name) => aliases.has(name)));
 }
 
 function nameOf({ Name }: ContainerInspectInfo): string {

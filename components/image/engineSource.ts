@@ -19,7 +19,7 @@ export function requireEngineSource(engineRepo: string | undefined): void {
     key: "engineRepo",
     value: engineRepo,
     wrong: isFile ? "the file is no tar archive" : "it is no git URL, and there is no such file",
-    right: "a git URL such as https://github.com/microsoft/BitNet, or the path of a source tarball",
+    right: "a git URL such as https://github.com/ikawrakow/ik_llama.cpp, or the path of a source tarball",
   });
 }
 

@@ -39,7 +39,7 @@ describe("up puts back", () => {
     ["everything, stopped", stopEverything],
     ["the networks, and the containers on them", removeNetworks],
     [
-      "a stopped gateway and a stopped Prometheus, and what was taken off a network or is on it without its alias",
+      "a stopped gateway, and what was taken off a network or is on it without its alias",
       disconnect,
     ],
   ])("%s, and then has nothing more to do", async (_, damage) => {
@@ -87,7 +87,7 @@ describe("up puts back", () => {
     for (const { Id } of await containersOf(stack.name, "gateway")) {
       if (Id !== gateway.id) await docker.getContainer(Id).stop({ t: 1 });
     }
-    await stop("monitoring");
+    await takeOff("monitoring", "fleet-gateways");
     await takeOff("load-balancer", "fleet-gateways");
   }
 

@@ -241,6 +241,21 @@ test("each replica is waited for until it has answered a question, before the ne
   }
 });
 
+test.each([
+  ["four, if parallel is not set", {}, 4],
+  ["what parallel says", { parallel: "3" }, 3],
+  ["one, where each replica has one core", { replicas: "4" }, 1],
+  ["one with bitnet.cpp", { engine: "bitnet.cpp" }, 1],
+])(
+  "replicas, gateways and load balancer agree how many requests a replica answers at once: %s",
+  async (_, set, slots) => {
+    const run = await runProgram(set);
+    for (const part of ["fleet-replica", "fleet-gateway", "fleet-load-balancer"]) {
+      for (const { envs } of named(run, part)) expect(envs).toContain(`PARALLEL=${slots}`);
+    }
+  },
+);
+
 test("replicas have cores of their own, with both hardware threads", async () => {
   const run = await runProgram({ replicas: "2" });
   const replicas = named(run, "replica").toReversed(); // the last one is made first

@@ -27,7 +27,9 @@ export async function lookUpHostedZone(settings: Partial<AwsSettings>): Promise<
   const found = zones.find((zone) => zone.status === "fulfilled");
   if (found !== undefined) {
     const { zoneId, name: zone, nameServers } = found.value;
-    const problems = internal ? [] : checkDelegation({ domain, zone, nameServers }, await publicNameServers(zone));
+    // ACM follows public DNS to the record that proves the domain; with a certificate at hand nobody has to.
+    const provesDomain = !internal && certificateArn === undefined;
+    const problems = !provesDomain ? [] : checkDelegation({ domain, zone, nameServers }, await publicNameServers(zone));
     if (problems.length > 0) throw new UserError(...problems);
     return zoneId;
   }

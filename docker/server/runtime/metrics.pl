@@ -5,13 +5,13 @@ use warnings;
 use IO::Socket::INET;
 
 my ($port, $pid) = @ARGV;
-$SIG{PIPE} = 'IGNORE';
+$SIG{$_} = 'IGNORE' for qw(PIPE ALRM);
 my $socket = IO::Socket::INET->new(LocalPort => $port, Listen => 16, ReuseAddr => 1)
     or die "bitnet-server: METRICS_PORT=$port: $@\n";
 while (1) {
     my $client = $socket->accept or next;
     # A client that sends nothing must not keep the others waiting.
-    eval { local $SIG{ALRM} = sub { die }; alarm 2; while (<$client>) { last if /^\r?$/ } };
+    eval { local $SIG{ALRM} = sub { die }; alarm 2; while (<$client>) { last if /^\r?$/ } alarm 0 };
     alarm 0;
     my $metrics = metrics();
     print {$client} "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n",

@@ -47,6 +47,8 @@ beforeAll(async () => {
     server: { modelAlias: model.name, contextSize: 1024, parallel: 1, extraArgs: [], smokePrompt, smokeAnswer },
     memoryBytes: 512 * 2 ** 20,
   });
+  // One test halts the server for longer than one that has work may stand still.
+  definition.find(({ name }) => name === "server")?.environment.push({ name: "STALL_TIMEOUT", value: "600" });
   task = new EcsTask(JSON.stringify(definition), "bitnet-server.test-task=1");
   const sha256 = createHash("sha256").update(key).digest("hex");
   await task.start(() => JSON.stringify([{ name: "key-1", sha256 }]));
@@ -88,19 +90,27 @@ test("answers come through the gateway, whole and as a stream, to whoever has th
 });
 
 test("the gateway's lines are in the embedded metric format, and carry the load that a client makes", async () => {
-  const busy = Promise.all([chat(api(), 1), chat(api(), 2), chat(api(), 3)]);
-  await busy;
+  // The gateway looks every ten seconds: someone is always asking, until it has seen that.
+  const seen = new AbortController();
+  const clients = [1, 2, 3].map(async (digit) => {
+    while (!seen.signal.aborted) await chat(api(), digit);
+  });
   const lines = async () =>
     (await task.log("gateway"))
       .filter((line) => line.startsWith('{"_aws"'))
       .map((line) => JSON.parse(line) as Record<string, number>);
-  await vi.waitFor(async () => {
-    const seen = await lines();
-    const tokens = seen.reduce((sum, { Tokens = 0 }) => sum + Tokens, 0);
-    expect(tokens).toBeGreaterThanOrEqual(5 * model.answerTokens);
-    expect(Math.max(...seen.map(({ Load = 0 }) => Load))).toBeGreaterThan(0);
-    expect(seen.some((line) => "TimeToFirstToken" in line)).toBe(true);
-  }, patience);
+  await vi
+    .waitFor(async () => {
+      const all = await lines();
+      const tokens = all.reduce((sum, { Tokens = 0 }) => sum + Tokens, 0);
+      expect(tokens).toBeGreaterThanOrEqual(5 * model.answerTokens);
+      expect(Math.max(...all.map(({ Load = 0 }) => Load))).toBeGreaterThan(0);
+      expect(all.some((line) => "TimeToFirstToken" in line)).toBe(true);
+    }, patience)
+    .finally(() => {
+      seen.abort();
+    });
+  await Promise.all(clients);
 });
 
 test("a server that is killed comes back in its place, and answers again", async () => {
@@ -119,7 +129,7 @@ test("a task that is stopped finishes the answer that is being written", async (
   const { pid } = await server();
   await inReplica(task.name("server"))(`kill -STOP ${pid}`);
   const answer = stream(api(), 7);
-  await expect.poll(requestsWaiting, patience).toBe(1);
+  await expect.poll(requestsInside, patience).toBe(1);
   const stopped = task.stop();
   await expect.poll(() => task.isHealthy(), patience).toBe(false);
   await inReplica(task.name("server"))(`kill -CONT ${pid}`);
@@ -127,10 +137,10 @@ test("a task that is stopped finishes the answer that is being written", async (
   await stopped;
 });
 
-/** How many requests the gateway has handed on that have no answer yet. */
-async function requestsWaiting(): Promise<number> {
+/** How many requests the load balancer has handed on to the gateway that have no answer yet. */
+async function requestsInside(): Promise<number> {
   const request = "GET /metrics HTTP/1.0\\r\\n\\r\\n";
-  const script = `exec 3<>/dev/tcp/127.0.0.1/${ports.gatewayMetrics}; printf '${request}' >&3; cat <&3`;
+  const script = `exec 3<>/dev/tcp/127.0.0.1/${ports.statistics}; printf '${request}' >&3; cat <&3`;
   const text = await inReplica(task.name("server"))(script);
-  return Number(/_requests_waiting (\d+)/.exec(text)?.[1] ?? 0);
+  return Number(/^haproxy_backend_current_sessions\{proxy="gateways"\} (\d+)/m.exec(text)?.[1] ?? 0);
 }

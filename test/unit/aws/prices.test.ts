@@ -104,7 +104,7 @@ test("the speed that prices of tokens are reckoned from is about what `npm run b
   const { tokens } = JSON.parse(readFileSync("bench/results/results.json", "utf8")) as {
     tokens: { figures: { what: string; value: number }[] };
   };
-  const decode = tokens.figures.find(({ what }) => what === "bitnet.cpp I2_S, OPTIMIZE=true: decode")?.value ?? 0;
+  const decode = tokens.figures.find(({ what }) => what === "ik_llama.cpp IQ2_BN, OPTIMIZE=true: decode")?.value ?? 0;
   expect(decode / measured.tokensPerSecond).toBeGreaterThan(0.6);
   expect(decode / measured.tokensPerSecond).toBeLessThan(1.6);
 });

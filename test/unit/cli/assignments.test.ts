@@ -20,7 +20,7 @@ test("--set takes a key of this project's or of another namespace, and a value w
   expect(userErrorOf(() => parseAssignment("replicas")).message).toContain("--set replicas=2");
 });
 
-test.each(["apiKeys", "modelToken", "registryPassword", "apiKey"])(
+test.each(["apiKeys", "modelToken", "registryPassword", "apiKey", "aws:secretKey", "docker:registryAuth"])(
   "--set takes no secret, which other users would see: %s",
   (key) => {
     const { message } = userErrorOf(() => parseAssignment(`${key}=very-secret`));
@@ -46,6 +46,13 @@ test("settings that are wrong are refused together, and the file stays as it was
   const { problems } = userErrorOf(() => assign(stack, assignments, true));
   expect(problems.map(({ key }) => key)).toEqual(["replicas", "contxtSize"]);
   expect(readFileSync(file, "utf8")).toBe(before);
+});
+
+test("a model is not set where a modelUrl takes precedence", () => {
+  writeFileSync(file, "config:\n  bitnet-server:modelUrl: /models/mine.gguf\n");
+  const { message } = userErrorOf(() => assign(stack, [parseAssignment("model=Bonsai-8B")], true));
+  expect(message).toContain(`config rm modelUrl --stack ${stack}`);
+  expect(readFileSync(file, "utf8")).not.toContain("Bonsai");
 });
 
 test("only up makes a settings file: the name of another command's stack may be mistyped", () => {

@@ -25,11 +25,12 @@ afterEach(() => {
   rmSync(state, { recursive: true });
 });
 
-/** Writes a lock as Pulumi 3.259 does. */
+/** Writes a lock as Pulumi 3.259 does, with what its file backend keeps beside it. */
 function lock(name: string, content: object = {}): string {
   const file = join(locks, `${name}.json`);
   const usual = { pid: gone, username: "me", hostname: hostname(), timestamp: new Date().toISOString() };
   writeFileSync(file, JSON.stringify({ ...usual, ...content }));
+  writeFileSync(`${file}.attrs`, JSON.stringify({ "user.content_type": "text/plain; charset=utf-8" }));
   return file;
 }
 
@@ -39,7 +40,7 @@ test("a lock whose process has gone is dead, and is taken away alone", () => {
   const found = deadLocks("dev");
   expect(found.map(({ pid, file }) => [pid, file])).toEqual([[gone, dead]]);
   removeLocks(found);
-  expect(existsSync(dead)).toBe(false);
+  expect([existsSync(dead), existsSync(`${dead}.attrs`)]).toEqual([false, false]);
   expect(existsSync(alive)).toBe(true);
 });
 
