@@ -1096,7 +1096,7 @@ test("a model that does not fit is refused, with the smallest size that does", a
 });
 
 test("server, gateway and load balancer agree how many requests a task answers at once, if parallel is not set", async () => {
-  const run = await runProgram(plain, true);
+  const run = await runOf("domain");
   const told = ["server", "gateway", "balancer"].map((container) => variablesOf(run, container).PARALLEL);
   expect(told).toEqual(["4", "4", "4"]);
 });

@@ -119,7 +119,7 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     expect(after.tasks).toHaveLength(1);
     expect(after.tasks).not.toEqual(before.tasks);
     const { args } = await serverProcess(inReplica(tasks()[0]?.name("server") ?? ""));
-    expect(args.join(" ")).toContain("--ctx-size 1024");
+    expect(args.join(" ")).toContain(`--ctx-size ${4 * 1024} --parallel 4`);
   });
 
   test("with failOnCritical the finding fails the update, and nothing is rolled out", async () => {
