@@ -122,6 +122,7 @@ async function snapshot(stack: string) {
     replicas: replicas.map(({ Id }) => Id),
     gateways: gateways.map(({ Id }) => Id),
     images: replicas.map(({ Config }) => Config.Image),
-    kept: [balancer.Id, registry.Id, ...networks.map(({ Id }) => Id), ...volumes.map(({ Name }) => Name)],
+    // Docker lists networks and volumes in no particular order.
+    kept: [balancer.Id, registry.Id, ...networks.map(({ Id }) => Id), ...volumes.map(({ Name }) => Name)].toSorted(),
   };
 }
