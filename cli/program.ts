@@ -2,21 +2,11 @@ import tab from "@bomb.sh/tab/commander";
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Assignment } from "./assignments.ts";
 import { parseAssignment } from "./assignments.ts";
-import type { BenchSettings, Invocation } from "./commands.ts";
-import {
-  bench,
-  chat,
-  destroy,
-  logs,
-  outputs,
-  preview,
-  pulumi,
-  refresh,
-  status,
-  test,
-  up,
-  verifyAws,
-} from "./commands.ts";
+import type { Invocation } from "./commands/invocation.ts";
+import { destroy, preview, refresh, up } from "./commands/operations.ts";
+import { chat, logs, outputs, status, verifyAws } from "./commands/queries.ts";
+import type { BenchSettings } from "./commands/tools.ts";
+import { bench, pulumi, test } from "./commands/tools.ts";
 import { ask, canAsk } from "./confirm.ts";
 import { diagnose } from "./doctor/diagnose.ts";
 import { describeFindings } from "./doctor/finding.ts";
@@ -67,6 +57,7 @@ export function createProgram(context: Context): Command {
   });
   addOperations(add, context);
   addQueries(add, context);
+  addChecks(add, context);
   addTools(add, context);
   tab(cli, { completionCommandName: "completion" });
   return cli;
@@ -74,12 +65,15 @@ export function createProgram(context: Context): Command {
 
 type Add = (words: string, description: string, examples: readonly string[]) => Command;
 
+/** Adds commands that take the name of a stack. */
+function ofStack(add: Add): Add {
+  return (...words) => add(...words).option("--stack <name>", stackHelp);
+}
+
 /** What works on a stack by Pulumi's engine. */
 function addOperations(add: Add, context: Context): void {
   const operation: Add = (...words) =>
-    add(...words)
-      .option("--stack <name>", stackHelp)
-      .option("--verbose", "Pulumi's and the build's own output, instead of into a log file");
+    ofStack(add)(...words).option("--verbose", "Pulumi's and the build's own output, instead of into a log file");
   const run = (work: (invocation: Invocation, options: Options) => Promise<string>) => async (options: Options) => {
     console.log(await work(toInvocation(context, options), options));
   };
@@ -97,9 +91,9 @@ function addOperations(add: Add, context: Context): void {
     .action(run((invocation, { yes = false }) => destroy(invocation, yes)));
 }
 
-/** What only reads. */
+/** What only reads what a stack has and does, or talks to it. */
 function addQueries(add: Add, context: Context): void {
-  const query: Add = (...words) => add(...words).option("--stack <name>", stackHelp);
+  const query = ofStack(add);
   query("outputs [name]", "the stack's outputs, or one of them alone", ["outputs", "outputs url", "outputs --json"])
     .option("--json", "as JSON")
     .option("--show-secrets", "secrets as they are")
@@ -130,14 +124,19 @@ function addQueries(add: Add, context: Context): void {
     .action(async ({ follow, tail, ...options }: Options & LogOptions) => {
       await logs(toInvocation(context, options), { follow, tail });
     });
-  query("doctor", "what `up` would miss on this machine, and the line that gets it", ["doctor", "doctor --json"])
+}
+
+/** What finds faults: on this machine, of a stack on AWS; and which models fit here. */
+function addChecks(add: Add, context: Context): void {
+  const check = ofStack(add);
+  check("doctor", "what `up` would miss on this machine, and the line that gets it", ["doctor", "doctor --json"])
     .option("--json", "as JSON")
     .action(async ({ stack, json = false }: Options) => {
       const findings = await diagnose(stack);
       console.log(json ? JSON.stringify(findings, undefined, 2) : describeFindings(findings));
       if (findings.some(({ state }) => state === "missing")) process.exitCode = 1;
     });
-  query("verify:aws", "check a stack on AWS from outside: deployment, targets, metrics, scaling, an answer", [
+  check("verify:aws", "check a stack on AWS from outside: deployment, targets, metrics, scaling, an answer", [
     "verify:aws --stack prod",
   ]).action(async (options: Options) => {
     console.log(await verifyAws(toInvocation(context, options)));

@@ -9,7 +9,7 @@ import type { Service } from "@aws-sdk/client-ecs";
 import { DescribeServicesCommand, ECSClient } from "@aws-sdk/client-ecs";
 import { DescribeTargetHealthCommand, ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import type OpenAI from "openai";
-import { metricNamespace } from "../components/aws/alarms.ts";
+import { metricNamespace } from "../components/aws/metrics.ts";
 import { judge } from "../components/aws/service/explain.ts";
 
 /** What is looked at: a stack's outputs. */

@@ -1,27 +1,5 @@
-/** What is watched; `T` is a string, or a Pulumi input that will be one. */
-export interface Watched<T = string> {
-  region: T;
-  /** The ECS service's name. */
-  service: T;
-  /** The last part of the load balancer's and the target group's ARN, as CloudWatch names them. */
-  loadBalancer: T;
-  targetGroup: T;
-  logGroup: T;
-}
-
-/** The namespace of the gateways' metrics: gateway/src/emf.ts. */
-export const metricNamespace = "BitnetServer";
-
-type Statistic = "Average" | "Maximum" | "Minimum" | "Sum";
-
-/** One number over time: a metric, and how its values of a minute become one. */
-interface Metric<T> {
-  namespace: string;
-  metricName: string;
-  dimensions: Record<string, T>;
-  statistic?: Statistic | undefined;
-  extendedStatistic?: `p${number}`;
-}
+import type { Metric, Watched } from "./metrics.ts";
+import { ofGateways, ofLoadBalancer } from "./metrics.ts";
 
 /** An alarm as aws.cloudwatch.MetricAlarm takes it, without whom it tells. */
 export interface Alarm<T> extends Metric<T> {
@@ -33,16 +11,6 @@ export interface Alarm<T> extends Metric<T> {
   evaluationPeriods: number;
   /** What it means that nothing was measured. */
   treatMissingData: "breaching" | "notBreaching";
-}
-
-/** Of the gateways. */
-function own<T>(metricName: string, { service }: Watched<T>, statistic: Statistic): Metric<T> {
-  return { namespace: metricNamespace, metricName, dimensions: { ServiceName: service }, statistic };
-}
-
-function balancing<T>(metricName: string, watched: Watched<T>, statistic: Statistic): Metric<T> {
-  const dimensions = { LoadBalancer: watched.loadBalancer, TargetGroup: watched.targetGroup };
-  return { namespace: "AWS/ApplicationELB", metricName, dimensions, statistic };
 }
 
 /** How many there are, for the bill. */
@@ -61,26 +29,36 @@ export const rollbackAlarms: readonly string[] = ["server-errors", "slow-first-t
 
 /** The alarms by name. Each says what to do, because whoever gets the e-mail may know nothing else. */
 export function alarms<T>(watched: Watched<T>): Record<string, Alarm<T>> {
-  const wholeBalancer = { LoadBalancer: watched.loadBalancer };
+  return { ...errorAlarms(watched), ...healthAlarms(watched), ...loadAlarms(watched) };
+}
+
+/** Requests that failed. */
+function errorAlarms<T>(watched: Watched<T>): Record<string, Alarm<T>> {
   return {
     "server-errors": {
-      ...balancing("HTTPCode_Target_5XX_Count", watched, "Sum"),
+      ...ofLoadBalancer("HTTPCode_Target_5XX_Count", watched, "Sum"),
       alarmDescription: "Tasks answer with errors. Look at the log group's streams task/server and task/gateway.",
       ...above(5, 60, 2),
     },
     "load-balancer-errors": {
-      ...balancing("HTTPCode_ELB_5XX_Count", watched, "Sum"),
-      dimensions: wholeBalancer,
+      ...ofLoadBalancer("HTTPCode_ELB_5XX_Count", watched, "Sum"),
+      dimensions: { LoadBalancer: watched.loadBalancer },
       alarmDescription: "The load balancer finds no task that answers. Look at the target group's health.",
       ...above(5, 60, 2),
     },
+  };
+}
+
+/** Tasks that cannot take requests. */
+function healthAlarms<T>(watched: Watched<T>): Record<string, Alarm<T>> {
+  return {
     unhealthy: {
-      ...balancing("UnHealthyHostCount", watched, "Maximum"),
+      ...ofLoadBalancer("UnHealthyHostCount", watched, "Maximum"),
       alarmDescription: "A task has been unhealthy for ten minutes and was not replaced. See the service's events.",
       ...above(0, 60, 10),
     },
     "no-capacity": {
-      ...balancing("HealthyHostCount", watched, "Minimum"),
+      ...ofLoadBalancer("HealthyHostCount", watched, "Minimum"),
       alarmDescription: "No task can take requests. See the service's events and stopped tasks.",
       comparisonOperator: "LessThanThreshold",
       threshold: 1,
@@ -88,13 +66,19 @@ export function alarms<T>(watched: Watched<T>): Record<string, Alarm<T>> {
       evaluationPeriods: 3,
       treatMissingData: "breaching",
     },
+  };
+}
+
+/** More requests than the tasks can answer in good time. */
+function loadAlarms<T>(watched: Watched<T>): Record<string, Alarm<T>> {
+  return {
     overload: {
-      ...own("Load", watched, "Average"),
+      ...ofGateways("Load", watched, "Average"),
       alarmDescription: "More requests wait than are answered, for 15 minutes: raise maxReplicas.",
       ...above(200, 60, 15),
     },
     "slow-first-token": {
-      ...own("TimeToFirstToken", watched, "Average"),
+      ...ofGateways("TimeToFirstToken", watched, "Average"),
       statistic: undefined,
       extendedStatistic: "p95",
       alarmDescription: "One request in twenty waits more than a minute for its first token.",
@@ -107,62 +91,4 @@ export function alarms<T>(watched: Watched<T>): Record<string, Alarm<T>> {
 function above(threshold: number, period: number, evaluationPeriods: number) {
   const how = { comparisonOperator: "GreaterThanThreshold", treatMissingData: "notBreaching" } as const;
   return { ...how, threshold, period, evaluationPeriods };
-}
-
-/** The dashboard, as CloudWatch takes it: docs.aws.amazon.com, CloudWatch-Dashboard-Body-Structure. */
-export function dashboard(watched: Watched): string {
-  const graph = (title: string, ...metrics: Metric<string>[]) => ({ title, metrics });
-  const graphs = [
-    graph("Tokens a minute, all tasks", own("Tokens", watched, "Sum")),
-    graph("Load: busy slots and waiting requests, % of slots", own("Load", watched, "Average")),
-    graph(
-      "Busy slots, waiting requests, on average",
-      own("BusySlots", watched, "Average"),
-      own("WaitingRequests", watched, "Average"),
-    ),
-    graph(
-      "Healthy and unhealthy tasks",
-      balancing("HealthyHostCount", watched, "Minimum"),
-      balancing("UnHealthyHostCount", watched, "Maximum"),
-    ),
-    graph(
-      "Requests and errors",
-      balancing("RequestCount", watched, "Sum"),
-      balancing("HTTPCode_Target_4XX_Count", watched, "Sum"),
-      balancing("HTTPCode_Target_5XX_Count", watched, "Sum"),
-    ),
-    graph("Seconds to the first token", own("TimeToFirstToken", watched, "Average")),
-  ];
-  const widgets = graphs.map(({ title, metrics }, index) => ({
-    type: "metric",
-    width: 12,
-    height: 6,
-    x: (index % 2) * 12,
-    y: Math.floor(index / 2) * 6,
-    properties: {
-      title,
-      region: watched.region,
-      view: "timeSeries",
-      period: 60,
-      metrics: metrics.map(({ namespace, metricName, dimensions, statistic }) => [
-        namespace,
-        metricName,
-        ...Object.entries(dimensions).flat(),
-        { stat: statistic },
-      ]),
-    },
-  }));
-  const log = {
-    type: "log",
-    width: 24,
-    height: 6,
-    x: 0,
-    y: Math.ceil(graphs.length / 2) * 6,
-    properties: {
-      title: "What the servers said last",
-      region: watched.region,
-      query: `SOURCE '${watched.logGroup}' | filter @logStream like /task.server/ | fields @timestamp, @message | sort @timestamp desc | limit 50`,
-    },
-  };
-  return JSON.stringify({ widgets: [...widgets, log] });
 }

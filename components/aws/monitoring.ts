@@ -1,7 +1,8 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import type { Watched } from "./alarms.ts";
-import { alarms, dashboard, rollbackAlarms } from "./alarms.ts";
+import { alarms, rollbackAlarms } from "./alarms.ts";
+import { dashboard } from "./dashboard.ts";
+import type { Watched } from "./metrics.ts";
 
 export interface MonitoringArgs {
   watched: Watched<pulumi.Input<string>>;

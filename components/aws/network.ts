@@ -151,26 +151,9 @@ export class OwnNetwork extends pulumi.ComponentResource implements Network {
 
   /** A zone may lack a service. A subnet in it reaches the endpoint of another. */
   private createEndpoints(layout: readonly ZoneLayout[], subnets: readonly aws.ec2.Subnet[]): Destination[] {
-    const { cidr, region, tags } = this.#args;
+    const { region, tags } = this.#args;
     const parent = { parent: this };
-    const group = new aws.ec2.SecurityGroup(
-      `${this.#name}-endpoints`,
-      { vpcId: this.#vpc.id, description: "VPC endpoints", tags },
-      parent,
-    );
-    new aws.vpc.SecurityGroupIngressRule(
-      `${this.#name}-endpoints`,
-      {
-        securityGroupId: group.id,
-        description: "from this VPC",
-        cidrIpv4: cidr,
-        ipProtocol: "tcp",
-        fromPort: 443,
-        toPort: 443,
-        tags,
-      },
-      parent,
-    );
+    const group = this.createEndpointGroup();
     for (const service of endpointServices) {
       const serviceName = `com.amazonaws.${region}.${service}`;
       const { availabilityZones } = aws.ec2.getVpcEndpointServiceOutput(
@@ -194,6 +177,28 @@ export class OwnNetwork extends pulumi.ComponentResource implements Network {
       );
     }
     return [{ description: "AWS services, by VPC endpoints", referencedSecurityGroupId: group.id }];
+  }
+
+  /** Lets the VPC, and nobody else, reach the endpoints. */
+  private createEndpointGroup(): aws.ec2.SecurityGroup {
+    const { cidr, tags } = this.#args;
+    const name = `${this.#name}-endpoints`;
+    const parent = { parent: this };
+    const group = new aws.ec2.SecurityGroup(name, { vpcId: this.#vpc.id, description: "VPC endpoints", tags }, parent);
+    new aws.vpc.SecurityGroupIngressRule(
+      name,
+      {
+        securityGroupId: group.id,
+        description: "from this VPC",
+        cidrIpv4: cidr,
+        ipProtocol: "tcp",
+        fromPort: 443,
+        toPort: 443,
+        tags,
+      },
+      parent,
+    );
+    return group;
   }
 
   /** Free, and with NAT what keeps gigabytes of image layers from being paid for. */

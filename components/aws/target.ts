@@ -67,10 +67,7 @@ export async function awsTarget(args: AwsTargetArgs): Promise<AwsOutputs> {
   const imageCleanup = cleanUpImages("images", stackId);
   await bundleGateway();
   const images = createImages(args, registry, imageCleanup);
-  const pushed = settings.image === undefined ? Object.values(images) : [images.gateway, images.balancer];
-  const { region } = account;
-  const { failOnCritical } = settings;
-  const scan = readImageScan("image-scan", { region, repository: repositoryName, images: pushed, failOnCritical });
+  const scan = scanImages(args, repositoryName, images);
   const fleet = new EcsFleet("fleet", {
     settings,
     account,
@@ -95,7 +92,7 @@ export async function awsTarget(args: AwsTargetArgs): Promise<AwsOutputs> {
     dashboardUrl: fleet.dashboardUrl,
     repository: registry.repository,
     service: fleet.serviceName,
-    region,
+    region: account.region,
     costPerMonth: costPerMonth(settings, account, model),
     costPerMillionTokens: describeTokenCost(account.instance, model.facts.fileSize),
   };
@@ -127,6 +124,17 @@ function createImages(
     gateway: smallImage("gateway", small, afterwards),
     balancer: smallImage("balancer", small, afterwards),
   };
+}
+
+/** Has ECR's findings read in what was pushed to the repository, and so not in a server's image that was built elsewhere. */
+function scanImages(
+  { settings, account }: AwsTargetArgs,
+  repository: string,
+  images: Record<ContainerName, pulumi.Output<string>>,
+): pulumi.Resource {
+  const pushed = settings.image === undefined ? Object.values(images) : [images.gateway, images.balancer];
+  const { failOnCritical } = settings;
+  return readImageScan("image-scan", { region: account.region, repository, images: pushed, failOnCritical });
 }
 
 /** The repository of an image that was built elsewhere, if that is one of ECR. */

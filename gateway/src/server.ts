@@ -61,14 +61,7 @@ export function createGateway(config: Config, log: Logger): Gateway {
     embedded?.record(request.account, ending);
     if (ending.endpoint !== "/health") logRequest(log, request.account, ending);
   });
-  api.setErrorHandler((error: FastifyError, request, reply) => {
-    const { status, headers, body } = whenFailed(request, error);
-    const isAnthropics = request.url.startsWith("/v1/messages");
-    return reply
-      .code(status)
-      .headers(headers)
-      .send(isAnthropics ? anthropicsForm(body) : { error: body });
-  });
+  addErrorHandler(api, whenFailed);
   addRoutes(api, table);
   api.addHook("onClose", () => client.close());
   const stop = async () => {
@@ -132,6 +125,17 @@ function addRules(
   });
 }
 
+function addErrorHandler(api: FastifyInstance, whenFailed: WhenFailed): void {
+  api.setErrorHandler((error: FastifyError, request, reply) => {
+    const { status, headers, body } = whenFailed(request, error);
+    const isAnthropics = request.url.startsWith("/v1/messages");
+    return reply
+      .code(status)
+      .headers(headers)
+      .send(isAnthropics ? anthropicsForm(body) : { error: body });
+  });
+}
+
 function addRoutes(api: FastifyInstance, table: readonly Route[]): void {
   for (const { method, path, handler, ...rest } of table) {
     api.route({ method, url: path, handler, config: rest });
@@ -146,8 +150,11 @@ function methodsOf(path: string, table: readonly Route[]): string[] {
   return table.filter((route) => route.path === path).map(({ method }) => String(method));
 }
 
-/** What an error is to the client. What the gateway did wrong itself is in the log, without what the client said. */
-function errorHandling(log: Logger): (request: FastifyRequest, error: unknown) => ApiError {
+/** Makes of an error what the client is told. */
+type WhenFailed = (request: FastifyRequest, error: unknown) => ApiError;
+
+/** What the gateway did wrong itself is in the log, without what the client said. */
+function errorHandling(log: Logger): WhenFailed {
   return (request, error) => {
     const found = asApiError(error);
     // A request that is no request, such as one with a broken path, met no rule.

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { changeKind } from "./compare.ts";
+import type { Change, Context, Diff, Resource } from "./provider.ts";
 import { refuseUnknown } from "./refuseUnknown.ts";
-import type { Change, Context, Diff, Resource } from "./serve.ts";
 import { UNKNOWN, hasUnknown, isObject, textOf, type Path, type Properties, type Value } from "./values.ts";
 
 /** One property of a resource that comes from a Terraform provider, as that provider's schema describes it. */

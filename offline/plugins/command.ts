@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { execa } from "execa";
 import { changedInputs } from "./compare.ts";
+import type { Context, Resource } from "./provider.ts";
 import { refuseUnknown, type Known } from "./refuseUnknown.ts";
-import { serve, type Context, type Resource } from "./serve.ts";
+import { serve } from "./serve.ts";
 import { UNKNOWN, hasUnknown, isObject, textOf, type Properties, type Value } from "./values.ts";
 
 /** The inputs that this project uses. */

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Change } from "./serve.ts";
+import type { Change } from "./provider.ts";
 import type { Properties } from "./values.ts";
 
 /** The properties that differ between two sets of inputs, those with a leading "__" (a plugin's own notes) aside. */

@@ -1,8 +1,9 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { changedInputs } from "./compare.ts";
+import type { Resource, State } from "./provider.ts";
 import { refuseUnknown, type Known } from "./refuseUnknown.ts";
-import { serve, type Resource, type State } from "./serve.ts";
+import { serve } from "./serve.ts";
 import { UNKNOWN, type Properties } from "./values.ts";
 
 /** A resource that is drawn once and replaced whenever an input is no longer the one it was drawn for. */

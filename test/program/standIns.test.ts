@@ -3,7 +3,7 @@ import { container } from "../../offline/plugins/docker/container.ts";
 import { image } from "../../offline/plugins/docker/image.ts";
 import { network } from "../../offline/plugins/docker/network.ts";
 import { volume } from "../../offline/plugins/docker/volume.ts";
-import type { Resource } from "../../offline/plugins/serve.ts";
+import type { Resource } from "../../offline/plugins/provider.ts";
 import type { Properties } from "../../offline/plugins/values.ts";
 import { runProgram } from "./program.ts";
 

@@ -2,7 +2,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { execa } from "execa";
 import { expect, test } from "vitest";
-import { testPackages } from "../../cli/commands.ts";
+import { testPackages } from "../../cli/commands/tools.ts";
 
 /** What `npm test` makes ready by other means, or what the README asks for. */
 const provided = ["docker", "node", "npm", "pulumi", "python3"];

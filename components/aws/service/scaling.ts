@@ -1,4 +1,4 @@
-import { metricNamespace } from "../alarms.ts";
+import { metricNamespace } from "../metrics.ts";
 
 /** Percent of slots that are busy, with the requests that wait: at 70 a task is started before anyone waits long. */
 const targetLoad = 70;

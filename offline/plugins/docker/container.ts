@@ -1,5 +1,5 @@
 import { bridged, driftedInputs, planned } from "../bridged.ts";
-import { PartialFailure } from "../serve.ts";
+import { PartialFailure } from "../provider.ts";
 import { textOf, type Properties } from "../values.ts";
 import { client, isMissing, poll, reason, unlessMissing } from "./client.ts";
 import {

@@ -4,7 +4,7 @@ import { isAbsolute, join, relative } from "node:path";
 import { execa } from "execa";
 import { changedInputs } from "../compare.ts";
 import { refuseUnknown, type Known } from "../refuseUnknown.ts";
-import type { Context, Resource } from "../serve.ts";
+import type { Context, Resource } from "../provider.ts";
 import { UNKNOWN, hasUnknown, isObject, textOf, type Properties, type Value } from "../values.ts";
 import { contextDigest } from "./contextDigest.ts";
 import { client, poll, reason, unlessMissing } from "./client.ts";

@@ -6,7 +6,7 @@ import OpenAI from "openai";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { LiveStack } from "../../../cli/verifyAws.ts";
 import { describeChecks, verifyAws } from "../../../cli/verifyAws.ts";
-import { metricNamespace } from "../../../components/aws/alarms.ts";
+import { metricNamespace } from "../../../components/aws/metrics.ts";
 import { region } from "../../program/aws.ts";
 import type { WebServer } from "../../unit/model/webServer.ts";
 import { startWebServer } from "../../unit/model/webServer.ts";

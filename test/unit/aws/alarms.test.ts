@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { alarmCount, alarms, dashboard, rollbackAlarms } from "../../../components/aws/alarms.ts";
+import { alarmCount, alarms, rollbackAlarms } from "../../../components/aws/alarms.ts";
+import { dashboard } from "../../../components/aws/dashboard.ts";
 import { newAccount } from "../../../gateway/src/account.ts";
 import { EmbeddedMetrics } from "../../../gateway/src/emf.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { stackOf } from "../../../cli/commands.ts";
+import { stackOf } from "../../../cli/commands/tools.ts";
 import { shortName, stackFile } from "../../../cli/paths.ts";
 
 test.each([

@@ -5,7 +5,7 @@ import { containerState, createOptions, liveOptions } from "../../../offline/plu
 import { image } from "../../../offline/plugins/docker/image.ts";
 import { network } from "../../../offline/plugins/docker/network.ts";
 import { volume } from "../../../offline/plugins/docker/volume.ts";
-import type { Resource } from "../../../offline/plugins/serve.ts";
+import type { Resource } from "../../../offline/plugins/provider.ts";
 import type { Properties } from "../../../offline/plugins/values.ts";
 
 const context = { name: "it", seed: new Uint8Array(), preview: true, log: () => undefined, progress: () => undefined };

@@ -4,7 +4,7 @@
  */
 import manifest from "@pulumi/aws/package.json" with { type: "json" };
 import { changedInputs } from "../../../../offline/plugins/compare.ts";
-import type { Resource } from "../../../../offline/plugins/serve.ts";
+import type { Resource } from "../../../../offline/plugins/provider.ts";
 import { serve } from "../../../../offline/plugins/serve.ts";
 import type { Properties } from "../../../../offline/plugins/values.ts";
 import { UNKNOWN } from "../../../../offline/plugins/values.ts";
