@@ -38,10 +38,7 @@ describe("up puts back", () => {
     ["a removed registry and a stopped load balancer", removeRegistryAndStopBalancer],
     ["everything, stopped", stopEverything],
     ["the networks, and the containers on them", removeNetworks],
-    [
-      "a stopped gateway, and what was taken off a network or is on it without its alias",
-      disconnect,
-    ],
+    ["a stopped gateway, and what was taken off a network or is on it without its alias", disconnect],
   ])("%s, and then has nothing more to do", async (_, damage) => {
     await damage();
     await stack.up();
