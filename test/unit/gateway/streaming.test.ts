@@ -49,7 +49,7 @@ describe("a client that leaves frees its slot within a second", () => {
 describe("a stream that waits", () => {
   it("gets its headers and a comment line each time, then the answer", async () => {
     await using gateway = await startGateway({ HEARTBEAT: "0.05" });
-    gateway.fake.behave({ firstDelay: 220 });
+    gateway.fake.behave({ firstDelay: 1000 });
     const answer = await send(gateway, "POST", path, { body: streaming });
     expect(answer.headers["content-type"]).toContain("text/event-stream");
     expect(answer.body.match(/^: waiting$/gm)?.length).toBeGreaterThanOrEqual(3);
