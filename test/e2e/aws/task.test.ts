@@ -125,6 +125,7 @@ test("a server that is killed comes back in its place, and answers again", async
 });
 
 test("a task that is stopped finishes the answer that is being written", async () => {
+  await untilSteady();
   // The answer takes milliseconds: the server stands still until the task is being stopped.
   const { pid } = await server();
   await inReplica(task.name("server"))(`kill -STOP ${pid}`);
@@ -136,6 +137,13 @@ test("a task that is stopped finishes the answer that is being written", async (
   expect(await answer).toMatchObject({ text: model.answer(7), finishReason: "stop" });
   await stopped;
 });
+
+/** After a restart, until the health checks that began before it have been told. */
+async function untilSteady(): Promise<void> {
+  let healthy = 0;
+  const look = async () => (healthy = (await task.isHealthy()) ? healthy + 1 : 0);
+  await expect.poll(look, patience).toBeGreaterThan(20);
+}
 
 /** How many requests the load balancer has handed on to the gateway that have no answer yet. */
 async function requestsInside(): Promise<number> {
