@@ -42,7 +42,7 @@ export async function stream(openai: OpenAI, digit: number, model = "bitnet"): P
   return answer;
 }
 
-function question(digit: number): OpenAI.ChatCompletionMessageParam[] {
+export function question(digit: number): OpenAI.ChatCompletionMessageParam[] {
   return [
     { role: "system", content: "You are a helpful assistant." },
     { role: "user", content: `Which digit is in this prompt: ${digit}?` },
