@@ -14,7 +14,7 @@ import { loadBalancer } from "./loadBalancer.ts";
 import { monitoring } from "./monitoring.ts";
 import { rejoin } from "./networkDrift.ts";
 import type { StackImages } from "./shared.ts";
-import { containment, labels, logRotation, memoryLimit, processLimit } from "./shared.ts";
+import { common, labels, processLimit } from "./shared.ts";
 
 export interface DockerFleetArgs {
   /** The server's image, by digest. */
@@ -160,14 +160,11 @@ export class DockerFleet extends pulumi.ComponentResource {
         networksAdvanced: [{ name: network.name, aliases: [dnsNames.replicas] }],
         ...rejoin(name, args.offNetwork),
         ...(args.pinned ? { cpuSet: cpuSet(cores) } : {}),
-        ...memoryLimit(args.memoryBytes),
+        ...common(args.images.stackId, "replica", args.memoryBytes),
         ulimits: [processLimit, ...memoryLocking(args.memlock)],
-        ...containment,
         // The entrypoint becomes uid 65532 with IPC_LOCK alone; the other three are what that takes.
         capabilities: { drops: ["ALL"], adds: ["CAP_IPC_LOCK", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID"] },
         destroyGraceSeconds: replicaGrace,
-        labels: labels(args.images.stackId, "replica"),
-        ...logRotation,
       },
       {
         parent: this,

@@ -8,7 +8,7 @@ import { gatewayGrace, gatewayReadyTimeout } from "../serving/timeouts.ts";
 import type { NamedKey } from "../settings/apiKeys.ts";
 import { rejoin } from "./networkDrift.ts";
 import type { StackImages } from "./shared.ts";
-import { buildLocally, containment, environment, labels, logRotation, memoryLimit, processLimit } from "./shared.ts";
+import { buildLocally, common, environment } from "./shared.ts";
 
 export interface GatewaysArgs {
   options: Omit<GatewayOptions, "balancer">;
@@ -48,12 +48,8 @@ export function gateways(name: string, args: GatewaysArgs, parent: pulumi.Resour
         }),
         networksAdvanced: [{ name: args.network.name, aliases: [server] }],
         ...rejoin(`${name}-${server}`, args.offNetwork),
-        ...memoryLimit(gatewayMemory),
-        ulimits: [processLimit],
-        ...containment,
+        ...common(args.images.stackId, "gateway", gatewayMemory),
         destroyGraceSeconds: gatewayGrace,
-        labels: labels(args.images.stackId, "gateway"),
-        ...logRotation,
       },
       {
         parent,

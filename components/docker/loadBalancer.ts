@@ -7,7 +7,7 @@ import { balancerGrace } from "../serving/timeouts.ts";
 import { isLoopback } from "../settings/ipRanges.ts";
 import { rejoin } from "./networkDrift.ts";
 import type { StackImages } from "./shared.ts";
-import { buildLocally, containment, environment, labels, logRotation, memoryLimit, processLimit } from "./shared.ts";
+import { buildLocally, common, environment, labels } from "./shared.ts";
 
 export interface LoadBalancerArgs {
   /** Where it is reached: an address of this machine and a port. */
@@ -99,13 +99,9 @@ function createContainer(
         { internal: ports.statistics, external: args.statsPort, ip: "127.0.0.1" },
       ],
       ...(certificate && { volumes: [{ volumeName: certificate.name, containerPath: certificateFolder }] }),
-      ...memoryLimit(balancerMemory),
-      ulimits: [processLimit],
-      ...containment,
+      ...common(args.images.stackId, "load-balancer", balancerMemory),
       tmpfs: { "/run": "rw,noexec,nosuid,nodev,size=1m,mode=1777" },
       destroyGraceSeconds: balancerGrace,
-      labels: labels(args.images.stackId, "load-balancer"),
-      ...logRotation,
     },
     { parent, deleteBeforeReplace: true, replaceOnChanges: ["mustRun"] }, // there is only one port
   );

@@ -2,7 +2,7 @@ import * as docker from "@pulumi/docker";
 import type * as pulumi from "@pulumi/pulumi";
 import { rejoin } from "./networkDrift.ts";
 import type { StackImages } from "./shared.ts";
-import { buildLocally, containment, labels, logRotation, memoryLimit, processLimit } from "./shared.ts";
+import { buildLocally, common, labels } from "./shared.ts";
 
 export interface MonitoringArgs {
   /** The loopback port of the dashboard and of Prometheus' API. */
@@ -33,12 +33,8 @@ export function monitoring(name: string, args: MonitoringArgs, parent: pulumi.Re
       ...rejoin(name, args.offNetwork),
       ports: [{ internal: 9090, external: args.port, ip: "127.0.0.1" }],
       volumes: [{ volumeName: data.name, containerPath: "/var/lib/prometheus" }],
-      ...memoryLimit(monitoringMemory),
-      ulimits: [processLimit],
-      ...containment,
+      ...common(stackId, "monitoring", monitoringMemory),
       wait: true,
-      labels: labels(stackId, "monitoring"),
-      ...logRotation,
     },
     { parent, deleteBeforeReplace: true, replaceOnChanges: ["mustRun"] }, // there is only one port, and one volume
   );

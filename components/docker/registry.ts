@@ -2,7 +2,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { Registry, RegistryCredentials } from "../image/registry.ts";
 import type { StackImages } from "./shared.ts";
-import { buildLocally, containment, labels, logRotation, memoryLimit, processLimit } from "./shared.ts";
+import { buildLocally, common, labels } from "./shared.ts";
 
 export interface LocalRegistryArgs {
   /** The port on 127.0.0.1; Docker pushes to a registry on loopback without TLS. */
@@ -34,12 +34,8 @@ export class LocalRegistry extends pulumi.ComponentResource implements Registry 
         image: image.repoDigest,
         ports: [{ internal: 5000, external: args.port, ip: "127.0.0.1" }],
         volumes: [{ volumeName: blobs.name, containerPath: "/var/lib/registry" }],
-        ...memoryLimit(registryMemory),
-        ulimits: [processLimit],
-        ...containment,
+        ...common(stackId, "registry", registryMemory),
         wait: true,
-        labels: labels(stackId, "registry"),
-        ...logRotation,
       },
       { ...parent, deleteBeforeReplace: true, replaceOnChanges: ["mustRun"] }, // there is only one port
     );

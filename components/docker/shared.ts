@@ -32,10 +32,10 @@ export function labels({ hex, firstName }: StackId, role: Role): { label: string
 }
 
 /** At most 5 x 10 MB of log for each container; Docker's default has no limit. */
-export const logRotation = { logDriver: "json-file", logOpts: { "max-size": "10m", "max-file": "5" } };
+const logRotation = { logDriver: "json-file", logOpts: { "max-size": "10m", "max-file": "5" } };
 
-/** What holds for every container: no capabilities, unless it says which, nothing to write to, and started again if it ends. */
-export const containment = {
+/** No capabilities, nothing to write to, and started again if it ends. */
+const containment = {
   capabilities: { drops: ["ALL"] },
   securityOpts: ["no-new-privileges"],
   readOnly: true,
@@ -48,10 +48,12 @@ export const containment = {
  */
 export const processLimit = { name: "nproc", soft: 8192, hard: 8192 };
 
-/** In MiB, as the provider has it. Without an equal memorySwap every later update would be a change. */
-export function memoryLimit(bytes: number): { memory: number; memorySwap: number } {
-  const memory = Math.ceil(bytes / 2 ** 20);
-  return { memory, memorySwap: memory };
+/** What holds for every container, unless it says otherwise after this: whose it is, and the limits that it lives in. */
+export function common(stackId: StackId, role: Role, memoryBytes: number) {
+  // In MiB, as the provider has it. Without an equal memorySwap every later update would be a change.
+  const memory = Math.ceil(memoryBytes / 2 ** 20);
+  const limits = { memory, memorySwap: memory, ulimits: [processLimit] };
+  return { ...limits, ...containment, ...logRotation, labels: labels(stackId, role) };
 }
 
 /** A container's environment as the provider has it. */
