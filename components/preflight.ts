@@ -10,7 +10,7 @@ import { attempt, UserError } from "./errors.ts";
 import { requireEngineSource } from "./image/engineSource.ts";
 import type { Model } from "./model/model.ts";
 import { resolveModel } from "./model/model.ts";
-import { chooseSlots } from "./model/slots.ts";
+import { slotsOf } from "./model/slots.ts";
 import type { AwsSettings } from "./settings/aws.ts";
 import type { DockerSettings } from "./settings/docker.ts";
 import { portsOf } from "./settings/docker.ts";
@@ -109,9 +109,8 @@ async function checkDockerEngine(
   const inspected = await attempt(() => inspectMachine(owner, bindAddress, ports));
   const { found: machine, problems } = inspected;
   if (machine === undefined) return { found: undefined, problems };
-  const { replicas, threads, engine = "ik_llama.cpp" } = settings;
-  const room = roomOf(machine, { replicas, threads });
-  const slots = settings.parallel ?? (model === undefined ? 1 : chooseSlots(engine, room, model.memoryNeed));
+  const { replicas, threads } = settings;
+  const slots = slotsOf(settings, roomOf(machine, { replicas, threads }), model?.memoryNeed);
   const demand = { replicas, threads, bindAddress, ports, memory: model?.memoryNeed(slots) };
   return { found: { machine, slots }, problems: checkMachine(machine, demand) };
 }

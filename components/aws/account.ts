@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Checked, Problem } from "../errors.ts";
 import { attempt } from "../errors.ts";
 import type { MemoryNeed } from "../model/memory.ts";
-import { chooseSlots } from "../model/slots.ts";
+import { slotsOf } from "../model/slots.ts";
 import type { AwsSettings } from "../settings/aws.ts";
 import { checkCertificate, lookUpHostedZone } from "./account/domain.ts";
 import { diskKeyWarnings } from "./account/diskKey.ts";
@@ -89,7 +89,7 @@ async function checkInstances(
   // Subnets stay where they are (network.ts); only a new one is put where the type is.
   const zones = [...used, ...offered.filter((zone) => !used.includes(zone))];
 
-  const slots = slotsOf(settings, instance, memoryNeed);
+  const slots = slotsOf(settings, { cores: threads ?? instance.cores, memory: usable(instance) }, memoryNeed);
   const demand = { memory: memoryNeed?.(slots), cpuTarget, threads };
   const sizes = fits(instance, demand) ? [] : await lookUpSizes(instance);
   const ofInstance = checkInstance(instance, demand, sizes);
@@ -97,15 +97,6 @@ async function checkInstances(
   const fitting = ofInstance.length > 0 ? [] : await onlyFit(alternatives(instance, spot), demand);
   const found = { instance, slots, instanceTypes: [instance.type, ...fitting], zones };
   return { found, problems: [...ofInstance, ...ofPlace] };
-}
-
-function slotsOf(
-  { parallel, threads, engine = "ik_llama.cpp" }: Partial<AwsSettings>,
-  instance: InstanceFacts,
-  memoryNeed: ((slots: number) => MemoryNeed) | undefined,
-): number {
-  const room = { cores: threads ?? instance.cores, memory: usable(instance) };
-  return parallel ?? (memoryNeed === undefined ? 1 : chooseSlots(engine, room, memoryNeed));
 }
 
 /** What a rollout at maxReplicas takes of the account's quotas. One that may not be read is not checked. */

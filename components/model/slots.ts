@@ -15,6 +15,25 @@ export interface Room {
  */
 const MOST = 4;
 
+/** The settings that decide, those that are right. */
+export interface SlotSettings {
+  parallel?: number | undefined;
+  engine?: Engine | undefined;
+}
+
+/**
+ * How many requests a replica answers at once: what `parallel` says, or what is chosen. One, where a mistake keeps the
+ * engine or the model from being known; it is reported elsewhere.
+ * @param need memory of a replica with so many slots
+ */
+export function slotsOf(
+  { parallel, engine }: SlotSettings,
+  room: Room,
+  need: ((slots: number) => MemoryNeed) | undefined,
+): number {
+  return parallel ?? (engine === undefined || need === undefined ? 1 : chooseSlots(engine, room, need));
+}
+
 /**
  * How many requests a replica answers at once where `parallel` is not set. With one core, two replicas with four slots
  * each answered a third fewer requests than with one; bitnet.cpp's slots only move the waiting from before the first
