@@ -1,6 +1,7 @@
 import Docker from "dockerode";
 import type { ContainerInfo, ImageInfo } from "dockerode";
-import { containerName, ofStack, stackContainers } from "./stackContainers.ts";
+import { ofStack } from "../components/docker/ofStack.ts";
+import { containerName, stackContainers } from "./stackContainers.ts";
 
 /** A thing that Docker has of a stack. */
 export interface Leftover {

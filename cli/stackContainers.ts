@@ -1,10 +1,6 @@
 import Docker from "dockerode";
 import type { ContainerInfo } from "dockerode";
-
-/** What finds all that Docker has of a stack: containers, networks and volumes. @param id the stack's */
-export function ofStack(id: string): { label: string[] } {
-  return { label: [`bitnet-server.id=${id}`] };
-}
+import { ofStack } from "../components/docker/ofStack.ts";
 
 /** A stack's containers, running or not. */
 export async function stackContainers(id: string, docker = new Docker()): Promise<ContainerInfo[]> {

@@ -2,9 +2,18 @@ import { randomBytes } from "node:crypto";
 import Docker from "dockerode";
 import type { ContainerInspectInfo } from "dockerode";
 import { dnsNames } from "../serving/balancer.ts";
+import { ofStack } from "./ofStack.ts";
 
-/** How many of its stack's networks a container is on, by its role. The registry is on none. */
-const networksOf: Readonly<Record<string, number>> = { replica: 1, gateway: 1, "load-balancer": 3, monitoring: 3 };
+/**
+ * How many of its stack's networks a container is on, by its role, and whether others find it there by name. The registry
+ * is on none.
+ */
+const places: Readonly<Partial<Record<string, { networks: number; isNamed: boolean }>>> = {
+  replica: { networks: 1, isNamed: true },
+  gateway: { networks: 1, isNamed: true },
+  "load-balancer": { networks: 3, isNamed: true },
+  monitoring: { networks: 3, isNamed: false },
+};
 
 /** By which the others find a container. `docker network connect`, by hand, gives it none. */
 const aliases: ReadonlySet<string> = new Set([dnsNames.replicas, ...dnsNames.gateways, dnsNames.balancer]);
@@ -17,7 +26,7 @@ const aliases: ReadonlySet<string> = new Set([dnsNames.replicas, ...dnsNames.gat
  */
 export async function offNetwork(id: string | undefined, docker = new Docker()): Promise<string[]> {
   if (id === undefined) return [];
-  const filters = { label: [`bitnet-server.id=${id}`] };
+  const filters = ofStack(id);
   const [containers, networks] = await Promise.all([
     docker.listContainers({ filters }),
     docker.listNetworks({ filters }),
@@ -38,13 +47,11 @@ export function rejoin(name: string, offNetwork: readonly string[]): { hostname?
 }
 
 function isReachable({ Config, NetworkSettings }: ContainerInspectInfo, networks: ReadonlySet<string>): boolean {
-  const role = Config.Labels["bitnet-server.role"] ?? "";
-  const expected = networksOf[role] ?? 0;
-  if (expected === 0) return true;
+  const place = places[Config.Labels["bitnet-server.role"] ?? ""];
+  if (place === undefined) return true;
   const joined = Object.values(NetworkSettings.Networks).filter(({ NetworkID }) => networks.has(NetworkID));
   const names = joined.flatMap(({ Aliases }) => (Aliases as string[] | null | undefined) ?? []);
-  // Nobody asks for Prometheus by name.
-  return joined.length >= expected && (role === "monitoring" || names.some((name) => aliases.has(name)));
+  return joined.length >= place.networks && (!place.isNamed || names.some((name) => aliases.has(name)));
 }
 
 function nameOf({ Name }: ContainerInspectInfo): string {
