@@ -8,6 +8,7 @@ import { CATALOGUE, DEFAULT_MODEL } from "../components/model/catalogue.ts";
 import { inspectModel } from "../components/model/inspect.ts";
 import { memoryNeed } from "../components/model/memory.ts";
 import { DEFAULT_CONTEXT } from "../components/model/model.ts";
+import { gigabytes } from "./gigabytes.ts";
 
 /** What `npm run models` says of a model of the catalogue. */
 export interface ModelLine {
@@ -89,5 +90,3 @@ export function modelTable(lines: readonly ModelLine[], available: number): stri
 }
 
 const PLAIN = { head: [], border: [] };
-
-const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;

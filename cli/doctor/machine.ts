@@ -13,6 +13,7 @@ import { engineProblem } from "../requirements/dockerEngine.ts";
 import { hasPlugins } from "../requirements/plugins.ts";
 import type { Finding } from "./finding.ts";
 import { missing, note, ok } from "./finding.ts";
+import { gigabytes } from "../gigabytes.ts";
 
 /**
  * Free space that a first update should find, in bytes (docs/operations.md): the engine's compiled objects, and the model
@@ -111,5 +112,3 @@ export function networkFindings(network: Network, needed: readonly Source[]): Fi
     ...sourceNames.filter(isMissing).map((source) => missing(replace(source, network))),
   ];
 }
-
-const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;

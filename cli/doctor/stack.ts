@@ -8,6 +8,7 @@ import { preparedSettings } from "../../offline/index.ts";
 import type { StackText } from "../stackSettings.ts";
 import type { Finding } from "./finding.ts";
 import { missing, ok } from "./finding.ts";
+import { gigabytes } from "../gigabytes.ts";
 
 /**
  * What the program's own checks say of a stack, before anything is built.
@@ -47,5 +48,3 @@ function modelFinding(model: Model | undefined, slots = 1, isMade: boolean): Fin
   }
   return ok("model", isMade ? "npm run up generates it" : "is not checked");
 }
-
-const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
