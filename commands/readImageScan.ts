@@ -41,15 +41,12 @@ async function report(image: string): Promise<string[]> {
 async function findingsOf(imageDigest: string): Promise<string[]> {
   for (;;) {
     const answer = await look(imageDigest);
-    const seconds = (Date.now() - began) / 1000;
-    if (answer === undefined) {
-      if (seconds >= beginning) throw new Error(`no scan has begun within ${beginning} s`);
-      await sleep(interval * 1000);
-      continue;
-    }
     const scan = scanState(answer);
     if (scan.state === "done") return [...criticalFindings(answer), ...(await further(imageDigest, answer.nextToken))];
     if (scan.state === "unknown") throw new Error(scan.why);
+    const seconds = (Date.now() - began) / 1000;
+    if (answer.imageScanStatus === undefined && seconds >= beginning)
+      throw new Error(`no scan has begun within ${beginning} s`);
     if (seconds >= timeout) throw new Error(`it has not ended after ${timeout} s`);
     await sleep(interval * 1000);
   }
@@ -58,19 +55,17 @@ async function findingsOf(imageDigest: string): Promise<string[]> {
 /** The findings that did not fit into the first answer. */
 async function further(imageDigest: string, nextToken: string | undefined): Promise<string[]> {
   if (nextToken === undefined) return [];
-  const answer = (await look(imageDigest, nextToken)) ?? {};
+  const answer = await look(imageDigest, nextToken);
   return [...criticalFindings(answer), ...(await further(imageDigest, answer.nextToken))];
 }
 
-type Answer = ScanAnswer & { nextToken?: string | undefined };
-
-/** Undefined: ECR has not begun the scan yet. */
-async function look(imageDigest: string, nextToken?: string): Promise<Answer | undefined> {
+/** A scan that ECR has not begun yet is one that it does not find, and has no status. */
+async function look(imageDigest: string, nextToken?: string): Promise<ScanAnswer & { nextToken?: string | undefined }> {
   const question = { repositoryName: repository, imageId: { imageDigest }, nextToken, maxResults: 1000 };
   try {
     return await ecr.send(new DescribeImageScanFindingsCommand(question));
   } catch (error) {
-    if ((error as Error).name === "ScanNotFoundException") return undefined;
+    if ((error as Error).name === "ScanNotFoundException") return {};
     throw error;
   }
 }

@@ -28,9 +28,10 @@ export async function lookUpHostedZone(settings: Partial<AwsSettings>): Promise<
   if (found !== undefined) {
     const { zoneId, name: zone, nameServers } = found.value;
     // ACM follows public DNS to the record that proves the domain; with a certificate at hand nobody has to.
-    const provesDomain = !internal && certificateArn === undefined;
-    const problems = !provesDomain ? [] : checkDelegation({ domain, zone, nameServers }, await publicNameServers(zone));
-    if (problems.length > 0) throw new UserError(...problems);
+    if (!internal && certificateArn === undefined) {
+      const problems = checkDelegation({ domain, zone, nameServers }, await publicNameServers(zone));
+      if (problems.length > 0) throw new UserError(...problems);
+    }
     return zoneId;
   }
   const words = zones.flatMap((zone) => (zone.status === "rejected" ? wordsOf(zone.reason) : []));
