@@ -3,13 +3,15 @@ import { client } from "../../test/e2e/support/chat.ts";
 import type { Fleet } from "../fixtures/fleet.ts";
 import { real, shapes, startFleet, urlOf } from "../fixtures/fleet.ts";
 import type { LoadResult } from "../fixtures/load.ts";
-import { ask, letters, runClients, tokenGaps } from "../fixtures/load.ts";
+import { ask, letters, loadFigures, runClients } from "../fixtures/load.ts";
 import type { Figure } from "../figures.ts";
 import { median, quantile, seededRandom } from "../statistics.ts";
 import type { BenchContext } from "../context.ts";
 
 const engine = "ik_llama.cpp";
 const slotCounts = [1, 2, 4, 8];
+/** What so many slots should reach together, as multiples of one client alone. */
+const decodeGoals: Readonly<Partial<Record<number, number>>> = { 4: 2, 8: 3 };
 /** Requests of all clients together: few enough that the part takes half an hour on two cores. */
 const requestsOf = { 1: 10, 4: 12, 16: 16 } as const;
 
@@ -28,32 +30,21 @@ export async function* slots(bench: BenchContext): AsyncGenerator<Figure> {
         const run = () => runClients(urlOf(fleet, "real"), clients, each);
         const load = await bench.progress.run(step, run);
         mixes.set(`${replicas}/${count}/${clients}`, load);
-        yield* rows(step, load);
+        yield* loadFigures(step, load);
       }
-      if (replicas === 1) yield* decoding(bench, fleet, count);
+      const decodeGoal = decodeGoals[count];
+      if (replicas === 1 && decodeGoal !== undefined) yield* decoding(bench, fleet, count, decodeGoal);
       if (replicas === 1 && count === 4) yield* longPrompts(bench, fleet);
     }
   }
   yield* comparison(mixes);
 }
 
-function* rows(what: string, { requestsPerSecond, firstToken, eachToken }: LoadResult): Generator<Figure> {
-  yield { what: `${what}: requests`, value: requestsPerSecond, unit: "1/s" };
-  yield { what: `${what}: first token, p50`, value: firstToken.p50, unit: "ms" };
-  yield { what: `${what}: first token, p95`, value: firstToken.p95, unit: "ms" };
-  yield { what: `${what}: each token, p50`, value: eachToken.p50, unit: "ms" };
-  yield { what: `${what}: each token, p95`, value: eachToken.p95, unit: "ms" };
-}
-
-/** Several answers side by side to one answer alone: tokens of all clients together in a second. */
-async function* decoding(bench: BenchContext, fleet: Fleet, count: number): AsyncGenerator<Figure> {
-  const goals: Readonly<Record<number, number>> = { 4: 2, 8: 3 };
+/** As many answers side by side as there are slots, to one answer alone: tokens of all clients together in a second. */
+async function* decoding(bench: BenchContext, fleet: Fleet, count: number, atLeast: number): AsyncGenerator<Figure> {
   const alone = await decode(bench, fleet, 1);
-  for (const clients of [4, 8].filter((several) => several === count)) {
-    const value = (await decode(bench, fleet, clients)) / alone;
-    const goal = { atLeast: goals[clients] ?? 1 };
-    yield { what: `decode, ${clients} clients on ${count} slots, to one client`, value, unit: "×", goal };
-  }
+  const value = (await decode(bench, fleet, count)) / alone;
+  yield { what: `decode, ${count} clients on ${count} slots, to one client`, value, unit: "×", goal: { atLeast } };
 }
 
 /** Tokens a second of all clients together, from the moment that all of them have their first token. */
@@ -66,7 +57,7 @@ async function decode(bench: BenchContext, fleet: Fleet, clients: number): Promi
   };
   const step = `decode, ${clients} ${clients === 1 ? "client" : "clients"}`;
   const samples = await bench.progress.run(step, () => Promise.all(Array.from({ length: clients }, one)));
-  return clients / ((median(samples.map(({ eachToken }) => eachToken ?? Infinity)) || Infinity) / 1000);
+  return (1000 * clients) / median(samples.map(({ eachToken }) => eachToken ?? Infinity));
 }
 
 /** Three users read their answers while a prompt of 2,000 tokens arrives every 10 s. */
@@ -76,7 +67,7 @@ async function* longPrompts(bench: BenchContext, fleet: Fleet): AsyncGenerator<F
   const prompt = (tokens: number) => [{ role: "user" as const, content: letters(tokens, random) }];
   const gaps = await bench.progress.run("long prompts beside three streams", async () => {
     const streams = Promise.all(
-      Array.from({ length: 3 }, () => tokenGaps(openai, { messages: prompt(16), answerTokens: 400 })),
+      Array.from({ length: 3 }, () => ask(openai, { messages: prompt(16), answerTokens: 400 })),
     );
     const reading = new AbortController();
     const arriving = (async () => {
@@ -85,7 +76,7 @@ async function* longPrompts(bench: BenchContext, fleet: Fleet): AsyncGenerator<F
         await sleep(10_000, undefined, { signal: reading.signal }).catch(() => undefined);
       }
     })();
-    const all = (await streams).flat();
+    const all = (await streams).flatMap(({ gaps }) => gaps);
     reading.abort();
     await arriving;
     return all;
