@@ -99,12 +99,11 @@ read_settings() {
   LOCK_MEMORY=${LOCK_MEMORY:-$([[ $OPTIMIZE == true ]] && echo required || echo off)}
   DRAIN_PORT=${DRAIN_PORT:-8081} DRAIN_DELAY=${DRAIN_DELAY:-0} DRAIN_TIMEOUT=${DRAIN_TIMEOUT:-600}
   METRICS_PORT=${METRICS_PORT:-8082}
-  START_TIMEOUT=${START_TIMEOUT:-900}
+  START_TIMEOUT=${START_TIMEOUT:-900} STALL_TIMEOUT=${STALL_TIMEOUT:-3}
   SMOKE_PROMPT=${SMOKE_PROMPT-Hello! How are you?} SMOKE_ANSWER=${SMOKE_ANSWER-}
   chat_template=${facts[chat_template]-} pre_tokenizer=${facts[pre_tokenizer]-}
   mapfile -t extra_arguments < <(printf '%s' "${EXTRA_ARGS-}")
 
-  STALL_TIMEOUT=${STALL_TIMEOUT:-3}
   require_whole PORT DRAIN_PORT METRICS_PORT CONTEXT_SIZE PARALLEL THREADS DRAIN_TIMEOUT START_TIMEOUT STALL_TIMEOUT
   HANG_TIMEOUT=${HANG_TIMEOUT:-$(hang_timeout "$(stat -c %s "$model")" "$THREADS")}
   require_whole HANG_TIMEOUT
@@ -222,7 +221,9 @@ is_idle() {
 watch() {
   local server=$1 state=$2 heard=$SECONDS
   until "$here/ask.sh" 5 /health >/dev/null 2>&1; do
-    if ((SECONDS - heard >= START_TIMEOUT)); then end_silent "$server" "$heard"; fi
+    if ((SECONDS - heard >= START_TIMEOUT)); then
+      end_at_once "$server" "llama-server has not answered for $((SECONDS - heard)) s"
+    fi
     sleep 0.5
   done
   if [[ $LOCK_MEMORY != off ]] && ! is_locked "$server"; then
@@ -248,8 +249,9 @@ end_useless() {
   exit 1
 }
 
-end_silent() {
-  echo "bitnet-server: llama-server has not answered for $((SECONDS - $2)) s; ending it" >&2
+# $1: the server, $2: why.
+end_at_once() {
+  echo "bitnet-server: $2; ending it" >&2
   kill -KILL "$1"
   exit 1
 }
@@ -260,9 +262,7 @@ end_stuck() {
   reason=$(perl "$here/await-stall.pl" "$1" "$STALL_TIMEOUT" "$HANG_TIMEOUT")
   if [[ -z $reason ]]; then return; fi
   echo down >"$2"
-  echo "bitnet-server: $reason; ending it" >&2
-  kill -KILL "$1"
-  exit 1
+  end_at_once "$1" "$reason"
 }
 
 # Not all of a file is loaded: the header stays out, a few MB of vocabulary.

@@ -12,7 +12,6 @@ while (1) {
     my $client = $socket->accept or next;
     # A client that sends nothing must not keep the others waiting.
     eval { local $SIG{ALRM} = sub { die }; alarm 2; while (<$client>) { last if /^\r?$/ } alarm 0 };
-    alarm 0;
     my $metrics = metrics();
     print {$client} "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n",
         'Content-Length: ', length $metrics, "\r\nConnection: close\r\n\r\n", $metrics;
