@@ -4,15 +4,14 @@ import { bundleGateway } from "../../gateway/bundle.ts";
 import { startFakeUpstream } from "../../tools/fakeUpstream.ts";
 import { client } from "../../test/e2e/support/chat.ts";
 import { freePort, isHealthy } from "../../test/e2e/support/net.ts";
+import { real, startFleet, urlOf } from "../fixtures/fleet.ts";
 import { ask, inTurns, letters } from "../fixtures/load.ts";
-import type { ServerOptions } from "../fixtures/server.ts";
-import { startServer } from "../fixtures/server.ts";
 import type { Figure } from "../figures.ts";
 import { median, medianRatio, seededRandom } from "../statistics.ts";
 import type { BenchContext } from "../context.ts";
 import type { ModelSize } from "../../tools/answerProgram.ts";
 
-/** What the gateway costs: in time, against the same replica asked directly; in memory; in its image. */
+/** What the gateway costs: in time, against the load balancer asked directly; in memory; in its image. */
 export async function* gateway(bench: BenchContext): AsyncGenerator<Figure> {
   await bundleGateway();
   const image = await bench.dockerBuild("bench-gateway", "docker/gateway/Dockerfile");
@@ -62,20 +61,20 @@ async function startGateway(bench: BenchContext, image: string, upstream: string
   };
 }
 
-/** How long the same answers take, in ms, in turns straight from the replica and through the gateway. */
+/** How long the same answers take, in ms, in turns straight from the load balancer and through the gateway. */
 async function sideBySide(
   bench: BenchContext,
   image: string,
   size: ModelSize,
   { pairs, answerTokens }: { pairs: number; answerTokens: number },
 ) {
-  const options: ServerOptions = {
-    image: await bench.serverImage({ engine: "ik_llama.cpp", optimize: true, size }),
-    cores: await bench.twoCores(),
-  };
-  await using server = await startServer(bench, options);
-  await using gateway = await startGateway(bench, image, server.url);
-  return await inTurns({ direct: server.url, through: gateway.url }, pairs, answerTokens);
+  const server = await bench.serverImage({ engine: "ik_llama.cpp", optimize: true, size });
+  const cores = await bench.twoCores();
+  // A replica ends connections that are kept; in a stack the load balancer between the two knows that.
+  await using fleet = await startFleet(bench, { image: server, cores, replicas: 1, slots: 1, balancers: { real } });
+  const direct = urlOf(fleet, "real");
+  await using gateway = await startGateway(bench, image, direct);
+  return await inTurns({ direct, through: gateway.url }, pairs, answerTokens);
 }
 
 /** The most that it held, in MB, while 200 streams came slowly from a replica that computes nothing. */
