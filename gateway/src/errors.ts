@@ -14,8 +14,14 @@ export class ApiError extends Error {
   readonly body: ErrorBody;
   readonly headers: Readonly<Record<string, string>>;
 
-  constructor(status: number, body: Partial<ErrorBody> & { message: string; type: string }, headers = {}) {
-    super(body.message);
+  /** @param cause for the log, never for the client */
+  constructor(
+    status: number,
+    body: Partial<ErrorBody> & { message: string; type: string },
+    headers = {},
+    cause?: unknown,
+  ) {
+    super(body.message, { cause });
     this.status = status;
     this.body = { param: null, code: null, ...body };
     this.headers = headers;
@@ -56,8 +62,8 @@ export function unavailable(message: string): ApiError {
 }
 
 /** An engine was asked and failed: 502. */
-export function engineFailed(message: string): ApiError {
-  return new ApiError(502, { message, type: "server_error", code: "engine_failed" }, { "retry-after": "1" });
+export function engineFailed(message: string, cause?: unknown): ApiError {
+  return new ApiError(502, { message, type: "server_error", code: "engine_failed" }, { "retry-after": "1" }, cause);
 }
 
 /** Nobody reads this one: it is for the log. */

@@ -153,7 +153,7 @@ function methodsOf(path: string, table: readonly Route[]): string[] {
 /** Makes of an error what the client is told. */
 type WhenFailed = (request: FastifyRequest, error: unknown) => ApiError;
 
-/** What the gateway did wrong itself is in the log, without what the client said. */
+/** What the gateway did wrong itself, and how a connection to an engine ended, is in the log; what the client said is not. */
 function errorHandling(log: Logger): WhenFailed {
   return (request, error) => {
     const found = asApiError(error);
@@ -163,6 +163,10 @@ function errorHandling(log: Logger): WhenFailed {
     if (found.status === 500) {
       const stack = error instanceof Error ? error.stack : String(error);
       log.error({ requestId: request.account.id, stack }, "the gateway failed");
+    }
+    if (found.cause instanceof Error) {
+      const { message, code } = found.cause as NodeJS.ErrnoException;
+      log.warn({ requestId: request.account.id, code, message }, "the connection to the engine failed");
     }
     return found;
   };

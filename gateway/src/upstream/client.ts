@@ -30,7 +30,7 @@ export class UpstreamClient {
       connect: { timeout: 5_000 },
       // How long a stream may be silent is decided where its events are read.
       bodyTimeout: 0,
-      // llama-server closes idle connections after 5 s, which a request on its way would meet as an error.
+      // Less than whoever answers keeps an idle connection: HAProxy 10 s, llama-server 5 s.
       keepAliveTimeout: 2_000,
       keepAliveMaxTimeout: 4_000,
     });
@@ -79,7 +79,7 @@ function connectionError(error: unknown): unknown {
     return unavailable("No engine is ready; try again in a few seconds.");
   }
   if (code === "UND_ERR_HEADERS_TIMEOUT") return engineFailed("The engine did not answer in time.");
-  return engineFailed("The engine ended the connection before it answered.");
+  return engineFailed("The engine ended the connection before it answered.", error);
 }
 
 function connectionLost(error: unknown): never {

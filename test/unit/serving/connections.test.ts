@@ -1,0 +1,94 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { Agent, createServer, request } from "node:http";
+import { createServer as createTcpServer, type AddressInfo, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { balancerEnvironment } from "../../../components/serving/balancer.ts";
+import { ports } from "../../../components/serving/ports.ts";
+
+/** HAProxy as configured for one gateway and one replica, both played by this process, on ports of this test's own. */
+let folder: string;
+let haproxy: ChildProcess;
+let balancer: number;
+const servers: Server[] = [];
+
+/** Connections on which the replica was asked for something, and what it was asked. */
+const connections = new Set<object>();
+const asked: string[] = [];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "connections-"));
+  const replica = createServer((request, response) => {
+    if (request.url !== "/health") {
+      connections.add(request.socket);
+      asked.push(request.url ?? "");
+    }
+    request.resume().once("end", () => response.end("{}"));
+  });
+  const agent = createTcpServer((socket) => socket.on("error", () => undefined).end("up ready\n"));
+  const gateway = createServer((_, response) => response.end("{}"));
+  const moved: Partial<Record<number, number>> = {
+    [ports.server]: await listen(replica),
+    [ports.agent]: await listen(agent),
+    [ports.gateway]: await listen(gateway),
+  };
+  for (const port of [ports.edge, ports.health, ports.balancer, ports.statistics, ports.gatewayMetrics]) {
+    moved[port] = await listen(createTcpServer());
+  }
+  await Promise.all(servers.splice(3).map((server) => new Promise((closed) => server.close(closed))));
+  balancer = moved[ports.balancer] ?? 0;
+
+  const file = join(folder, "haproxy.cfg");
+  const text = readFileSync("docker/load-balancer/haproxy.cfg", "utf8");
+  writeFileSync(
+    file,
+    text.replace(/(:|agent-port )(\d{4})\b/g, (all, before: string, port: string) => {
+      const other = moved[Number(port)];
+      return other === undefined ? all : `${before}${other}`;
+    }),
+  );
+  const env = { ...balancerEnvironment({ parallel: 4 }), PATH: `${process.env.PATH ?? ""}:/usr/sbin` };
+  haproxy = spawn("haproxy", ["-f", file], { env, stdio: "ignore" });
+});
+
+afterAll(async () => {
+  haproxy.kill();
+  await once(haproxy, "exit");
+  for (const server of servers) server.close();
+  await rm(folder, { recursive: true });
+});
+
+async function listen(server: Server): Promise<number> {
+  servers.push(server);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return (server.address() as AddressInfo).port;
+}
+
+test("no request meets a connection that its replica closes: each has one of its own, also from one client", async () => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const clients = new Set<object>();
+  const ask = async (path: string): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      const options = { host: "127.0.0.1", port: balancer, path, method: "POST", agent };
+      request(options, (response) => {
+        clients.add(response.socket);
+        response.resume().once("end", () => {
+          resolve(response.statusCode);
+        });
+      })
+        .on("error", reject)
+        .end("{}");
+    });
+  await vi.waitUntil(async () => (await ask("/tokenize").catch(() => 0)) === 200, { timeout: 20_000, interval: 100 });
+  await vi.waitUntil(async () => (await ask("/completion")) === 200, { timeout: 20_000, interval: 100 });
+  clients.clear();
+  for (const path of ["/tokenize", "/completion", "/tokenize", "/completion"]) expect(await ask(path)).toBe(200);
+  agent.destroy();
+  expect(clients.size).toBe(1);
+  expect(connections.size).toBe(asked.length);
+});
