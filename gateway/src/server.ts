@@ -165,8 +165,9 @@ function errorHandling(log: Logger): WhenFailed {
       log.error({ requestId: request.account.id, stack }, "the gateway failed");
     }
     if (found.cause instanceof Error) {
-      const { message, code } = found.cause as NodeJS.ErrnoException;
-      log.warn({ requestId: request.account.id, code, message }, "the connection to the engine failed");
+      // Its name, as a message may quote the engine's answer.
+      const { code, name } = found.cause as NodeJS.ErrnoException;
+      log.warn({ requestId: request.account.id, cause: code ?? name }, "the connection to the engine failed");
     }
     return found;
   };

@@ -150,6 +150,16 @@ describe("what is told of a request", () => {
     for (const secret of ["digit", key, "5?"]) expect(told).not.toContain(secret);
   });
 
+  it("how the connection to an engine ended, if it did so before the answer", async () => {
+    await using gateway = await startGateway();
+    gateway.fake.behave({ fault: "die" });
+    expect((await send(gateway, "POST", path, { body: question })).status).toBe(502);
+    expect(gateway.log).toMatchObject([
+      { level: "warn", cause: "UND_ERR_SOCKET", requestId: expect.stringMatching(/^req_/) as string },
+      { level: "info", status: 502, error: "engine_failed" },
+    ]);
+  });
+
   it("counts for Prometheus, by key", async () => {
     await using gateway = await startGateway({ API_KEYS: keys });
     await send(gateway, "POST", path, { body: question, headers: { "x-api-key": key } });
