@@ -184,10 +184,18 @@ describe("the chat page", () => {
   });
 });
 
-it("messages of Anthropic's API get an error in its form", async () => {
-  await using gateway = await startGateway();
-  const answer = await send(gateway, "POST", "/v1/messages", { body: {} });
-  expect(answer).toMatchObject({ status: 404, json: { type: "error", error: { type: "not_found_error" } } });
+describe("what is not offered is a 404 that says so, in the form of whoever asks", () => {
+  it.each([
+    ["/v1/embeddings", { error: { type: "invalid_request_error", code: "unknown_url", param: null } }],
+    ["/v1/responses", { error: { type: "invalid_request_error", code: "unknown_url", param: null } }],
+    ["/v1/messages", { type: "error", error: { type: "not_found_error" } }],
+  ])("%s", async (notOffered, form) => {
+    await using gateway = await startGateway();
+    const answer = await send(gateway, "POST", notOffered, { body: { model: "fake", input: "a" } });
+    expect(answer).toMatchObject({ status: 404, json: form });
+    expect(answer.body).toMatch(/offered/);
+    expect(gateway.fake.received).toEqual([]);
+  });
 });
 
 it("what a replica with another model says of itself is not remembered: it is being replaced", async () => {
