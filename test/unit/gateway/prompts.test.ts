@@ -50,6 +50,15 @@ describe("text that spells a control token", () => {
   }
 });
 
+it("a conversation takes two questions to the engine, however many pieces it is cut into", async () => {
+  await using gateway = await startGateway();
+  const content = "x<|eot_id|>y<|eot_id|>z";
+  await prompt(gateway, content); // What is asked once, of the model and of its tokens, is known from then on.
+  const before = gateway.fake.received.length;
+  await prompt(gateway, content);
+  expect(gateway.fake.received.slice(before).map(({ path }) => path)).toEqual(["/tokenize", "/completion"]);
+});
+
 describe("the context", () => {
   it("a conversation that does not fit is refused with both numbers", async () => {
     await using gateway = await startGateway({ CONTEXT_SIZE: "100" });
