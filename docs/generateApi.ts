@@ -41,7 +41,8 @@ and named in \`error.param\`. Errors have OpenAI's form. \`null\` is the same as
 | \`GET /health\` | 200 while the gateway answers; needs no key |
 | \`GET /\` and the page's files, \`GET /props\`, \`POST /completion\` | the engine's chat page, and what it needs |
 
-There are no embeddings, no responses API, no messages API and no tools: no BitNet model was trained for them. In messages,
+Not offered are \`/v1/embeddings\`, \`/v1/responses\` and Anthropic's \`/v1/messages\`: each is answered with 404 and a message
+that says so, \`/v1/messages\` in Anthropic's form. There are no tools: no BitNet model was trained to call them. In messages,
 text that spells one of the model's control tokens stays text; in a raw \`prompt\` it is that token.
 
 | status | \`code\` | meaning |

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { z } from "zod";
 import { conversationHeaders, promptHeaders } from "./affinity.ts";
 import type { Answering } from "./answering.ts";
 import { chatForm } from "./answers/chat.ts";
@@ -7,8 +8,8 @@ import { completionForm } from "./answers/completion.ts";
 import type { FormOptions } from "./answers/form.ts";
 import { pageForm } from "./answers/page.ts";
 import type { Config } from "./config.ts";
-import { chatCompletions } from "./contract/chatCompletions.ts";
-import { completions, promptList } from "./contract/completions.ts";
+import { chatCompletions, type ChatCompletions } from "./contract/chatCompletions.ts";
+import { completions, promptList, type Completions } from "./contract/completions.ts";
 import { engineRequest } from "./contract/engineRequest.ts";
 import { pageCompletion } from "./contract/pageCompletion.ts";
 import { answerSchema } from "./contract/responseFormat.ts";
@@ -23,16 +24,19 @@ export class Endpoints {
   private readonly config: Config;
   private readonly prompts: Prompts;
   private readonly answering: Answering;
+  /** Made once: making one takes longer than all else that is done for a request. */
+  private readonly schemas: { chat: z.ZodType<ChatCompletions>; completion: z.ZodType<Completions> };
   private readonly startedAt = Math.floor(Date.now() / 1000);
 
   constructor(config: Config, prompts: Prompts, answering: Answering) {
     this.config = config;
     this.prompts = prompts;
     this.answering = answering;
+    this.schemas = { chat: chatCompletions(config), completion: completions(config) };
   }
 
   readonly chat = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
-    const body = validate(chatCompletions(this.config), request.body);
+    const body = validate(this.schemas.chat, request.body);
     const prompt = await this.prompts.ofMessages(body.messages);
     request.account.promptTokens = prompt.length;
     const length = this.answerLength(prompt, body.max_completion_tokens ?? body.max_tokens);
@@ -48,7 +52,7 @@ export class Endpoints {
   };
 
   readonly completion = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
-    const body = validate(completions(this.config), request.body);
+    const body = validate(this.schemas.completion, request.body);
     const given = promptList(body.prompt);
     const prompts = await Promise.all(given.map((prompt) => this.prompts.ofPrompt(prompt)));
     request.account.promptTokens = prompts.reduce((total, prompt) => total + prompt.length, 0);

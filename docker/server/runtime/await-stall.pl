@@ -6,7 +6,8 @@
 # /metrics is asked every second: its answer comes from the server's main loop, while a thread of its HTTP server may still
 # answer /health when that loop is stuck, and it counts the requests. Between two steps alone does a busy server answer it,
 # and a step may take a minute; but a busy server computes. Looks are counted, not time: where the whole machine stood
-# still, nobody was late.
+# still, nobody was late. A question that waits behind slow clients, who hold all threads for HTTP, tells nothing: or
+# anybody could have the server ended by sending it half a request many times.
 use strict;
 use warnings;
 use IO::Select;
@@ -26,11 +27,12 @@ for (my $look = 0; defined $seconds; $look++) {
     select undef, undef, undef, $interval;
     my $answer = $question && answer($question);
     if (defined $answer) { ($question, $silent, $requests) = (undef, 0, requests_in($answer)) }
+    elsif ($question && waits_behind_clients($question)) { $requests = 0 }
     elsif ($question)    { ($silent, $requests) = ($silent + 1, 1) }
 
     my $before = $seconds;
     $seconds = cpu_seconds() // last;
-    my $computes = $seconds - $before > 0.05 * $interval || is_running();
+    my $computes = $seconds - $before > 0.05 * $interval || has_thread(qr/[RD]/);
     $idle = $requests && !$computes ? $idle + 1 : 0;
 
     finish('has something to do and does not compute', $idle) if $idle * $interval >= $stall;
@@ -89,11 +91,26 @@ sub cpu_seconds {
     return ($fields[11] + $fields[12]) / 100; # proc_pid_stat(5); USER_HZ is 100 on every architecture that we build for
 }
 
-# Does a thread run, wait for a CPU, or for the disk? On a machine that has much else to do it gets little time.
-sub is_running {
+# Has the server taken the connection, but read nothing of it? Its listener takes all at once, and then they wait for a
+# thread. A halted server takes none, unless it was halted in between.
+sub waits_behind_clients {
+    my ($question) = @_;
+    my $socket = $question->{socket} or return 0;
+    my $ports = sprintf '^ *\d+: \w+:%04X \w+:%04X ', $port, $socket->sockport;
+    open my $connections, '<', '/proc/net/tcp' or return 0;
+    my ($server_end) = grep { /$ports/ } readline $connections or return 0;
+    my ($queues, $inode) = (split ' ', $server_end)[4, 9]; # proc_net(5); without an inode it was not taken
+    my ($unread) = $queues =~ /:(\w+)/;
+    return hex $unread > 0 && $inode != 0 && !has_thread(qr/[Tt]/);
+}
+
+# Is a thread in such a state? R runs or waits for a CPU, D waits for the disk (on a machine that has much else to do it
+# gets little time); T and t are halted.
+sub has_thread {
+    my ($wanted) = @_;
     for my $thread (glob "/proc/$pid/task/*/stat") {
         my ($state) = stat_of($thread) or next;
-        return 1 if $state =~ /[RD]/;
+        return 1 if $state =~ $wanted;
     }
     return 0;
 }

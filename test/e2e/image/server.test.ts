@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { tools } from "../../../cli/paths.ts";
 import { chat, client, stream } from "../support/chat.ts";
 import { docker, inReplica, lockedBytes, replicaRights, serverProcess } from "../support/docker.ts";
+import { Held } from "../support/held.ts";
 import { freePort, isHealthy } from "../support/net.ts";
 import type { TestModel } from "../support/testModel.ts";
 import { drawModel } from "../support/testModel.ts";
@@ -299,6 +300,21 @@ describe("a server that makes no progress is ended, so that the restart policy s
     expect(await exitCode(server)).not.toBe(0);
     console.info(`ended after ${Math.round(performance.now() - began)} ms`);
     expect((await execa("docker", ["logs", server.id], { all: true })).all).toMatch(says);
+  });
+
+  test("one whose threads for HTTP are all held by half-sent requests goes on, and answers when their senders have gone", async () => {
+    const server = await start({ STALL_TIMEOUT: "1", HANG_TIMEOUT: "2" });
+    await expect.poll(() => agentState(server), patience).toBe("up ready\n");
+    const half = "POST /completion HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 100\r\n\r\n{";
+    const held = new Held(server.port, 80, half); // it has 64 threads
+    await held.opened();
+    const unanswered = () => chat(client(server.url).withOptions({ timeout: 1000, maxRetries: 0 }), 3);
+    await expect.poll(() => unanswered().catch(() => "none"), patience).toBe("none");
+    // Many times as long as it may stand still.
+    await sleep(6_000);
+    expect((await docker.getContainer(server.id).inspect()).State.Running).toBe(true);
+    await held.close();
+    await expect.poll(async () => (await chat(client(server.url), 3)).text, patience).toBe(model.answer(3));
   });
 
   test("one that reads a long prompt on a twentieth of a core is merely busy", async () => {

@@ -50,6 +50,15 @@ describe("text that spells a control token", () => {
   }
 });
 
+it("a conversation takes two questions to the engine, however many pieces it is cut into", async () => {
+  await using gateway = await startGateway();
+  const content = "x<|eot_id|>y<|eot_id|>z";
+  await prompt(gateway, content); // What is asked once, of the model and of its tokens, is known from then on.
+  const before = gateway.fake.received.length;
+  await prompt(gateway, content);
+  expect(gateway.fake.received.slice(before).map(({ path }) => path)).toEqual(["/tokenize", "/completion"]);
+});
+
 describe("the context", () => {
   it("a conversation that does not fit is refused with both numbers", async () => {
     await using gateway = await startGateway({ CONTEXT_SIZE: "100" });
@@ -184,10 +193,18 @@ describe("the chat page", () => {
   });
 });
 
-it("messages of Anthropic's API get an error in its form", async () => {
-  await using gateway = await startGateway();
-  const answer = await send(gateway, "POST", "/v1/messages", { body: {} });
-  expect(answer).toMatchObject({ status: 404, json: { type: "error", error: { type: "not_found_error" } } });
+describe("what is not offered is a 404 that says so, in the form of whoever asks", () => {
+  it.each([
+    ["/v1/embeddings", { error: { type: "invalid_request_error", code: "unknown_url", param: null } }],
+    ["/v1/responses", { error: { type: "invalid_request_error", code: "unknown_url", param: null } }],
+    ["/v1/messages", { type: "error", error: { type: "not_found_error" } }],
+  ])("%s", async (notOffered, form) => {
+    await using gateway = await startGateway();
+    const answer = await send(gateway, "POST", notOffered, { body: { model: "fake", input: "a" } });
+    expect(answer).toMatchObject({ status: 404, json: form });
+    expect(answer.body).toMatch(/offered/);
+    expect(gateway.fake.received).toEqual([]);
+  });
 });
 
 it("what a replica with another model says of itself is not remembered: it is being replaced", async () => {
