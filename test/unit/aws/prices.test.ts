@@ -121,6 +121,25 @@ test("what slots gain is what `npm run bench` measured last", () => {
   }
 });
 
+test("docs/performance.md has the paper model's price of a million tokens, for each family and number of users", () => {
+  const { growth } = JSON.parse(readFileSync("bench/results/results.json", "utf8")) as {
+    growth: { figures: { what: string; value: number }[] };
+  };
+  const rows = [
+    ...readFileSync("docs/performance.md", "utf8").matchAll(
+      /^\| (\w+\.2xlarge) +\| +([\d.]+) \| +([\d.]+) \| +([\d.]+) \|$/gm,
+    ),
+  ];
+  expect(rows.length).toBeGreaterThan(5);
+  for (const [, type = "", ...told] of rows) {
+    const prices = ["10", "1,000", "100,000"].map((users) => {
+      const what = `aws, ${users} users: a million tokens on ${type}`;
+      return growth.figures.find((figure) => figure.what === what)?.value.toFixed(2);
+    });
+    expect([type, ...told]).toEqual([type, ...prices]);
+  }
+});
+
 test("the speed that prices of tokens are reckoned from is about what `npm run bench` measured last", () => {
   const { tokens } = JSON.parse(readFileSync("bench/results/results.json", "utf8")) as {
     tokens: { figures: { what: string; value: number }[] };
