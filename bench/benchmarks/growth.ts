@@ -2,6 +2,7 @@ import { execa } from "execa";
 import { z } from "zod";
 import { checkout } from "../../cli/paths.ts";
 import { monthlyCost } from "../../components/aws/prices.ts";
+import { sideBySide } from "../../components/model/slots.ts";
 import type { Figure, Results } from "../figures.ts";
 import type { InstanceSpeed, Usage } from "../growth/simulation.ts";
 import { replicasFor, simulate } from "../growth/simulation.ts";
@@ -59,6 +60,9 @@ const families = { c7a: 1, c8g: 1, c7g: 1, m7a: 1, c7i: 0.5, c6i: 0.5, c6a: 0.5 
 /** An instance of the size 2xlarge. */
 const vcpus = 8;
 
+/** The slots that a replica of several cores has by itself: chooseSlots. */
+const slots = 4;
+
 const secondsPerMonth = 730 * 3600;
 
 function* aws(results: Results): Generator<Figure> {
@@ -80,7 +84,7 @@ function* aws(results: Results): Generator<Figure> {
     yield { what: `${name}: c7a.2xlarge instances`, value: replicas, unit: "instances", note: limits(replicas) };
     yield { what: `${name}: first token, p50`, value: firstToken.p50, unit: "s" };
     yield { what: `${name}: first token, p95`, value: firstToken.p95, unit: "s" };
-    yield { what: `${name}: instances compute`, value: 100 * busy, unit: "%" };
+    yield { what: `${name}: slots in use`, value: 100 * busy, unit: "%" };
   }
   for (const [family, coresPerVcpu] of Object.entries(families)) {
     for (const users of [10, 1_000, 100_000]) {
@@ -92,12 +96,13 @@ function* aws(results: Results): Generator<Figure> {
 function measuredSpeed(results: Results): InstanceSpeed | undefined {
   const value = (phase: string) => results.tokens?.figures.find(({ what }) => what === `${ours}: ${phase}`)?.value;
   const [prefill, decode] = [value("prefill"), value("decode")];
-  return prefill === undefined || decode === undefined ? undefined : { prefill, decode };
+  if (prefill === undefined || decode === undefined) return undefined;
+  return { prefill, decode, slots, sideBySide: (answers) => sideBySide("ik_llama.cpp", answers) };
 }
 
 /** Cores read prompts in proportion; what decodes is memory, of which a server has about as much for each core. */
-function scaled({ prefill, decode }: InstanceSpeed, cores: number): InstanceSpeed {
-  return { prefill: (prefill * cores) / 2, decode: (decode * cores) / 2 };
+function scaled({ prefill, decode, ...speed }: InstanceSpeed, cores: number): InstanceSpeed {
+  return { ...speed, prefill: (prefill * cores) / 2, decode: (decode * cores) / 2 };
 }
 
 function costPerMillion(family: string, speed: InstanceSpeed, users: number): Figure {

@@ -1,4 +1,5 @@
 import { quantile, seededRandom } from "../statistics.ts";
+import { Fleet } from "./fleet.ts";
 
 /** What a user does, again and again: reads and thinks, then asks. All times in seconds, all lengths in tokens. */
 export interface Usage {
@@ -10,10 +11,16 @@ export interface Usage {
   answer: number;
 }
 
-/** Tokens a second of one instance that answers one request at a time. */
+/** What one instance does. */
 export interface InstanceSpeed {
+  /** Tokens of prompts a second; several at once gain nothing. */
   prefill: number;
+  /** Tokens a second of an answer that is written alone. */
   decode: number;
+  /** Requests that it answers at once. */
+  slots: number;
+  /** How many times as fast as one answer so many are written side by side, all together. */
+  sideBySide: (answers: number) => number;
 }
 
 export interface SimulationOptions {
@@ -29,85 +36,52 @@ export interface SimulationOptions {
 export interface SimulationResult {
   /** From the question to the first token, in seconds. */
   firstToken: { p50: number; p95: number };
-  /** The part of the time that instances compute, 0 to 1. */
+  /** The part of the slots that are in use, 0 to 1. */
   busy: number;
   /** Of prompts and answers, by all users together. */
   tokensPerSecond: number;
 }
 
-/** Seconds that an average question keeps an instance busy. */
-export function serviceTime({ prompt, answer }: Usage, speed: InstanceSpeed): number {
-  return prompt / speed.prefill + answer / speed.decode;
+/** Seconds that an average question takes of an instance with so many in its slots. */
+export function serviceTime(
+  { prompt, answer }: Usage,
+  { prefill, decode, sideBySide }: InstanceSpeed,
+  slots = 1,
+): number {
+  return prompt / prefill + answer / (decode * sideBySide(slots));
 }
 
 /**
- * How many instances keep the queue short: those that the users would keep busy all the time, and half as many again;
- * and for few of them the square root of that number, as chance evens out among many only.
+ * How many instances keep the queue short: those that the users would keep busy all the time, with all slots in use, and
+ * half as many again; and for few of them the square root of that number, as chance evens out among many only.
  */
 export function replicasFor(users: number, usage: Usage, speed: InstanceSpeed): number {
-  const service = serviceTime(usage, speed);
-  const busy = (users * service) / (usage.think + service);
+  const busy = (users * serviceTime(usage, speed, speed.slots)) / (usage.think + serviceTime(usage, speed));
   return Math.ceil(busy * 1.5 + Math.sqrt(busy));
 }
 
 /**
- * Questions of many users, each answered by the instance that is free first: one queue in front of all instances, which
- * is what least outstanding requests come to as long as few wait. Users who think and ask come, if they are many, at
- * random moments.
+ * Questions of many users, each put into a slot of the instance that has the fewest in use, or into the one queue in front
+ * of all instances. Users who think and ask come, if they are many, at random moments.
  */
 export function simulate({ users, usage, speed, replicas, questions, seed }: SimulationOptions): SimulationResult {
   const random = seededRandom(seed);
   const exponential = (mean: number) => -mean * Math.log(1 - random());
-  const rate = users / (usage.think + serviceTime(usage, speed));
-  const free = new EarliestFirst(replicas);
-  const waits: number[] = [];
+  const gap = (usage.think + serviceTime(usage, speed)) / users;
+  const fleet = new Fleet(replicas, speed);
   let now = 0;
-  let busy = 0;
   let tokens = 0;
   for (let question = 0; question < questions; question++) {
-    now += exponential(1 / rate);
+    now += exponential(gap);
     const prompt = 1 + exponential(usage.prompt);
     const answer = 1 + exponential(usage.answer);
-    const start = Math.max(now, free.earliest);
-    const reading = prompt / speed.prefill;
-    const writing = answer / speed.decode;
-    waits.push(start - now + reading + 1 / speed.decode);
-    free.replaceEarliest(start + reading + writing);
-    busy += reading + writing;
+    fleet.goTo(now);
+    fleet.ask({ asked: now, reading: prompt / speed.prefill, writing: answer / speed.decode });
     tokens += prompt + answer;
   }
-  return {
-    firstToken: { p50: quantile(waits, 0.5), p95: quantile(waits, 0.95) },
-    busy: busy / (now * replicas),
-    tokensPerSecond: tokens / now,
-  };
-}
-
-/** When each instance is free again, as a binary heap. */
-class EarliestFirst {
-  readonly #times: Float64Array;
-
-  constructor(count: number) {
-    this.#times = new Float64Array(count);
-  }
-
-  get earliest(): number {
-    return this.#at(0);
-  }
-
-  replaceEarliest(time: number): void {
-    let index = 0;
-    for (;;) {
-      const left = 2 * index + 1;
-      const child = this.#at(left + 1) < this.#at(left) ? left + 1 : left;
-      if (this.#at(child) >= time) break;
-      this.#times[index] = this.#at(child);
-      index = child;
-    }
-    this.#times[index] = time;
-  }
-
-  #at(index: number): number {
-    return this.#times[index] ?? Infinity;
-  }
+  fleet.goTo(Infinity);
+  // Of the few answers that end after the last question nothing is left out: they began before it.
+  const busy = fleet.slotSeconds / (now * replicas * speed.slots);
+  const firstToken = { p50: quantile(fleet.waits, 0.5), p95: quantile(fleet.waits, 0.95) };
+  return { firstToken, busy, tokensPerSecond: tokens / now };
 }

@@ -11,6 +11,7 @@ import { checkImage } from "./account/givenImage.ts";
 import { credentialWarnings, lookUpIdentity } from "./account/identity.ts";
 import { lookUpInstance, lookUpSizes, onlyFit } from "./account/instanceTypes.ts";
 import { checkPlace, zonesInUse, zonesWith } from "./account/places.ts";
+import { serviceRoleWarnings } from "./account/serviceRoles.ts";
 import type { InstanceFacts } from "./instances.ts";
 import { alternatives, checkInstance, fits, usable } from "./instances.ts";
 import type { QuotaNeed } from "./quotas.ts";
@@ -53,10 +54,11 @@ export async function inspectAccount(
   const identity = await attempt(lookUpIdentity);
   if (identity.found === undefined) return { found: undefined, problems: identity.problems };
   const { region } = identity.found;
-  const [hostedZone, instance, ofDiskKey] = await Promise.all([
+  const [hostedZone, instance, ofDiskKey, ofRoles] = await Promise.all([
     attempt(() => lookUpHostedZone(settings)),
     checkInstances(settings, memoryNeed, region, tags),
     diskKeyWarnings(),
+    serviceRoleWarnings(),
   ]);
   const problems = [
     ...instance.problems,
@@ -66,7 +68,7 @@ export async function inspectAccount(
     ...checkCertificate(settings.certificateArn, region),
   ];
   if (instance.found === undefined) return { found: undefined, problems };
-  const warnings = [...ofDiskKey, ...credentialWarnings(process.env, Date.now())];
+  const warnings = [...ofDiskKey, ...ofRoles, ...credentialWarnings(process.env, Date.now())];
   const found = { ...identity.found, ...instance.found, hostedZoneId: hostedZone.found, warnings };
   return { found, problems };
 }

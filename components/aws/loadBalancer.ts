@@ -41,8 +41,6 @@ export class LoadBalancer extends pulumi.ComponentResource {
   readonly loadBalancerId: pulumi.Output<string>;
   readonly securityGroupId: pulumi.Output<string>;
   readonly targetGroupArn: pulumi.Output<string>;
-  /** Without it no target of the group is ever asked. */
-  readonly listener: aws.lb.Listener;
   /** As CloudWatch names them. */
   readonly metricName: pulumi.Output<string>;
   readonly targetGroupMetricName: pulumi.Output<string>;
@@ -59,7 +57,7 @@ export class LoadBalancer extends pulumi.ComponentResource {
     const balancer = this.createBalancer(group);
     const targets = this.createTargetGroup();
     const certificateArn = this.createCertificate();
-    this.listener = this.createListeners(balancer, targets, certificateArn);
+    this.createListeners(balancer, targets, certificateArn);
     this.createRecord(balancer);
     this.createRateLimit(balancer);
 
@@ -197,17 +195,18 @@ export class LoadBalancer extends pulumi.ComponentResource {
     balancer: aws.lb.LoadBalancer,
     targets: aws.lb.TargetGroup,
     certificateArn: pulumi.Input<string> | undefined,
-  ): aws.lb.Listener {
+  ): void {
     const { tags } = this.#args;
     const parent = { parent: this };
     const common = { loadBalancerArn: balancer.arn, tags };
     const forward = [{ type: "forward", targetGroupArn: targets.arn }];
     if (certificateArn === undefined) {
-      return new aws.lb.Listener(
+      new aws.lb.Listener(
         `${this.#name}-http`,
         { ...common, port: 80, protocol: "HTTP", defaultActions: forward },
         parent,
       );
+      return;
     }
     // Not redirected: a client that sends its key in clear would go on doing so, unnoticed.
     const refuse = {
@@ -223,7 +222,7 @@ export class LoadBalancer extends pulumi.ComponentResource {
       { ...common, port: 80, protocol: "HTTP", defaultActions: [refuse] },
       parent,
     );
-    return new aws.lb.Listener(
+    new aws.lb.Listener(
       `${this.#name}-https`,
       { ...common, port: 443, protocol: "HTTPS", sslPolicy: tlsPolicy, certificateArn, defaultActions: forward },
       parent,

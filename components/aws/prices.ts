@@ -1,4 +1,6 @@
 import { familyOf } from "../image/cpuTarget.ts";
+import type { Engine } from "../model/engines.ts";
+import { sideBySide } from "../model/slots.ts";
 
 /** What the prices below were taken for: us-east-1, Linux, at that time. Other regions cost up to 60 % more. */
 export const priceDate = "January 2026";
@@ -147,29 +149,38 @@ export interface Computing {
   vcpus: number;
   /** Physical ones: a core with two threads is two vCPUs. */
   cores: number;
+  engine: Engine;
+  /** Requests that it answers at once. */
+  slots: number;
+  modelBytes: number;
 }
 
 /**
- * Dollars for a million generated tokens on an instance that generates them all the time, one answer at a time; and how
- * many it generates in a second. Several answers at once make it cheaper, idle time and long prompts dearer. Reckoned,
- * not measured on AWS. Undefined: the instance type is not in the table.
+ * Dollars for a million generated tokens on an instance that generates them all the time, in all of its slots; and how many
+ * it generates in a second. Idle slots and long prompts make it dearer. Reckoned, not measured on AWS. Undefined: the
+ * instance type is not in the table.
  */
-export function tokenCost(
-  { type, vcpus, cores }: Computing,
-  modelBytes: number,
-): { dollars: number; tokensPerSecond: number } | undefined {
+export function tokenCost({
+  type,
+  vcpus,
+  cores,
+  engine,
+  slots,
+  modelBytes,
+}: Computing): { dollars: number; tokensPerSecond: number } | undefined {
   const hour = hourOf2xlarge[familyOf(type)];
   if (hour === undefined) return undefined;
-  const tokensPerSecond = measured.tokensPerSecond * (cores / measured.cores) * (measured.modelBytes / modelBytes);
+  const alone = measured.tokensPerSecond * (cores / measured.cores) * (measured.modelBytes / modelBytes);
+  const tokensPerSecond = alone * sideBySide(engine, slots);
   return { dollars: (1e6 * (hour / vcpusOf2xlarge) * vcpus) / (3600 * tokensPerSecond), tokensPerSecond };
 }
 
 /** For the stack's output. */
-export function describeTokenCost(instance: Computing, modelBytes: number): string {
-  const cost = tokenCost(instance, modelBytes);
-  if (cost === undefined) return `not known: there is no price for ${instance.type} in components/aws/prices.ts`;
+export function describeTokenCost(computing: Computing): string {
+  const cost = tokenCost(computing);
+  if (cost === undefined) return `not known: there is no price for ${computing.type} in components/aws/prices.ts`;
   const { dollars, tokensPerSecond } = cost;
-  return `about $${dollars.toFixed(2)} while an instance generates all the time, one answer at a time (some ${Math.round(tokensPerSecond)} tokens/s, reckoned from ${measured.tokensPerSecond} on ${measured.cores} cores; not measured on AWS)`;
+  return `about $${dollars.toFixed(2)} while an instance generates all the time, ${computing.slots} at once (some ${Math.round(tokensPerSecond)} tokens/s, reckoned from ${measured.tokensPerSecond} on ${measured.cores} cores; not measured on AWS)`;
 }
 
 /** For the stack's output. */

@@ -94,7 +94,7 @@ export async function awsTarget(args: AwsTargetArgs): Promise<AwsOutputs> {
     service: fleet.serviceName,
     region: account.region,
     costPerMonth: costPerMonth(settings, account, model),
-    costPerMillionTokens: describeTokenCost(account.instance, model.facts.fileSize),
+    costPerMillionTokens: costPerMillionTokens(settings, account, model),
   };
 }
 
@@ -176,6 +176,10 @@ function warnings({ image, cpuTarget, domain, allowedCidrs }: AwsSettings, { ins
         ]
       : []),
   ];
+}
+
+function costPerMillionTokens({ engine }: AwsSettings, { instance, slots }: Account, { facts }: Model): string {
+  return describeTokenCost({ ...instance, engine, slots, modelBytes: facts.fileSize });
 }
 
 function costPerMonth(settings: AwsSettings, { instance }: Account, { facts }: Model): string {

@@ -9,9 +9,27 @@ export interface Room {
   memory: number;
 }
 
+/** How many times as fast as one answer so many of ik_llama.cpp's come side by side (docs/performance.md, "Slots"). */
+export const measuredSideBySide = [
+  [1, 1],
+  [4, 1.77],
+  [8, 1.96],
+] as const;
+
 /**
- * The most slots that are chosen by themselves. Four answers side by side come 1.77 times as fast as one, eight 1.96
- * times, and each slot takes memory for a whole conversation (docs/performance.md, "Slots").
+ * How many times as fast as one answer so many are written side by side, all together: on a straight line between two that
+ * were measured. bitnet.cpp's gain next to nothing.
+ */
+export function sideBySide(engine: Engine, answers: number): number {
+  if (engine === "bitnet.cpp") return 1;
+  const [one, four, eight] = measuredSideBySide;
+  const [[from, low], [to, high]] = answers <= four[0] ? [one, four] : [four, eight];
+  return low + ((Math.min(answers, to) - from) * (high - low)) / (to - from);
+}
+
+/**
+ * The most slots that are chosen by themselves: eight are hardly faster than four, and each slot takes memory for a whole
+ * conversation.
  */
 const MOST = 4;
 

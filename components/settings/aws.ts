@@ -126,7 +126,7 @@ export const awsOnly = {
       z.cidrv4({ error: "has an entry that is not an IPv4 range", abort: true }).superRefine(refuseHostBits),
       'a list of IPv4 ranges, such as ["203.0.113.0/24"]',
     ).default(["0.0.0.0/0"]),
-    "Who may reach the load balancer: up to 30 ranges with a domain, 60 without. " +
+    "Who may reach the load balancer: up to 30 ranges with a domain, 60 without. It has no IPv6 address, so IPv6 ranges are refused. " +
       "Include the machine that runs `pulumi up`, for its smoke test.",
   ),
   domain: setting(

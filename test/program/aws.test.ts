@@ -197,6 +197,19 @@ test("the cluster is deleted after its instances: AWS deletes none that has any"
   expect((depending.get(group) as unknown[]).some((resource) => Cluster.isInstance(resource))).toBe(true);
 });
 
+test("the record that proves the domain stays on destroy: it proves the name for other stacks' certificates, too", async () => {
+  const kept = new Map<string, boolean | undefined>();
+  const transformation: pulumi.ResourceTransformation = ({ type, name, opts }) => {
+    if (type === "aws:route53/record:Record") {
+      kept.set(name, (opts as pulumi.CustomResourceOptions & { retainOnDelete?: boolean }).retainOnDelete);
+    }
+    return undefined;
+  };
+  await runProgram(options.domain, true, { transformation });
+  expect([...kept].filter(([, retained]) => retained).map(([name]) => name)).toEqual(["fleet-validation"]);
+  expect(kept.size).toBe(2);
+});
+
 test("API keys are secret everywhere, and in clear in nothing but the smoke test: AWS has their hashes", async () => {
   for (const [option, key] of [
     ["domain", "generated-password"],

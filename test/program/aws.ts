@@ -81,6 +81,7 @@ export const awsAnswers: Answers = {
   },
   "aws:ebs/getDefaultKmsKey:getDefaultKmsKey": () => ({ keyArn: `arn:aws:kms:${region}:${account}:alias/aws/ebs` }),
   "aws:kms/getKey:getKey": () => ({ keyManager: "AWS", enabled: true }),
+  "aws:iam/getRole:getRole": ({ name }) => ({ name }),
   "aws:servicequotas/getServiceQuota:getServiceQuota": () => ({ value: 512 }),
   "aws:ec2/getVpcEndpointService:getVpcEndpointService": () => ({
     availabilityZones: [`${region}a`, `${region}b`, `${region}c`],

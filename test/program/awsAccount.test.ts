@@ -59,6 +59,22 @@ test("a default key that may not be looked at stops nobody", async () => {
   expect(await warningsOf({ answers: { "aws:kms/getKey:getKey": forbidden } })).not.toContain("AccessDenied");
 });
 
+test("service-linked roles that the account lacks are warned of by name; one that may not be looked at is not", async () => {
+  const lacking = (...names: string[]) => ({
+    "aws:iam/getRole:getRole": ({ name }: Record<string, unknown>) => {
+      if (name === "AWSServiceRoleForECS") throw awsError("AccessDenied");
+      if (names.includes(String(name))) throw awsError(`reading IAM Role (${String(name)}): couldn't find resource`);
+      return { name };
+    },
+  });
+  const scaling = "AWSServiceRoleForApplicationAutoScaling_ECSService";
+  const answers = lacking("AWSServiceRoleForECS", "AWSServiceRoleForAutoScaling", scaling);
+  expect(await warningsOf({ answers })).toContain(
+    `the account does not have AWSServiceRoleForAutoScaling, ${scaling} yet: the update makes what is missing`,
+  );
+  expect(await warningsOf({ answers: lacking() })).not.toContain("AWSServiceRole");
+});
+
 test("credentials that end soon are warned of", async () => {
   vi.stubEnv("AWS_SESSION_TOKEN", "token");
   vi.stubEnv("AWS_CREDENTIAL_EXPIRATION", new Date(Date.now() + 600_000).toISOString());

@@ -1,6 +1,7 @@
 import * as aws from "@pulumi/aws";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { serviceRoles } from "../account/serviceRoles.ts";
 import { LaunchTemplate } from "./launchTemplate.ts";
 import type { LaunchTemplateArgs } from "./launchTemplate.ts";
 
@@ -78,9 +79,9 @@ export class Cluster extends pulumi.ComponentResource {
     this.registerOutputs({ clusterArn: this.clusterArn });
   }
 
-  /** The roles of ECS, Auto Scaling and ECS's scaling, which a new account lacks. They stay: they are the account's. */
+  /** Makes those that the account lacks. They stay: they are the account's. */
   private createServiceLinkedRoles(): command.local.Command {
-    const services = ["ecs", "autoscaling", "ecs.application-autoscaling"].map((service) => `${service}.amazonaws.com`);
+    const services = Object.keys(serviceRoles);
     return new command.local.Command(
       `${this.#name}-service-roles`,
       {

@@ -45,8 +45,8 @@ export interface Limits {
 
 /**
  * How many percent of the tasks there may be while a version is rolled out: with one, the new one beside it; with more,
- * half as many again, so that a version that is healthy but wrong has reached half of the fleet when the alarms see it. The fewest by any schedule count: 150 % of one task is one, rounded
- * down, and nothing would be replaced.
+ * half as many again, so that a version that is healthy but wrong has reached half of the fleet when the alarms see it. The
+ * fewest by any schedule count: 150 % of one task is one, rounded down, and nothing would be replaced.
  */
 export function rolloutPercent({ minReplicas, scaling = [] }: Omit<Limits, "maxReplicas">): number {
   return fewestReplicas({ minReplicas, scaling }) === 1 ? 200 : 150;

@@ -1,6 +1,7 @@
 import { _InstanceType } from "@aws-sdk/client-ec2";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { measuredSideBySide } from "../../../components/model/slots.ts";
 import {
   describeCost,
   describeTokenCost,
@@ -72,21 +73,29 @@ test("a family's sizes cost in proportion to their CPUs", () => {
   expect(cost(16) - cost(8)).toBeCloseTo(0.41056 * 730, -1);
 });
 
-const c7a = { type: "c7a.2xlarge", vcpus: 8, cores: 8 };
+const { modelBytes } = measured;
+const c7a = { type: "c7a.2xlarge", vcpus: 8, cores: 8, engine: "ik_llama.cpp", slots: 1, modelBytes } as const;
 
 test("a million tokens cost what the instance costs while it generates them, with twice the model twice as much", () => {
-  const { dollars = 0, tokensPerSecond = 0 } = tokenCost(c7a, measured.modelBytes) ?? {};
+  const { dollars = 0, tokensPerSecond = 0 } = tokenCost(c7a) ?? {};
   expect(tokensPerSecond).toBeCloseTo(48);
   expect(dollars).toBeCloseTo((0.41056 / 3600 / 48) * 1e6);
-  expect(tokenCost(c7a, 2 * measured.modelBytes)?.dollars).toBeCloseTo(2 * dollars);
-  expect(tokenCost({ ...c7a, type: "c7a.4xlarge", vcpus: 16, cores: 16 }, measured.modelBytes)?.dollars).toBeCloseTo(
-    dollars,
-  );
+  expect(tokenCost({ ...c7a, modelBytes: 2 * modelBytes })?.dollars).toBeCloseTo(2 * dollars);
+  expect(tokenCost({ ...c7a, type: "c7a.4xlarge", vcpus: 16, cores: 16 })?.dollars).toBeCloseTo(dollars);
+});
+
+test("answers side by side make a token cheaper by as much as was measured, but bitnet.cpp's", () => {
+  const alone = tokenCost(c7a)?.dollars ?? 0;
+  const gain = (slots: number) => alone / (tokenCost({ ...c7a, slots })?.dollars ?? 0);
+  expect([gain(4), gain(8)]).toEqual([expect.closeTo(1.77), expect.closeTo(1.96)]);
+  expect(gain(2)).toBeGreaterThan(1.2);
+  expect(gain(2)).toBeLessThan(1.3);
+  expect(tokenCost({ ...c7a, slots: 4, engine: "bitnet.cpp" })?.dollars).toBeCloseTo(alone);
 });
 
 test("the output says that the price of a token is reckoned, and admits it where there is none", () => {
-  expect(describeTokenCost(c7a, measured.modelBytes)).toMatch(/^about \$2\.38 .*not measured on AWS/);
-  expect(describeTokenCost({ ...c7a, type: "z9q.large" }, measured.modelBytes)).toContain("not known");
+  expect(describeTokenCost({ ...c7a, slots: 4 })).toMatch(/^about \$1\.34 .* 4 at once .*not measured on AWS/);
+  expect(describeTokenCost({ ...c7a, type: "z9q.large" })).toContain("not known");
 });
 
 test("docs/operations.md has each family's price of a million tokens", () => {
@@ -95,8 +104,39 @@ test("docs/operations.md has each family's price of a million tokens", () => {
   ];
   expect(rows.length).toBeGreaterThan(5);
   for (const [, family = "", cores, dollars] of rows) {
-    const cost = tokenCost({ type: `${family}.2xlarge`, vcpus: 8, cores: Number(cores) }, measured.modelBytes);
+    const cost = tokenCost({ ...c7a, type: `${family}.2xlarge`, cores: Number(cores), slots: 4 });
     expect([family, cost?.dollars.toFixed(2)]).toEqual([family, dollars]);
+  }
+});
+
+test("what slots gain is what `npm run bench` measured last", () => {
+  const { slots } = JSON.parse(readFileSync("bench/results/results.json", "utf8")) as {
+    slots: { figures: { what: string; value: number }[] };
+  };
+  for (const [answers, gain] of measuredSideBySide.slice(1)) {
+    const what = `decode, ${answers} clients on ${answers} slots, to one client`;
+    const found = slots.figures.find((figure) => figure.what === what)?.value ?? 0;
+    expect(found / gain).toBeGreaterThan(0.8);
+    expect(found / gain).toBeLessThan(1.25);
+  }
+});
+
+test("docs/performance.md has the paper model's price of a million tokens, for each family and number of users", () => {
+  const { growth } = JSON.parse(readFileSync("bench/results/results.json", "utf8")) as {
+    growth: { figures: { what: string; value: number }[] };
+  };
+  const rows = [
+    ...readFileSync("docs/performance.md", "utf8").matchAll(
+      /^\| (\w+\.2xlarge) +\| +([\d.]+) \| +([\d.]+) \| +([\d.]+) \|$/gm,
+    ),
+  ];
+  expect(rows.length).toBeGreaterThan(5);
+  for (const [, type = "", ...told] of rows) {
+    const prices = ["10", "1,000", "100,000"].map((users) => {
+      const what = `aws, ${users} users: a million tokens on ${type}`;
+      return growth.figures.find((figure) => figure.what === what)?.value.toFixed(2);
+    });
+    expect([type, ...told]).toEqual([type, ...prices]);
   }
 });
 
