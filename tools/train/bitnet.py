@@ -1,8 +1,8 @@
 """BitNet b1.58 as ik_llama.cpp's and bitnet.cpp's graphs (`build_bitnet_158`) have it, for training.
 
-Linear layers have ternary weights with one scale (the mean of their absolute values) and activations of 8 bits, scaled by
-the largest of a token (arxiv.org/abs/2402.17764). Gradients pass straight through both roundings. Attention and feed-
-forward block each have a norm of their own before their last matrix, and the feed-forward block a squared ReLU.
+Linear layers have ternary weights with one scale, the mean of their absolute values, and activations of 8 bits, scaled
+by the largest of a token (arxiv.org/abs/2402.17764). Gradients pass straight through both roundings. Attention and
+feed-forward block each have a norm of their own before their last matrix, and the feed-forward block a squared ReLU.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Shape:
     vocabulary: int
     width: int = 512
     feed_forward: int = 768
-    layers: int = 3
+    layers: int = 2
     heads: int = 8
     kv_heads: int = 2
     context: int = 256
@@ -105,7 +105,11 @@ class Layer(nn.Module):
         base = self.shape.rope_base
         query, key = rotated(heads(self.attn_q(x)), base), rotated(heads(self.attn_k(x)), base)
         value = heads(self.attn_v(x))
-        result = functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
+        key, value = (kv.repeat_interleave(self.shape.heads // self.shape.kv_heads, dim=1) for kv in (key, value))
+        # In plain products: PyTorch's own attention leaves bfloat16 on a CPU, and is ten times as slow.
+        hidden = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1)
+        scores = (query @ key.mT / self.shape.head_width**0.5).masked_fill(hidden, -torch.inf)
+        result = scores.softmax(dim=-1) @ value
         return result.transpose(1, 2).flatten(-2)
 
 

@@ -1,4 +1,4 @@
-"""A byte-level BPE tokenizer of the form that GGUF files call "gpt2" with the pre-tokenizer "llama-bpe", for ASCII text."""
+"""A byte-level BPE tokenizer for ASCII text: in GGUF files "gpt2", with the pre-tokenizer "llama-bpe"."""
 
 import re
 from collections import Counter
