@@ -5,7 +5,7 @@ public domain. In the image of the Dockerfile beside this file, from the checkou
 
     docker build --tag bitnet-train tools/train
     docker run --rm --volume "$PWD/.build/trained:/out" --volume "$PWD/tools/train:/train:ro" bitnet-train \\
-        python3 /train/train.py /austen.txt /out --minutes 30
+        python3 /train/train.py /austen.txt /out --minutes 24
     node tools/train/export.ts .build/trained test/data/trained
 
 The learning rate follows the time that has passed, so the weights depend on the machine's speed; the rest is seeded.
@@ -110,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--minutes", type=float, default=24)
     arguments = parser.parse_args()
     random.seed(1)
     torch.manual_seed(1)
