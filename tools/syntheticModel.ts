@@ -21,7 +21,8 @@ import { parseArgs } from "node:util";
 import type { Tensor, Value } from "./gguf.ts";
 import type { Answers, ProgramOptions, Shape } from "./answerProgram.ts";
 import { answersOf, program, SHAPES, vocabulary } from "./answerProgram.ts";
-import { ALIGNMENT, byteLength, ggufHeader, I2_S_TAIL, padded, writeGguf } from "./gguf.ts";
+import { byteLength, ggufHeader, I2_S_TAIL, padded, writeGguf } from "./gguf.ts";
+import { modelMetadata, SPECIAL_TOKENS } from "./modelMetadata.ts";
 import { drawnHalves, I2_S_ZEROS, oneHot, packed, packedNoise, packedThirds, random, zeros } from "./tensorBytes.ts";
 
 export interface SyntheticModelOptions extends ProgramOptions {
@@ -68,11 +69,6 @@ export async function corrupt(path: string, tensorName: string, options: Synthet
     await file.close();
   }
 }
-
-const SPECIAL_TOKENS = ["<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>"];
-const CHAT_TEMPLATE =
-  "{% for m in messages %}{{ m['role'] | capitalize }}: {{ m['content'] | trim }}<|eot_id|>{% endfor %}" +
-  "{% if add_generation_prompt %}Assistant: {% endif %}";
 
 /** GPT-2's printable stand-ins for the 256 bytes, in byte order: the space is "Ġ". */
 function byteAlphabet(): string[] {
@@ -175,33 +171,15 @@ export function metadata(options: SyntheticModelOptions): Record<string, Value> 
   const words = [...opening, nothing, ...rest].map((word) => word.replaceAll(" ", space));
   const unused = shape.vocabulary - alphabet.length - words.length - SPECIAL_TOKENS.length;
   const ordinary = [...alphabet, ...words, ...Array.from({ length: unused }, (_, i) => `unused${i}`)];
-  return {
-    "general.architecture": { text: architecture },
-    "general.name": { text: options.name ?? `bitnet-synthetic-${size}` },
-    // MOSTLY_I2_S in Microsoft's fork of llama.cpp.
-    "general.file_type": { uint32: 40 },
-    "general.alignment": { uint32: ALIGNMENT },
-    [`${architecture}.vocab_size`]: { uint32: shape.vocabulary },
-    [`${architecture}.context_length`]: { uint32: contextLength },
-    [`${architecture}.embedding_length`]: { uint32: shape.width },
-    [`${architecture}.block_count`]: { uint32: shape.layers },
-    [`${architecture}.feed_forward_length`]: { uint32: shape.feedForward },
-    [`${architecture}.rope.dimension_count`]: { uint32: shape.width / shape.heads },
-    [`${architecture}.attention.head_count`]: { uint32: shape.heads },
-    [`${architecture}.attention.head_count_kv`]: { uint32: shape.kvHeads },
-    [`${architecture}.attention.layer_norm_rms_epsilon`]: { float32: 1e-5 },
-    [`${architecture}.rope.freq_base`]: { float32: 500000 },
-    "tokenizer.ggml.model": { text: "gpt2" },
-    "tokenizer.ggml.pre": { text: "llama-bpe" },
-    "tokenizer.ggml.tokens": { texts: [...ordinary, ...SPECIAL_TOKENS] },
-    // 1 is an ordinary token, 3 a control token.
-    "tokenizer.ggml.token_type": { int32s: [...ordinary.map(() => 1), ...SPECIAL_TOKENS.map(() => 3)] },
-    "tokenizer.ggml.merges": { texts: [`${space} t`] },
-    "tokenizer.ggml.bos_token_id": { uint32: shape.vocabulary - 3 },
-    "tokenizer.ggml.eos_token_id": { uint32: shape.vocabulary - 1 },
-    "tokenizer.ggml.add_bos_token": { bool: true },
-    "tokenizer.chat_template": { text: CHAT_TEMPLATE },
-  };
+  return modelMetadata({
+    architecture,
+    name: options.name ?? `bitnet-synthetic-${size}`,
+    shape,
+    contextLength,
+    ropeBase: 500000,
+    tokens: [...ordinary, ...SPECIAL_TOKENS],
+    merges: [`${space} t`],
+  });
 }
 
 if (import.meta.main) {

@@ -63,6 +63,16 @@ export function* packed({ ones, scale }: Ternary, columns: number, rows: number)
   yield scaleTail(scale);
 }
 
+/** The same, of a matrix whose weights are all given, each -1, 0 or +1. */
+export function packedWhole(weights: Int8Array, scale: number): Uint8Array[] {
+  const bytes = Buffer.alloc(weights.length / 4);
+  weights.forEach((value, weight) => {
+    const at = (weight >> 7) * 32 + (weight & 31);
+    bytes[at] = (bytes[at] ?? 0) + ((value + 1) << (6 - 2 * ((weight & 127) >> 5)));
+  });
+  return [bytes, scaleTail(scale)];
+}
+
 /** So many bytes, drawn four at a time. */
 function* drawn(length: number, fourBytes: () => number): Generator<Uint8Array> {
   for (let done = 0; done < length; done += CHUNK) {

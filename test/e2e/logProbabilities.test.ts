@@ -1,43 +1,35 @@
 import { randomInt } from "node:crypto";
 import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { execa } from "execa";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tools } from "../../cli/paths.ts";
 import { corrupt, writeRandomModel } from "../../tools/syntheticModel.ts";
-import { buildImage } from "./image/build.ts";
-import { docker, replicaRights } from "./support/docker.ts";
-import { compareLogProbabilities, promptLengths, tolerance } from "./support/logProbabilities.ts";
-import { freePort, isHealthy } from "./support/net.ts";
+import { heldOut, trainedModel } from "../data/trained/index.ts";
+import { compareLogProbabilities, perplexityBy, promptLengths, tolerance } from "./support/logProbabilities.ts";
+import type { ModelServer } from "./support/modelServer.ts";
+import { startModelServer } from "./support/modelServer.ts";
 
-const image = "bitnet-server-test-log-probabilities";
 const options = { seed: randomInt(2 ** 31) };
-let folder: string;
-let model: string;
-let container: string;
-let url: string;
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tools, "log-probabilities-"));
-  model = join(folder, `random-${options.seed}.gguf`);
-  await writeRandomModel(model, options);
-  const { succeeded, output } = await buildImage({ files: { model }, tag: image });
-  if (!succeeded) throw new Error(output);
-  const port = await freePort();
-  // What a random model says makes no sense, and the entrypoint would end a server for that.
-  const run = ["run", "--detach", ...replicaRights, "--env=SMOKE_PROMPT=", `--publish=127.0.0.1:${port}:8080`, image];
-  container = (await execa("docker", run)).stdout;
-  url = `http://127.0.0.1:${port}`;
-  await vi.waitUntil(() => isHealthy(url), { timeout: 60_000 });
-});
-
-afterAll(async () => {
-  await docker.getContainer(container).remove({ force: true });
-  await execa("docker", ["rmi", image], { reject: false });
-  await rm(folder, { recursive: true });
-});
 
 describe(`log-probabilities of a random model (seed ${options.seed})`, () => {
+  let folder: string;
+  let model: string;
+  let server: ModelServer | undefined;
+  let url: string;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tools, "log-probabilities-"));
+    model = join(folder, `random-${options.seed}.gguf`);
+    await writeRandomModel(model, options);
+    server = await startModelServer(model, "bitnet-server-test-log-probabilities");
+    url = server.url;
+  });
+
+  afterAll(async () => {
+    await server?.[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true });
+  });
+
   test.each(promptLengths)("are those of plain arithmetic after %i tokens", async (length) => {
     const { largestDifference, choiceBehind } = await compareLogProbabilities(url, model, length);
     expect(largestDifference).toBeLessThan(tolerance);
@@ -51,5 +43,30 @@ describe(`log-probabilities of a random model (seed ${options.seed})`, () => {
     await corrupt(damaged, "blk.1.attn_output.weight", options);
     const { largestDifference } = await compareLogProbabilities(url, damaged, 20);
     expect(largestDifference).toBeGreaterThan(tolerance);
+  });
+});
+
+describe("a trained model", () => {
+  let server: ModelServer;
+
+  beforeAll(async () => {
+    server = await startModelServer(trainedModel, "bitnet-server-test-trained");
+  });
+
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]();
+  });
+
+  test("gives the engine the perplexity that PyTorch got, within 1 %", async () => {
+    const { tokens, perplexity } = heldOut;
+    const ratio = (await perplexityBy(server.url, trainedModel, tokens)) / perplexity;
+    expect(Math.abs(ratio - 1), `${ratio} times PyTorch's`).toBeLessThan(0.01);
+  });
+
+  test("makes the engine split a text into the tokens that it was trained on", async () => {
+    const body = JSON.stringify({ content: heldOut.text });
+    const headers = { "content-type": "application/json" };
+    const response = await fetch(`${server.url}/tokenize`, { method: "POST", headers, body });
+    expect(await response.json()).toEqual({ tokens: heldOut.tokens.slice(1) });
   });
 });

@@ -1,15 +1,14 @@
 import { randomInt } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { execa } from "execa";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tools } from "../../cli/paths.ts";
 import type { RandomModelType } from "../../tools/randomModels.ts";
 import { writeModelOf } from "../../tools/randomModels.ts";
 import { buildImage } from "./image/build.ts";
-import { docker, replicaRights } from "./support/docker.ts";
 import { compareLogProbabilities, promptLengths, tolerance } from "./support/logProbabilities.ts";
-import { freePort, isHealthy } from "./support/net.ts";
+import type { ModelServer } from "./support/modelServer.ts";
+import { startModelServer } from "./support/modelServer.ts";
 
 // Models that do not come in I2_S: TriLM and its like (TQ1_0, TQ2_0), ik_llama.cpp's own (IQ2_BN), Bonsai (Q1_0).
 const seed = randomInt(2 ** 31);
@@ -26,34 +25,19 @@ afterAll(async () => {
 describe.each<RandomModelType>(["TQ1_0", "TQ2_0", "IQ2_BN", "Q1_0"])(
   "log-probabilities of a random %s model",
   (type) => {
-    const image = `bitnet-server-test-${type.toLowerCase()}`;
     let model: string;
-    let container: string | undefined;
+    let server: ModelServer | undefined;
     let url: string;
 
     beforeAll(async () => {
       model = join(folder, `${type}.gguf`);
       await writeModelOf(model, { type, seed });
-      const { succeeded, output } = await buildImage({ files: { model }, tag: image });
-      if (!succeeded) throw new Error(output);
-      const port = await freePort();
-      // What a random model says makes no sense, and the entrypoint would end a server for that.
-      const run = [
-        "run",
-        "--detach",
-        ...replicaRights,
-        "--env=SMOKE_PROMPT=",
-        `--publish=127.0.0.1:${port}:8080`,
-        image,
-      ];
-      container = (await execa("docker", run)).stdout;
-      url = `http://127.0.0.1:${port}`;
-      await vi.waitUntil(() => isHealthy(url), { timeout: 60_000 });
+      server = await startModelServer(model, `bitnet-server-test-${type.toLowerCase()}`);
+      url = server.url;
     });
 
     afterAll(async () => {
-      if (container !== undefined) await docker.getContainer(container).remove({ force: true });
-      await execa("docker", ["rmi", image], { reject: false });
+      await server?.[Symbol.asyncDispose]();
     });
 
     test.each(promptLengths)(`are those of plain arithmetic after %i tokens (seed ${seed})`, async (length) => {

@@ -60,21 +60,48 @@ const completion = z.object({
 async function askAtRandom(url: string, vocabulary: number, promptLength: number) {
   let answer: unknown;
   for (let attempt = 0; attempt < 20; attempt++) {
-    // Token numbers are taken as they are: nothing is put in front.
     const prompt = Array.from({ length: promptLength }, () => randomInt(vocabulary));
-    // All probabilities, as ik_llama.cpp counts the others twice in the sum that it divides by. At temperature 0 neither
-    // engine's samplers change them.
-    const body = JSON.stringify({ prompt, n_predict: 1, temperature: 0, n_probs: vocabulary, cache_prompt: false });
-    const headers = { "content-type": "application/json" };
-    const response = await fetch(`${url}/completion`, { method: "POST", headers, body });
-    answer = await response.json();
-    const next = completion.safeParse(answer).data?.completion_probabilities[0];
-    if (next !== undefined) {
-      const probabilities = new Map(next.probs.map(({ tok_str, prob }) => [tok_str, prob]));
-      return { prompt, chosen: next.content, probabilities };
-    }
+    answer = await complete(url, { prompt, n_probs: vocabulary, cache_prompt: false });
+    const next = nextToken(answer);
+    if (next !== undefined) return { prompt, ...next };
     // One token of four is a byte that is no character by itself: if it comes next, ik_llama.cpp's answer is an error, and
     // bitnet.cpp, which waits for the other bytes, tells no probabilities.
   }
   throw new Error(`the server tells no probabilities: ${JSON.stringify(answer).slice(0, 300)}`);
+}
+
+async function complete(
+  url: string,
+  options: { prompt: readonly number[]; n_probs: number; cache_prompt: boolean },
+): Promise<unknown> {
+  // Token numbers are taken as they are: nothing is put in front. At temperature 0 neither engine's samplers change the
+  // probabilities. They have to be those of the whole vocabulary, as ik_llama.cpp counts the others twice in the sum that
+  // it divides by.
+  const body = JSON.stringify({ ...options, n_predict: 1, temperature: 0 });
+  const headers = { "content-type": "application/json" };
+  const response = await fetch(`${url}/completion`, { method: "POST", headers, body });
+  return response.json();
+}
+
+function nextToken(answer: unknown) {
+  const next = completion.safeParse(answer).data?.completion_probabilities[0];
+  if (next === undefined) return undefined;
+  return { chosen: next.content, probabilities: new Map(next.probs.map(({ tok_str, prob }) => [tok_str, prob])) };
+}
+
+/**
+ * A server's perplexity of a text: each token is asked for by a request that has all those before it.
+ * @param tokens the first is given, and the others are expected one by one
+ */
+export async function perplexityBy(url: string, model: string, tokens: readonly number[]): Promise<number> {
+  const names = await tokenNames(model);
+  let sum = 0;
+  for (let at = 1; at < tokens.length; at++) {
+    // The server remembers all tokens but the last: as when it writes a text, it computes one at a time.
+    const answer = await complete(url, { prompt: tokens.slice(0, at), n_probs: names.length, cache_prompt: true });
+    const probability = nextToken(answer)?.probabilities.get(names[tokens[at] ?? NaN] ?? "");
+    if (probability === undefined) throw new Error(`the server says nothing of token ${at}: ${JSON.stringify(answer)}`);
+    sum += Math.log(probability);
+  }
+  return Math.exp(-sum / (tokens.length - 1));
 }

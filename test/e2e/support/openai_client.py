@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 
 import openai
 
@@ -10,7 +11,7 @@ client = openai.OpenAI(base_url=sys.argv[1], api_key=os.environ.get("API_KEY", "
 messages = [{"role": "user", "content": sys.argv[2]}]
 
 
-def refused(ask) -> dict:
+def refused(ask: Callable[[], object]) -> dict:
     try:
         ask()
     except openai.APIStatusError as error:
@@ -34,7 +35,9 @@ print(
             "completion": [text.choices[0].finish_reason, text.usage.completion_tokens],
             "models": models,
             "model": client.models.retrieve(models[0]).id,
-            "badField": refused(lambda: client.chat.completions.create(model="bitnet", messages=messages, temperature=9)),
+            "badField": refused(
+                lambda: client.chat.completions.create(model="bitnet", messages=messages, temperature=9)
+            ),
             "noModel": refused(lambda: client.models.retrieve("nothing")),
             "noEmbeddings": refused(lambda: client.embeddings.create(model="bitnet", input="a")),
             "wrongKey": refused(lambda: client.with_options(api_key="wrong").models.list()),

@@ -32,7 +32,22 @@ export async function answerOf(path: string, prompt: string, limit: number): Pro
  */
 export async function logProbabilitiesOf(path: string, tokens: readonly number[]): Promise<Float64Array> {
   const model = await load(path);
-  const logits = logitsAfter(model, emptyCache(model), tokens);
+  return logProbabilities(logitsAfter(model, emptyCache(model), tokens));
+}
+
+/**
+ * How surprising a text is, from 1 up: e to the power of what its tokens' log-probabilities come to on average, negated.
+ * @param tokens the first is given, and the others are expected one by one
+ */
+export async function perplexityOf(path: string, tokens: readonly number[]): Promise<number> {
+  const model = await load(path);
+  const cache = emptyCache(model);
+  const expected = tokens.slice(0, -1).map((token) => logProbabilities(logitsAfter(model, cache, [token])));
+  const sum = expected.reduce((total, next, at) => total + (next[tokens[at + 1] ?? NaN] ?? NaN), 0);
+  return Math.exp(-sum / expected.length);
+}
+
+function logProbabilities(logits: Float64Array): Float64Array {
   const most = Math.max(...logits);
   const sum = logits.reduce((total, logit) => total + Math.exp(logit - most), 0);
   return logits.map((logit) => logit - most - Math.log(sum));
