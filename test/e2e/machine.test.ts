@@ -27,9 +27,11 @@ describe("without Pulumi, on a machine whose Docker may raise the limit for lock
     buildContext(join(folder, "docker"), model.path);
     // The emulated CPU has AVX2, and no AVX-512.
     const args = { MODEL_URL: basename(model.path), CPU_TARGET: "x86-64-v3" };
-    const built = await dockerBuild(join(folder, "docker"), args, ["--tag", "bitnet-server"]);
-    expect(built.exitCode, built.all).toBe(0);
+    // The machine mostly waits: for packages, and for one service after another.
+    const build = dockerBuild(join(folder, "docker"), args, ["--tag", "bitnet-server"]);
     machine = await startMachine();
+    const built = await build;
+    expect(built.exitCode, built.all).toBe(0);
     await machine.loadImage("bitnet-server");
     await machine.copyIn(join(folder, "docker"), "/root/docker");
   });

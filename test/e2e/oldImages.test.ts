@@ -9,51 +9,44 @@ import type { TestModel } from "./support/testModel.ts";
 import { drawModel } from "./support/testModel.ts";
 import { TestStack } from "./support/testStack.ts";
 
-describe("a stack whose image has been changed three times", () => {
+describe("a stack whose image has been changed twice", () => {
   let folder: string;
   let models: TestModel[];
   let stack: TestStack;
   /** By digest, oldest first. */
   const images: string[] = [];
-  /** A container that a user made from the first one. */
-  let made: string | undefined;
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "bitnet-server-images-"));
-    models = await Promise.all([1, 2, 3, 4].map(() => drawModel(folder)));
+    models = await Promise.all([1, 2, 3].map(() => drawModel(folder)));
     stack = await TestStack.create(models[0]?.settings ?? {});
     for (const { settings } of models) {
       stack.configure(settings);
       await stack.up();
       images.push((await stack.outputs()).image);
-      made ??= (await execa("docker", ["create", images[0] ?? ""])).stdout;
     }
   });
 
   afterAll(async () => {
-    if (made !== undefined) await docker.getContainer(made).remove({ force: true });
     await stack.dispose();
     await rm(folder, { recursive: true });
   });
 
-  test("has the running image and the one before it on the engine, and one that a user's container was made from", async () => {
+  test("has the running image and the one before it on the engine, and no older one", async () => {
     const filters = { label: [`bitnet-server.image-of=${String(stack.id)}`] };
     const found = (await docker.listImages({ filters })).flatMap(({ RepoDigests }) => RepoDigests ?? []);
-    const ours = found.filter((name) => images.includes(name));
-    const [first, , third, fourth] = images;
-    expect(new Set(ours)).toEqual(new Set([first, third, fourth]));
-    expect(found.filter((name) => name.includes("/bitnet-server@"))).toHaveLength(3);
+    expect(found.filter((name) => name.includes("/bitnet-server@")).toSorted()).toEqual(images.slice(1).toSorted());
   });
 
   test("has these two in its registry, and in the registry's volume no blob that neither refers to", async () => {
     const manifests = await Promise.all(images.map(manifestOf));
-    expect(manifests.map((manifest) => manifest === undefined)).toEqual([true, true, false, false]);
+    expect(manifests.map((manifest) => manifest === undefined)).toEqual([true, false, false]);
     const wanted = manifests.flatMap((manifest) => (manifest === undefined ? [] : blobsOf(manifest)));
     const script = "ls /var/lib/registry/docker/registry/v2/blobs/sha256/*";
     const registry = await containerOf(stack.name, "registry");
     const { stdout } = await execa("docker", ["exec", registry.Id, "sh", "-c", script]);
     const stored = stdout.split("\n").filter((line) => /^[0-9a-f]{64}$/.test(line));
-    expect(new Set(stored)).toEqual(new Set([...wanted, ...images.slice(2).map(hexOf)]));
+    expect(new Set(stored)).toEqual(new Set([...wanted, ...images.slice(1).map(hexOf)]));
   });
 
   test("with the registry's volume wiped, and the image's names gone from the engine, up pushes it first; nobody notices", async () => {

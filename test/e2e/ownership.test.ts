@@ -53,6 +53,9 @@ describe("two checkouts on one engine, each with a stack of the same name", () =
 
   test("with ports of its own it works beside the first, whose destroy leaves all of it alone", async () => {
     second.configure(await freePorts());
+    await git("init", "--quiet");
+    await git("add", "--all");
+    await git("add", "--force", `Pulumi.${name}.yaml`);
     await second.up();
     const belongings = await belongingsOf(second);
     expect(new Set(belongings.map((thing) => thing.split(" ")[0])).size).toBe(4);
@@ -62,6 +65,12 @@ describe("two checkouts on one engine, each with a stack of the same name", () =
     expect(await belongingsOf(first)).toEqual([]);
     expect(await remaining(belongings)).toEqual(belongings);
     expect((await chat(client((await second.outputs()).url), 5)).text).toBe(model.answer(5));
+  });
+
+  test("up has left every file as it was, and made none that git shows, but for Pulumi's encryption salt", async () => {
+    expect(await git("ls-files", "--others", "--exclude-standard")).toBe("");
+    const changed = (await git("diff", "--unified=0")).split("\n").filter((line) => /^[+-](?![+-])/.test(line));
+    expect(changed.filter((line) => !line.startsWith("+encryptionsalt: "))).toEqual([]);
   });
 
   test("renamed, the stack is the same one: up replaces nothing", async () => {
@@ -96,6 +105,11 @@ describe("two checkouts on one engine, each with a stack of the same name", () =
     await execa("/bin/sh", ["-ec", script], { cwd: bin, extendEnv: false, env: { ...environment, PATH: bin } });
     expect(await belongingsOf(second)).toEqual([]);
   });
+
+  /** In the second checkout. */
+  async function git(...args: string[]): Promise<string> {
+    return (await execa("git", args, { cwd: second.checkout })).stdout;
+  }
 });
 
 async function freePorts() {

@@ -46,7 +46,7 @@ test("what an update that failed has pushed goes as well: what ran before it sta
   expect(await inRegistry([first, failed, second])).toEqual([first, second]);
 });
 
-test("another stack's image in the same registry stays, and so does an image that the user gave a name", async () => {
+test("another stack's image in the same registry stays, and so does what the user gave a name or made a container from", async () => {
   const others = await push(`not-${id}`);
   const update = async () => {
     const image = await push(id);
@@ -56,10 +56,13 @@ test("another stack's image in the same registry stays, and so does an image tha
   const first = await update();
   const named = `bitnet-server-test-name:${id}`;
   await execa("docker", ["tag", first, named]);
-  const [second, third] = [await update(), await update()];
-  expect(await onEngine([others, named, first, second, third])).toEqual([others, named, second, third]);
-  expect(await inRegistry([others, first, second, third])).toEqual([others, second, third]);
-  await execa("docker", ["rmi", named, others, second, third]);
+  const used = await update();
+  const { stdout: container } = await execa("docker", ["create", used, "any"]);
+  const [third, fourth] = [await update(), await update()];
+  expect(await onEngine([others, named, first, used, third, fourth])).toEqual([others, named, used, third, fourth]);
+  expect(await inRegistry([others, first, used, third, fourth])).toEqual([others, third, fourth]);
+  await execa("docker", ["rm", container]);
+  await execa("docker", ["rmi", named, others, used, third, fourth]);
 });
 
 /** Builds an image of a stack that there has never been and pushes it. @returns it by digest */

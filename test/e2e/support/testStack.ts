@@ -207,6 +207,8 @@ export class TestStack {
   /** Destroys what is there, whatever the test did, and forgets the stack. */
   async dispose(): Promise<void> {
     const left = await leftovers(this.id);
+    // Replicas and gateways would drain one after another, and nobody asks them any more.
+    await Promise.all(left.filter(({ kind }) => kind === "container").map(({ id }) => kill(id)));
     const run = left.length > 0 ? await this.run("destroy") : undefined;
     await rm(this.#settings, { force: true });
     await rm(join(this.checkout, ".build", this.name), { recursive: true, force: true });
@@ -217,6 +219,11 @@ export class TestStack {
   async #pulumi(args: string[], input = ""): Promise<void> {
     await execa("pulumi", args, { cwd: this.checkout, env: this.#environment, input });
   }
+}
+
+/** One that does not run is as it should be. */
+async function kill(container: string): Promise<void> {
+  await execa("docker", ["kill", container], { reject: false });
 }
 
 /** For the settings of target docker. */

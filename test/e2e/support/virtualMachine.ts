@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import { vi } from "vitest";
 import { checkout } from "../../../cli/paths.ts";
 import { onPath } from "../../../cli/requirements/onPath.ts";
 import { freePort } from "./net.ts";
@@ -18,22 +17,8 @@ export interface Machine {
   copyIn(local: string, remote: string): Promise<void>;
   /** Loads an image of this machine's Docker Engine into the virtual one's. */
   loadImage(name: string): Promise<void>;
-  /** Shuts the system down in order, starts it again with what it has on its disk, and waits for it. */
-  reboot(): Promise<void>;
   /** Switches it off; everything that it wrote is gone. */
   stop(): Promise<void>;
-}
-
-export interface MachineOptions {
-  memoryMiB?: number;
-  cpus?: number;
-  instanceId?: string;
-  /** cloud-init gets it unchanged, as from a cloud. */
-  userData?: string;
-  /** cloud-init's own form, for whatever else the machine needs: it is handed over beside the user data. */
-  cloudConfig?: Readonly<Record<string, unknown>>;
-  /** Its ports that are reached on this machine's loopback, by the number that they have there. */
-  ports?: Readonly<Record<number, number>>;
 }
 
 // Debian 13: its Docker Engine is 26.1, and its docker-compose is version 2, the `docker compose` plugin.
@@ -41,8 +26,6 @@ const suite = "trixie";
 const packages = [
   ...["linux-image-cloud-amd64", "systemd-sysv", "dbus", "cloud-init", "iproute2", "openssh-server"],
   ...["docker.io", "docker-cli", "docker-compose", "iptables", "ca-certificates", "curl"],
-  // What Amazon Linux has or installs.
-  ...["awscli", "amazon-ecr-credential-helper"],
 ];
 // cloud-init configures networkd, but leaves switching it on to the image.
 const networking = 'chroot "$1" systemctl enable systemd-networkd';
@@ -58,29 +41,25 @@ export function noVirtualMachineBecause(): string | undefined {
 }
 
 /** Boots a machine, and builds its disk first if no earlier run did: a minute to boot, two more to build. */
-export async function startMachine(machineOptions: MachineOptions = {}): Promise<Machine> {
-  const { memoryMiB = 4096, cpus = 2, ports = {} } = machineOptions;
+export async function startMachine(): Promise<Machine> {
   const disk = await machineDisk();
   const folder = await mkdtemp(join(tmpdir(), "bitnet-server-machine-"));
   const key = join(folder, "key");
   const console = join(folder, "console.log");
   await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", key]);
-  const seed = await makeSeed(folder, await readFile(`${key}.pub`, "utf8"), machineOptions);
+  const seed = await makeSeed(folder, await readFile(`${key}.pub`, "utf8"));
 
   const port = await freePort();
-  const forwards = Object.entries({ ...ports, [port]: 22 }).map(
-    ([here, there]) => `hostfwd=tcp:127.0.0.1:${here}-:${there}`,
-  );
   const qemu = execa(
     "qemu-system-x86_64",
     [
       // KVM is not to be relied on: nested, it may be there and hang.
-      ...["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", String(cpus), "-m", `${memoryMiB}M`],
+      ...["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "4096M"],
       ...["-kernel", join(disk, "vmlinuz"), "-initrd", join(disk, "initrd.img")],
       ...["-append", "root=/dev/vda rw console=ttyS0 ds=nocloud"],
       ...["-drive", `file=${join(disk, "root.ext4")},format=raw,if=virtio,snapshot=on`],
       ...["-drive", `file=${seed},format=raw,if=virtio,read-only=on`],
-      ...["-netdev", `user,id=net,${forwards.join()}`, "-device", "virtio-net-pci,netdev=net"],
+      ...["-netdev", `user,id=net,hostfwd=tcp:127.0.0.1:${port}-:22`, "-device", "virtio-net-pci,netdev=net"],
       ...["-display", "none", "-monitor", "none", "-serial", `file:${console}`],
     ],
     { reject: false, cleanup: true },
@@ -102,14 +81,6 @@ export async function startMachine(machineOptions: MachineOptions = {}): Promise
     async loadImage(name) {
       await execa("docker", ["save", name], { buffer: false }).pipe(program, [...sshArguments, "docker load --quiet"]);
     },
-    async reboot() {
-      const before = await bootOf(machine);
-      await machine.exec("systemctl reboot");
-      const rebooted = async () => ![before, ""].includes(await bootOf(machine));
-      await vi.waitUntil(rebooted, { timeout: bootLimitSeconds * 1000, interval: 500 });
-      const failed = await ready(machine);
-      if (failed !== undefined) throw new Error(`the virtual machine did not come back: ${failed}`);
-    },
     async stop() {
       qemu.kill("SIGKILL");
       await qemu;
@@ -126,23 +97,17 @@ export async function startMachine(machineOptions: MachineOptions = {}): Promise
 }
 
 /** The disk that cloud-init reads. @returns its path */
-async function makeSeed(folder: string, publicKey: string, options: MachineOptions): Promise<string> {
-  const { instanceId = "test", userData = "", cloudConfig = {} } = options;
+async function makeSeed(folder: string, publicKey: string): Promise<string> {
   const own = { disable_root: false, users: [], resize_rootfs: false, ssh_authorized_keys: [publicKey] };
   const files = {
-    "user-data": userData,
-    "meta-data": JSON.stringify({ "instance-id": instanceId, "local-hostname": "test" }),
-    "vendor-data": `#cloud-config\n${JSON.stringify({ ...own, ...cloudConfig })}\n`,
+    "user-data": "",
+    "meta-data": JSON.stringify({ "instance-id": "test", "local-hostname": "test" }),
+    "vendor-data": `#cloud-config\n${JSON.stringify(own)}\n`,
   };
   for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
   const seed = join(folder, "seed.img");
   await execa("cloud-localds", ["--vendor-data=vendor-data", seed, "user-data", "meta-data"], { cwd: folder });
   return seed;
-}
-
-/** What tells one boot from the next; empty while the machine does not answer. */
-async function bootOf(machine: Machine): Promise<string> {
-  return (await machine.exec("cat /proc/sys/kernel/random/boot_id")).stdout;
 }
 
 /** Waits until Docker answers in the machine; otherwise what is wrong. */

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { checkout } from "../../../cli/paths.ts";
 import type { Problem } from "../../../components/errors.ts";
 import { CATALOGUE, DEFAULT_MODEL, findModel } from "../../../components/model/catalogue.ts";
@@ -161,6 +161,24 @@ describe("refused before anything is built", () => {
       expect(problem).toMatchObject({ key: "modelSha256", value: modelSha256 });
       expect(problem?.wrong).toContain(sha256);
     } finally {
+      await server.close();
+    }
+  });
+
+  test("a model of the catalogue whose server states another sum than the catalogue's", async () => {
+    const file = serveRange(readFileSync(path));
+    const server = await startWebServer((request, response) => {
+      response.setHeader("x-linked-etag", `"${sha256}"`);
+      file(request, response);
+    });
+    const { fetch } = globalThis;
+    vi.stubGlobal("fetch", (_: unknown, init: RequestInit) => fetch(server.url, init));
+    try {
+      const [problem] = await problems(resolveModel({ model: DEFAULT_MODEL, engine }));
+      expect(problem).toMatchObject({ key: "modelSha256", value: findModel(DEFAULT_MODEL).sha256 });
+      expect(problem?.wrong).toContain(sha256);
+    } finally {
+      vi.unstubAllGlobals();
       await server.close();
     }
   });
