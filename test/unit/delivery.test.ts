@@ -96,6 +96,8 @@ test("npm pack packs what the commands need, and nothing that a stack or a build
     "Pulumi.prod.yaml",
     "README.md",
     "LICENSE",
+    // npm packs no package-lock.json, so this is the lock file's name here.
+    "npm-shrinkwrap.json",
   ];
   expect(paths).toEqual(expect.arrayContaining(others));
   expect(paths.filter((path) => /^Pulumi\.(?!(dev|prod)\.)\w+\.yaml|^\./.test(path))).toEqual([]);
