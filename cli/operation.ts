@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { EngineEvent, PulumiFn, Stack } from "@pulumi/pulumi/automation/index.js";
-import { containerTrouble } from "./containerTrouble.ts";
+import { explainUnhealthy } from "./unhealthyContainers.ts";
 import { deploymentOf, idOf } from "./deployment.ts";
 import { EngineRun, toLog } from "./engineEvents.ts";
 import { describeFailure, takeLockAway } from "./failure.ts";
@@ -68,7 +68,7 @@ export async function operate<T>(
       throw new OperationFailed(`${command} was cancelled. Finished steps are kept; run the same command to continue.`);
     }
     const failure = describeFailure({ stack: session.stack, error, thrown, failures: run.failures });
-    const trouble = run.failures.length === 0 ? [] : await troubleOf(stack, failure);
+    const trouble = run.failures.length === 0 ? [] : await explainContainers(stack, failure);
     throw new OperationFailed([failure, ...trouble].join("\n\n"), { cause: error });
   } finally {
     process.off("unhandledRejection", collect);
@@ -97,9 +97,9 @@ function listener({ stack }: Session, { command, verbose, progress }: OperationS
 }
 
 /** None where the state cannot be read: the failure itself is then about that. */
-async function troubleOf(stack: Stack | undefined, said: string): Promise<string[]> {
+async function explainContainers(stack: Stack | undefined, said: string): Promise<string[]> {
   const state = stack && (await deploymentOf(stack).catch(() => undefined));
-  return state === undefined ? [] : containerTrouble(idOf(state), said);
+  return state === undefined ? [] : explainUnhealthy(idOf(state), said);
 }
 
 /**

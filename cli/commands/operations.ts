@@ -4,7 +4,7 @@ import { confirm } from "../confirm.ts";
 import { duration } from "../duration.ts";
 import { describeChanges } from "../engineEvents.ts";
 import { stateVariables } from "../failure.ts";
-import { clearInterrupted, destroyWhole } from "../interrupted.ts";
+import { cleanUpAfterKill, destroyCompletely } from "../recovery.ts";
 import { operate } from "../operation.ts";
 import { stackFile } from "../paths.ts";
 import { openSession } from "../session.ts";
@@ -19,7 +19,7 @@ export async function up(invocation: Invocation): Promise<string> {
   const session = await openSession(invocation.stack, "build", invocation.progress, invocation.set);
   const settings = { ...invocation, command: "up", open: "select" as const };
   const { result, run } = await operate(session, settings, async (stack, options) => {
-    await clearInterrupted(stack, options.signal, invocation.progress);
+    await cleanUpAfterKill(stack, options.signal, invocation.progress);
     options.signal.throwIfAborted();
     return stack.up(options);
   });
@@ -66,7 +66,7 @@ export async function destroy(invocation: Invocation, yes: boolean): Promise<str
   const began = Date.now();
   const settings = { ...invocation, command: "destroy", open: "read" as const };
   const { run } = await operate(session, settings, (opened, options) =>
-    destroyWhole(opened, options, invocation.progress),
+    destroyCompletely(opened, options, invocation.progress),
   );
   removeBuildFolder(stack);
   if (run.changes.size === 0) return `stack ${stack} is destroyed: there was nothing to remove`;

@@ -8,7 +8,7 @@ import { containerName, stackContainers } from "./stackContainers.ts";
  * @param said what is told of the failure already: a container that it names is left out
  * @returns a paragraph for each of them; none if Docker does not answer, which is then what the failure itself is about
  */
-export async function containerTrouble(id: string | undefined, said: string, docker = new Docker()): Promise<string[]> {
+export async function explainUnhealthy(id: string | undefined, said: string, docker = new Docker()): Promise<string[]> {
   if (id === undefined) return [];
   try {
     return await lastWords(id, said, docker);

@@ -4,7 +4,7 @@ import { ofStack } from "../components/docker/ofStack.ts";
 import { containerName, stackContainers } from "./stackContainers.ts";
 
 /** A thing that Docker has of a stack. */
-export interface Leftover {
+export interface DockerResource {
   readonly kind: "container" | "network" | "volume" | "image";
   readonly id: string;
   readonly name: string;
@@ -15,7 +15,7 @@ export interface Leftover {
  * made from is left out: it is in use.
  * @param id the stack's; undefined: it has none, and so nothing
  */
-export async function leftovers(id: string | undefined, docker = new Docker()): Promise<Leftover[]> {
+export async function dockerResourcesOf(id: string | undefined, docker = new Docker()): Promise<DockerResource[]> {
   if (id === undefined) return [];
   const filters = ofStack(id);
   const [containers, networks, { Volumes: volumes }, images] = await Promise.all([
@@ -53,11 +53,11 @@ async function usersOf(id: string, docker: Docker): Promise<ContainerInfo[]> {
 }
 
 /** Removes them, one after another, as far as it can: what is left then is found by looking again. */
-export async function removeLeftovers(things: readonly Leftover[], docker = new Docker()): Promise<void> {
+export async function removeResources(things: readonly DockerResource[], docker = new Docker()): Promise<void> {
   for (const thing of things) await remove(thing, docker).catch(() => undefined);
 }
 
-async function remove({ kind, id }: Leftover, docker: Docker): Promise<void> {
+async function remove({ kind, id }: DockerResource, docker: Docker): Promise<void> {
   if (kind === "container") await docker.getContainer(id).remove({ force: true, v: true });
   if (kind === "network") await docker.getNetwork(id).remove();
   if (kind === "volume") await docker.getVolume(id).remove();
@@ -66,6 +66,6 @@ async function remove({ kind, id }: Leftover, docker: Docker): Promise<void> {
 }
 
 /** For people, such as "container fleet-replica-0-1b51f86, network fleet-2f3a". */
-export function describeLeftovers(things: readonly Leftover[]): string {
+export function describeResources(things: readonly DockerResource[]): string {
   return things.map(({ kind, name }) => `${kind} ${name}`).join(", ");
 }
