@@ -136,8 +136,8 @@ function addChecks(add: Add, context: Context): void {
       console.log(json ? JSON.stringify(findings, undefined, 2) : describeFindings(findings));
       if (findings.some(({ state }) => state === "missing")) process.exitCode = 1;
     });
-  check("verify:aws", "check a stack on AWS from outside: deployment, targets, metrics, scaling, an answer", [
-    "verify:aws --stack prod",
+  check("verify-aws", "check a stack on AWS from outside: deployment, targets, metrics, scaling, an answer", [
+    "verify-aws --stack prod",
   ]).action(async (options: Options) => {
     console.log(await verifyAws(toInvocation(context, options)));
   });

@@ -32,7 +32,7 @@ export const cures: Readonly<Record<string, string>> = {
   "there is no such setting": "the setting that the message suggests; [configuration.md](configuration.md) has all",
   "this is a setting of target aws, and this stack's target is …": "`pulumi config rm KEY`, or `target: aws`",
   "this is a setting of target docker, and this stack's target is …": "`pulumi config rm KEY`, or `target: docker`",
-  'stack: "…" wrong: its outputs name no service of ECS right: a stack whose target is aws, after an `up` of this version: npm run verify:aws -- --stack NAME':
+  'stack: "…" wrong: its outputs name no service of ECS right: a stack whose target is aws, after an `up` of this version: npm run verify-aws -- --stack NAME':
     "`npm run up` once with this version, or another `--stack`",
   "… stack …: … of … checks failed": "the line of each check that failed says what was seen",
   "lock of stack …: …": "if no command runs on that stack: `npm run pulumi -- cancel --yes --stack NAME`",

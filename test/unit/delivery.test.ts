@@ -54,7 +54,7 @@ const workflows = readdirSync(join(checkout, ".github/workflows"));
 test.each(["CONTRIBUTING.md", "README.md", ...workflows.map((file) => `.github/workflows/${file}`)])(
   "every npm command in %s exists",
   (path) => {
-    const named = [...read(path).matchAll(/npm run (?:-s )?([a-z][a-z:]*)/g)].map(([, name]) => name);
+    const named = [...read(path).matchAll(/npm run (?:-s )?([a-z][a-z:-]*)/g)].map(([, name]) => name);
     expect(named.filter((name) => name !== undefined && !(name in scripts))).toEqual([]);
   },
 );
