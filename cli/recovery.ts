@@ -9,14 +9,14 @@ import { OperationFailed } from "./operation.ts";
 import type { Progress } from "./progress.ts";
 
 /**
- * Clears up after a command that was killed. What it had begun to create on this machine is removed, because Pulumi knows
- * nothing of it, and it is in the way: it has the stack's ports, keeps the network, answers to the replicas' name.
- * Pulumi's refresh comes first: it takes the stack's lock, so that no command that still runs is robbed.
+ * Cleans up after a command that was killed. Removes what it had begun to create on this machine: Pulumi does not know these
+ * resources, and they hold the stack's ports, its network and the replicas' name. Pulumi's refresh comes first, because it
+ * takes the stack's lock: nothing is removed while another command still runs.
  */
 export async function cleanUpAfterKill(stack: Stack, signal: AbortSignal, progress: Progress): Promise<void> {
   const { pending_operations: pending } = await deploymentOf(stack);
   if (pending.length === 0) return;
-  // Those cost money, and are found by Pulumi's user only.
+  // They cost money, and only the user can find out whether they exist.
   const onAws = pending.filter(({ resource }) => resource.type.startsWith("aws:"));
   if (onAws.length > 0) {
     progress.note(adviceOnAws(stack.name, onAws));
@@ -29,8 +29,8 @@ export async function cleanUpAfterKill(stack: Stack, signal: AbortSignal, progre
 }
 
 /**
- * Destroys a stack, also if containers that its state does not know keep the network, the volume or an image, and looks
- * whether all that it had on this machine is gone.
+ * Destroys a stack, even if containers that its state does not know hold its network, volume or an image, and checks that
+ * everything is gone from this machine.
  * @throws OperationFailed if something is left
  */
 export async function destroyCompletely(stack: Stack, options: OperationOptions, progress: Progress): Promise<void> {
@@ -38,13 +38,13 @@ export async function destroyCompletely(stack: Stack, options: OperationOptions,
   const id = idOf(await deploymentOf(stack));
   options.signal.throwIfAborted();
   await destroyKnown(stack, options, progress);
-  const forgotten = await dockerResourcesOf(id);
-  await removeResources(forgotten);
+  const unknown = await dockerResourcesOf(id);
+  await removeResources(unknown);
   const left = await dockerResourcesOf(id);
   if (left.length > 0) {
     throw new OperationFailed(`stack ${stack.name} is destroyed, but Docker still has: ${describeResources(left)}`);
   }
-  if (forgotten.length > 0) progress.note(`removed, too: ${describeResources(forgotten)}`);
+  if (unknown.length > 0) progress.note(`also removed: ${describeResources(unknown)}`);
   const users = await foreignContainers(id);
   if (users.length > 0) progress.note(keptImages(users));
 }
@@ -64,7 +64,7 @@ async function destroyKnown(stack: Stack, options: OperationOptions, progress: P
   }
 }
 
-/** What Docker has of a stack and its state does not know. Images have no ids there, and removing them is destroy's. */
+/** Resources in Docker that the stack's state does not know. Not images: they have no ids there, and destroy removes them. */
 export function orphansOf(
   { resources }: Pick<Deployment, "resources">,
   found: readonly DockerResource[],
@@ -82,7 +82,7 @@ async function removeOrphans(stack: Stack, progress: Progress): Promise<boolean>
   return orphans.length > 0;
 }
 
-/** What to do about resources of an AWS account that may be there or not. */
+/** What to do about AWS resources that may or may not exist. */
 export function adviceOnAws(stack: string, pending: Deployment["pending_operations"]): string {
   return [
     `the last command was killed while it worked on these resources, which may exist or not:`,

@@ -10,7 +10,7 @@ export const cures: Readonly<Record<string, string>> = {
   "stack … has no containers on this machine":
     "on AWS: the log group of the stack's name; else `npm run up`, which starts them again",
   "bench was cancelled; parts that were through are kept": "the same command, with the names of the other parts",
-  "without a terminal there is no asking for confirmation; nothing was removed right: …": "`--yes`",
+  "cannot ask for confirmation without a terminal; nothing was removed right: …": "`--yes`",
   "nothing was removed": "the same command, answered with `y`",
   "stack … is destroyed, but Docker still has: …":
     "see with `docker ps --all` what uses it; remove that, then what the message names",
