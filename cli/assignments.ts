@@ -14,7 +14,7 @@ export interface Assignment {
 
 /**
  * Reads `KEY=VALUE`.
- * @throws UserError if it is none, or the setting is a secret: other users see what a command was given
+ * @throws UserError if it is not in that form, or the setting is a secret: other users can see a command line
  */
 export function parseAssignment(text: string): Assignment {
   const [, key = "", value = ""] = /^(?:bitnet-server:)?((?:[\w-]+:)?[\w-]+)=(.*)$/s.exec(text) ?? [];

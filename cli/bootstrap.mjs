@@ -14,7 +14,7 @@ const node = join(checkout, "node_modules", ".bin", "node");
 const installed = join(checkout, "node_modules", ".package-lock.json");
 const modified = (file) => (existsSync(file) ? statSync(file).mtimeMs : -1);
 
-if (!existsSync(node) || modified(installed) < modified(join(checkout, "package-lock.json"))) {
+if (!existsSync(node) || modified(installed) < modified(join(checkout, "npm-shrinkwrap.json"))) {
   console.error("installing the project's packages (npm ci) …");
   // With NODE_ENV=production npm would leave out what offline/ and the tests need.
   const npm = spawnSync("npm", ["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"], {

@@ -21,9 +21,9 @@ export interface Streams {
 }
 
 /**
- * A conversation: on a terminal one line is one question, elsewhere the whole input is. Answers are written as they come.
- * On a terminal Ctrl-C ends an answer, and between answers the conversation, as Ctrl-D does.
- * @throws APIError elsewhere than on a terminal, where one can ask again
+ * A conversation. On a terminal each line is a question; otherwise the whole input is one. Answers are streamed.
+ * On a terminal Ctrl-C ends an answer; between answers it ends the conversation, like Ctrl-D.
+ * @throws APIError if there is no terminal to ask again on
  */
 export async function converse(conversation: Conversation, streams: Streams, signal: AbortSignal): Promise<void> {
   const { system } = conversation;
@@ -67,7 +67,7 @@ async function onTerminal(
   output.write("\n");
 }
 
-/** A question that was not answered is not part of the conversation. */
+/** Questions without an answer are not part of the conversation. */
 async function turn(
   conversation: Conversation,
   messages: Message[],

@@ -2,28 +2,28 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { OperationFailed } from "./operation.ts";
 
-/** Whether somebody is there to be asked. */
+/** Whether there is a terminal to ask a question on. */
 export function canAsk(): boolean {
   return process.stdin.isTTY && process.stderr.isTTY;
 }
 
 /**
- * Asks before something that cannot be taken back.
+ * Asks for confirmation before something irreversible.
  * @param question such as "Remove everything that stack prod created?"
- * @param command the command that does it unasked
+ * @param command the command that does it without asking
  * @throws OperationFailed unless the user says yes, and where there is no terminal to ask on
  */
 export async function confirm(question: string, command: string, signal: AbortSignal): Promise<void> {
   if (!canAsk()) {
     throw new OperationFailed(
-      `without a terminal there is no asking for confirmation; nothing was removed\n  right: ${command}`,
+      `cannot ask for confirmation without a terminal; nothing was removed\n  right: ${command}`,
     );
   }
   if (!(await ask(question, false, signal))) throw new OperationFailed("nothing was removed");
 }
 
 /**
- * Asks a question on the terminal. The end of input, Ctrl-D, and Ctrl-C are no yes.
+ * Asks a question on the terminal. End of input (Ctrl-D) and Ctrl-C count as no.
  * @param byDefault what an empty line means
  */
 export async function ask(question: string, byDefault: boolean, signal: AbortSignal): Promise<boolean> {

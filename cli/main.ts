@@ -1,4 +1,4 @@
-// `npm run up` and its siblings: makes this machine ready, then has Pulumi's engine run ../index.ts.
+// `npm run up` and its siblings: prepares this machine, then runs ../index.ts with Pulumi's engine.
 import { ExecaError } from "execa";
 import { UserError } from "../components/errors.ts";
 import { OperationFailed } from "./operation.ts";
@@ -6,7 +6,7 @@ import { checkout } from "./paths.ts";
 import { createProgram } from "./program.ts";
 import { Progress } from "./progress.ts";
 
-/** How long, in ms, what is being done may take to end by itself when nobody is left who waits for it. */
+/** How long, in ms, a running operation may take to end by itself when nobody waits for it any more. */
 const grace = 5000;
 
 const progress = new Progress(process.stderr);
@@ -18,7 +18,7 @@ process.on("disconnect", () => {
   setTimeout(cancel, grace);
 });
 
-// Whoever reads has enough: `npm run logs | head`.
+// The reader has closed the pipe: `npm run logs | head`.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   process.exit(0);

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { EngineEvent, PulumiFn, Stack } from "@pulumi/pulumi/automation/index.js";
-import { containerTrouble } from "./containerTrouble.ts";
+import { explainUnhealthy } from "./unhealthyContainers.ts";
 import { deploymentOf, idOf } from "./deployment.ts";
 import { EngineRun, toLog } from "./engineEvents.ts";
 import { describeFailure, takeLockAway } from "./failure.ts";
@@ -13,13 +13,13 @@ import type { Output, Progress } from "./progress.ts";
 import { toFile } from "./progress.ts";
 import type { Session } from "./session.ts";
 
-/** What Pulumi is given with every operation. */
+/** Options of every Pulumi operation. */
 export interface OperationOptions {
   readonly onEvent: (event: EngineEvent) => void;
   readonly signal: AbortSignal;
 }
 
-/** An operation on a stack that failed; its message is for the user and is all that there is to say. */
+/** A failed operation on a stack. The message is for the user, and complete. */
 export class OperationFailed extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -27,10 +27,10 @@ export class OperationFailed extends Error {
   }
 }
 
-/** Commands that lock nothing, and so are in nobody's way. */
+/** Commands that take no lock. */
 const readingOnly: ReadonlySet<string> = new Set(["outputs", "status", "chat", "logs"]);
 
-/** Which operation, and how it is told. */
+/** Which operation, and how to report it. */
 interface OperationSettings {
   readonly command: string;
   readonly open: Opening;
@@ -40,7 +40,7 @@ interface OperationSettings {
 }
 
 /**
- * Does something with a stack, with progress, its full output in a log file, and failures told so that they help.
+ * Runs an operation on a stack: shows progress, writes the full output to a log file, and explains failures.
  * @param work the operation; it hands the options to Pulumi
  * @throws OperationFailed
  */
@@ -54,12 +54,12 @@ export async function operate<T>(
   const thrown: unknown[] = [];
   const collect = (error: unknown) => thrown.push(error);
   let stack: Stack | undefined;
-  // What an `apply` throws arrives here; Pulumi listens too, and makes it a line of text.
+  // Errors thrown in an `apply` arrive here. Pulumi listens too, but only keeps a line of text.
   process.on("unhandledRejection", collect);
   try {
     if (!readingOnly.has(command)) clearDeadLocks(session.stack, progress);
     stack = await openStack(session, settings.open, programThatReports(collect));
-    // Pulumi looks at a signal only while it works; one that came before it began is ours to see.
+    // Pulumi checks a signal only while it works; a signal from before that is ours to check.
     signal.throwIfAborted();
     const result = await work(stack, { signal, onEvent: listener(session, settings, run) });
     return { result, run };
@@ -68,7 +68,7 @@ export async function operate<T>(
       throw new OperationFailed(`${command} was cancelled. Finished steps are kept; run the same command to continue.`);
     }
     const failure = describeFailure({ stack: session.stack, error, thrown, failures: run.failures });
-    const trouble = run.failures.length === 0 ? [] : await troubleOf(stack, failure);
+    const trouble = run.failures.length === 0 ? [] : await explainContainers(stack, failure);
     throw new OperationFailed([failure, ...trouble].join("\n\n"), { cause: error });
   } finally {
     process.off("unhandledRejection", collect);
@@ -76,7 +76,7 @@ export async function operate<T>(
   }
 }
 
-/** The program; what it throws is reported before Pulumi makes a line of text of it. */
+/** The program. Reports what it throws before Pulumi reduces it to a line of text. */
 function programThatReports(report: (error: unknown) => void): PulumiFn {
   return async () => {
     try {
@@ -96,15 +96,15 @@ function listener({ stack }: Session, { command, verbose, progress }: OperationS
   };
 }
 
-/** None where the state cannot be read: the failure itself is then about that. */
-async function troubleOf(stack: Stack | undefined, said: string): Promise<string[]> {
+/** Nothing if the state cannot be read, because then the failure is about that. */
+async function explainContainers(stack: Stack | undefined, said: string): Promise<string[]> {
   const state = stack && (await deploymentOf(stack).catch(() => undefined));
-  return state === undefined ? [] : containerTrouble(idOf(state), said);
+  return state === undefined ? [] : explainUnhealthy(idOf(state), said);
 }
 
 /**
- * A killed command cannot unlock its stack; Pulumi would keep every later one out.
- * @throws OperationFailed if nobody can tell whose a lock is
+ * Removes the locks of killed commands, which would keep out every later one.
+ * @throws OperationFailed if a lock does not say whose it is
  */
 function clearDeadLocks(stack: string, progress: Progress): void {
   const { dead, unreadable } = staleLocks(stack);
@@ -125,7 +125,7 @@ function lines(progress: Progress): Output {
   };
 }
 
-/** The file is made, and named, when there is something to write. */
+/** Creates and announces the file when there is something to write. */
 function log(name: string, progress: Progress): Output {
   const folder = join(state, "log");
   const path = join(folder, `${name}-${new Date().toISOString().replaceAll(/[:.]/g, "-")}.log`);

@@ -1,13 +1,13 @@
 import { appendFileSync } from "node:fs";
 import { duration } from "./duration.ts";
 
-/** How often a log (not a terminal) is told that a step is still running, in ms: no CI system kills a job sooner. */
+/** How often a log (not a terminal) gets a line about a running step, in ms. No CI system kills a silent job sooner. */
 const heartbeat = 60_000;
 
-/** How often a terminal's last line is drawn anew, in ms. */
+/** How often a terminal's last line is redrawn, in ms. */
 const redraw = 500;
 
-/** A step faster than this, in ms, is reported without its time. */
+/** Steps faster than this, in ms, are reported without a duration. */
 const worthTelling = 1000;
 
 /** Where progress goes: process.stderr, or a test's own. */
@@ -24,8 +24,8 @@ interface Running {
 }
 
 /**
- * What is going on, one line for every step that ended; while steps run, a terminal's last line shows which and for how
- * long, and a log gets a line when a step begins and one a minute.
+ * Shows progress: one line for every finished step. While steps run, a terminal's last line shows which ones and for how long;
+ * a log gets a line when a step begins, and then one per minute.
  */
 export class Progress {
   readonly #terminal: Terminal;
@@ -35,7 +35,7 @@ export class Progress {
   #drawn = false;
   #asking = false;
 
-  /** Asks a question, and yes is what an empty answer means; undefined: nobody is there to answer, or wants to be asked. */
+  /** Asks a question whose default answer is yes. Undefined if nobody can answer, or wants to be asked. */
   question: ((text: string) => Promise<boolean>) | undefined;
 
   /** @param now the time in ms; default the clock */
@@ -44,7 +44,7 @@ export class Progress {
     this.#now = now;
   }
 
-  /** A line of its own, at once. */
+  /** Prints a line at once. */
   note(line: string): void {
     this.#erase();
     this.#terminal.write(`${line}\n`);
@@ -64,7 +64,7 @@ export class Progress {
     ).unref();
   }
 
-  /** The newest news of a running step: a terminal shows it behind the step. */
+  /** The latest detail of a running step, which a terminal shows behind the step. */
   detail(id: string, detail: string): void {
     const step = this.#running.get(id);
     if (step !== undefined) step.detail = detail;
@@ -97,7 +97,7 @@ export class Progress {
     }
   }
 
-  /** Whether the user agrees: yes, if nobody is asked. What runs meanwhile is not shown. */
+  /** Whether the user agrees; yes if nobody can be asked. Running steps are not shown meanwhile. */
   async agree(question: string): Promise<boolean> {
     if (this.question === undefined) return true;
     this.#erase();
@@ -109,7 +109,7 @@ export class Progress {
     }
   }
 
-  /** Nothing runs any more: takes the last line away. */
+  /** Ends all steps and removes the last line. */
   stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;

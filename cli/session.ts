@@ -22,7 +22,7 @@ import { readStack, StackText, writeStack } from "./stackSettings.ts";
 import { prepareState } from "./state.ts";
 
 /**
- * What a command needs of this machine: `state` only reads what Pulumi knows, `engine` also talks to Docker, `program`
+ * What a command needs on this machine: `state` only reads what Pulumi knows, `engine` also talks to Docker, `program`
  * also runs the program, `build` also builds.
  */
 export type Need = "state" | "engine" | "program" | "build";

@@ -15,7 +15,7 @@ export interface Replica {
   readonly slots: number;
 }
 
-/** What the gateways have counted since they were started. */
+/** What the gateways have counted since they started. */
 export interface Usage {
   readonly requests: number;
   readonly promptTokens: number;
@@ -40,9 +40,9 @@ export interface Status {
 }
 
 /**
- * Looks what a stack is doing.
- * @param id the stack's
- * @param statsUrl the load balancer's statistics; undefined: it has none that can be reached
+ * Finds out what a stack is doing.
+ * @param id the stack's id
+ * @param statsUrl the load balancer's statistics; undefined if they cannot be reached
  */
 export async function look(id: string | undefined, statsUrl: string | undefined): Promise<Status> {
   const containers = await containersOf(id);
@@ -131,7 +131,7 @@ export function describeStatus({ containers, replicas, waiting = 0, usage }: Sta
 }
 
 function describeUsage({ requests, promptTokens, completionTokens, tokensPerSecond }: Usage): string {
-  const speed = tokensPerSecond === undefined ? "" : `, ${tokensPerSecond.toFixed(1)} tokens/s a stream`;
+  const speed = tokensPerSecond === undefined ? "" : `, ${tokensPerSecond.toFixed(1)} tokens/s per stream`;
   const [asked, read, written] = [requests, promptTokens, completionTokens].map((count) => count.toLocaleString("en"));
   return `since the gateways started: ${asked} requests, ${read} tokens read, ${written} written${speed}`;
 }

@@ -1,8 +1,7 @@
 /**
- * Run by DockerFleet's commands: waits until a replica's container is healthy, which it is when it has answered its first
- * question. Fails as soon as it has ended for a reason that its entrypoint gives, or was restarted twice, and says why; it
- * is stopped then, as it would start again and again. What is to be waited for comes in the environment variable
- * AWAIT_REPLICA.
+ * Run by DockerFleet's commands: waits until a replica's container is healthy, that is, has answered its first question. Fails
+ * as soon as the container has exited for a reason that its entrypoint gives, or has restarted twice; it then says why and
+ * stops the container, which would otherwise restart forever. The environment variable AWAIT_REPLICA says what to wait for.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";

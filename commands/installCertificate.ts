@@ -1,7 +1,7 @@
 /**
- * Run by the docker target's command: gives the load balancer a certificate while it runs
- * (docker/load-balancer/install-certificate.pl). The container's id comes in the environment variable LOAD_BALANCER; the
- * certificate, the rest of its chain and its key, in PEM, in CERTIFICATE.
+ * Run by the docker target's command: installs a certificate in the running load balancer
+ * (docker/load-balancer/install-certificate.pl). The environment variable LOAD_BALANCER has the container's id; CERTIFICATE
+ * has the certificate, the rest of its chain and its key, in PEM.
  */
 import { buffer } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";

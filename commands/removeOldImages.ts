@@ -1,8 +1,7 @@
 /**
- * Removes a stack's old images from the Docker Engine and from the stack's own registry: every server image but the one
- * that runs and the one that ran before it, and every small image that has lost its tag to a newer one. An image that a
- * container was made from stays, whoever made the container. Prints what it has kept, newest first; components/image/
- * oldImages.ts has it run.
+ * Run by components/image/oldImages.ts: removes a stack's old images from the Docker Engine and from the stack's own registry.
+ * These are all server images but the running one and the one before it, and every small image that has lost its tag to a
+ * newer one. An image that any container was made from stays. Prints what it has kept, newest first.
  */
 import Docker from "dockerode";
 import type { ImageInfo } from "dockerode";

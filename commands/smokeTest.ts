@@ -1,7 +1,7 @@
 /**
- * The smoke test's script, run by SmokeTest's command: waits until every replica runs the new image and is healthy, then
- * asks through the load balancer until every one of them has answered, and checks each answer. Prints the answer; exits
- * 1 and says why if it fails. A replica that is being replaced may answer as well: Pulumi deletes it after this.
+ * Run by SmokeTest's command: waits until every replica runs the new image and is healthy, then asks through the load balancer
+ * until each of them has answered, and checks every answer. Prints the answer; on failure, says why and exits with 1. A
+ * replica that is being replaced may answer too: Pulumi deletes it afterwards.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";

@@ -29,7 +29,7 @@ command explains it. Data goes to standard output, everything else to standard e
 | 130 | cancelled by Ctrl-C or a signal |
 | any other | that of the program that was run: Pulumi's of \`pulumi\`, vitest's of \`test\` |
 
-The output has no colours. \`--no-color\`, or the variable \`NO_COLOR\`, also reaches the programs that are run, such as vitest.
+The commands themselves print no colours. \`--no-color\`, or the variable \`NO_COLOR\`, turns them off in programs that they run, such as vitest.
 
 To complete commands and options, put \`bitnet-server\` on PATH (\`npm link\` in the checkout), and add to \`~/.bashrc\`, after
 the package bash-completion, or to \`~/.zshrc\`, after \`compinit\`:

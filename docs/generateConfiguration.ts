@@ -30,11 +30,11 @@ export function configurationReference(): string {
 <!-- Written by \`npm run docs\` from components/settings. -->
 
 Set one with \`npm run pulumi -- config set KEY VALUE --stack dev\`, a secret with \`… config set --secret KEY\`, or write it as
-\`bitnet-server:KEY\` into \`Pulumi.<stack>.yaml\`. A list is written as \`["A", "B"]\`. An empty value means that the
-setting is not set. What a stack does not set has its default: \`pulumi config\` shows only what the stack sets.
+\`bitnet-server:KEY\` into \`Pulumi.<stack>.yaml\`. Write a list as \`["A", "B"]\`. An empty value counts as
+unset. \`pulumi config\` shows only what the stack sets; everything else has its default.
 
-Before anything is built or changed, the settings, the engine's source, the model, and the machine or the AWS account are
-checked, and all mistakes are reported together, as far as one does not keep another from being found.
+Before anything is built or changed, the program checks the settings, the engine's source, the model, and the machine or the AWS
+account. It reports all mistakes together, unless one hides another.
 
 ## Settings of both targets
 

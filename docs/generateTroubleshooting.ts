@@ -31,10 +31,12 @@ export function troubleshooting(): string {
 
 <!-- Written by \`npm run docs\` from the messages in the source and docs/messages/cures.ts. -->
 
-\`npm run doctor\` looks for what is missing on this machine. A message names the setting or the program, says what is wrong,
-and what would be right. Nothing has been built or changed when a setting is refused. Here are those of the TypeScript code;
-the scripts in the images print theirs to \`npm run logs\`. "…" stands for what differs. A value of the wrong kind ("not a
-whole number", "not one of the possible values") is explained in [configuration.md](configuration.md). A stack trace is a bug: please report it.
+\`npm run doctor\` finds what is missing on this machine. An error message names the setting or program, what is wrong, and what
+would be right. When a setting is refused, nothing has been built or changed.
+
+This page lists the messages of the TypeScript code; \`npm run logs\` shows those of the scripts in the images. "…" stands for
+what varies. For values of the wrong kind ("not a whole number", "not one of the possible values") see
+[configuration.md](configuration.md). A stack trace is a bug: please report it.
 
 ${known}
 

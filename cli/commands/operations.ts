@@ -4,7 +4,7 @@ import { confirm } from "../confirm.ts";
 import { duration } from "../duration.ts";
 import { describeChanges } from "../engineEvents.ts";
 import { stateVariables } from "../failure.ts";
-import { clearInterrupted, destroyWhole } from "../interrupted.ts";
+import { cleanUpAfterKill, destroyCompletely } from "../recovery.ts";
 import { operate } from "../operation.ts";
 import { stackFile } from "../paths.ts";
 import { openSession } from "../session.ts";
@@ -13,13 +13,13 @@ import { summarize } from "../summary.ts";
 import { removeBuildFolder } from "./buildFolder.ts";
 import type { Invocation } from "./invocation.ts";
 
-/** Builds, pushes, runs, asks. */
+/** Builds, pushes and runs a stack, and asks it a question. */
 export async function up(invocation: Invocation): Promise<string> {
   const began = Date.now();
   const session = await openSession(invocation.stack, "build", invocation.progress, invocation.set);
   const settings = { ...invocation, command: "up", open: "select" as const };
   const { result, run } = await operate(session, settings, async (stack, options) => {
-    await clearInterrupted(stack, options.signal, invocation.progress);
+    await cleanUpAfterKill(stack, options.signal, invocation.progress);
     options.signal.throwIfAborted();
     return stack.up(options);
   });
@@ -31,7 +31,7 @@ export async function up(invocation: Invocation): Promise<string> {
   return variables === "" ? summary : `${summary}\n\nfor plain \`pulumi\` to see this stack: export ${variables}`;
 }
 
-/** Says what `up` would do. A stack without a settings file is a typing error, not one to create. */
+/** Shows what `up` would do. A stack name without a settings file is taken for a typo, and not created. */
 export async function preview(invocation: Invocation, json: boolean): Promise<string> {
   const session = await openSession(invocation.stack, "program", invocation.progress, invocation.set);
   const open = existsSync(stackFile(session.stack)) ? ("create" as const) : ("read" as const);
@@ -44,7 +44,7 @@ export async function preview(invocation: Invocation, json: boolean): Promise<st
   return [...lines, `stack ${session.stack}: ${describeChanges(changes, "future")}`].join("\n");
 }
 
-/** Takes over into the state what was changed behind Pulumi's back. */
+/** Updates Pulumi's state to match what is running. */
 export async function refresh(invocation: Invocation): Promise<string> {
   const session = await openSession(invocation.stack, "engine", invocation.progress);
   const settings = { ...invocation, command: "refresh", open: "read" as const };
@@ -53,8 +53,8 @@ export async function refresh(invocation: Invocation): Promise<string> {
 }
 
 /**
- * Removes all that a stack made, and looks whether it is gone.
- * @param yes whether the user need not be asked
+ * Removes everything that a stack created, and checks that it is gone.
+ * @param yes whether to skip the question
  */
 export async function destroy(invocation: Invocation, yes: boolean): Promise<string> {
   const session = await openSession(invocation.stack, "engine", invocation.progress);
@@ -66,11 +66,9 @@ export async function destroy(invocation: Invocation, yes: boolean): Promise<str
   const began = Date.now();
   const settings = { ...invocation, command: "destroy", open: "read" as const };
   const { run } = await operate(session, settings, (opened, options) =>
-    destroyWhole(opened, options, invocation.progress),
+    destroyCompletely(opened, options, invocation.progress),
   );
   removeBuildFolder(stack);
   if (run.changes.size === 0) return `stack ${stack} is destroyed: there was nothing to remove`;
-  const nothing =
-    "Docker has none of its containers, networks and volumes left, and only images that other containers use";
-  return `stack ${stack} is destroyed: ${describeChanges(run.changes)}, ${duration(Date.now() - began)}; ${nothing}`;
+  return `stack ${stack} is destroyed: ${describeChanges(run.changes)}, ${duration(Date.now() - began)}; its containers, networks and volumes are gone`;
 }

@@ -72,10 +72,10 @@ export async function chat(invocation: Invocation, system: string | undefined): 
  * @throws OperationFailed with all lines, if any check has failed
  */
 export async function verifyAws(invocation: Invocation): Promise<string> {
-  const { result, session } = await readOutputs(invocation, "verify:aws");
+  const { result, session } = await readOutputs(invocation, "verify-aws");
   const [region, service] = [show(result, "region"), show(result, "service")];
   if (region === "" || service === "") {
-    const right = `a stack whose target is aws, after an \`up\` of this version: npm run verify:aws -- --stack NAME`;
+    const right = `a stack whose target is aws, after an \`up\` of this version: npm run verify-aws -- --stack NAME`;
     throw new OperationFailed(
       `stack: "${session.stack}"\n  wrong: its outputs name no service of ECS\n  right: ${right}`,
     );

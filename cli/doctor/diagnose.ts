@@ -16,7 +16,7 @@ import { dockerFindings, networkFindings, pulumiFindings } from "./machine.ts";
 import { stackFindings } from "./stack.ts";
 
 /**
- * Looks what a stack's `up` would miss on this machine. It installs and starts nothing, and leaves the stack as it is.
+ * Finds out what `up` needs and this machine lacks. Installs and starts nothing, and leaves the stack as it is.
  * @param requested the stack that the user named with --stack
  */
 export async function diagnose(requested: string | undefined): Promise<Finding[]> {

@@ -73,7 +73,11 @@ async function diskFindings(folders: readonly string[]): Promise<Finding[]> {
 export function diskFinding(free: number): Finding {
   if (free >= roomForImages) return ok("disk", `${gigabytes(free)} free`);
   const found = `${gigabytes(free)} free; a first update takes up to ${gigabytes(roomForImages)}`;
-  return note("disk", found, "docker system df   (what takes the room; docker builder prune frees the build cache)");
+  return note(
+    "disk",
+    found,
+    "docker system df   (shows what uses the space; docker builder prune frees the build cache)",
+  );
 }
 
 /** Where `up` installs packages by itself, that is what helps. */
@@ -108,7 +112,7 @@ export function networkFindings(network: Network, needed: readonly Source[]): Fi
     ...(reached.length === 0 ? [] : [ok("network", `reaches ${reached.join(", ")}`)]),
     ...(unneeded.length === 0
       ? []
-      : [ok("network", `no way to ${unneeded.join(", ")}, which this stack can do without`)]),
+      : [ok("network", `cannot reach ${unneeded.join(", ")}; this stack does not need them`)]),
     ...sourceNames.filter(isMissing).map((source) => missing(replace(source, network))),
   ];
 }

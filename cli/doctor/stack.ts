@@ -30,21 +30,21 @@ export async function stackFindings(settings: StackText, owner: Owner): Promise<
 function good({ settings, model, machine }: Examination, made: ReadonlySet<string>): Finding[] {
   const { sound } = settings;
   return [
-    ok("settings", `of target ${sound.target ?? ""} are right`),
+    ok("settings", `valid for target ${sound.target ?? ""}`),
     modelFinding(model.found, machine.found?.slots, made.has("modelUrl")),
     ...(machine.found === undefined
       ? []
       : [
-          ok("ports", "are free"),
+          ok("ports", "free"),
           ok("memory", `${gigabytes(machine.found.machine.memoryBytes * usableMemory)} for replicas`),
         ]),
-    ...(sound.target === "aws" ? [ok("AWS account", "is checked by npm run preview")] : []),
+    ...(sound.target === "aws" ? [ok("AWS account", "npm run preview checks it")] : []),
   ];
 }
 
 function modelFinding(model: Model | undefined, slots = 1, isMade: boolean): Finding {
   if (model !== undefined) {
-    return ok("model", `${model.alias}, ${gigabytes(model.memoryNeed(slots).total)} of memory a replica`);
+    return ok("model", `${model.alias}, ${gigabytes(model.memoryNeed(slots).total)} of memory per replica`);
   }
-  return ok("model", isMade ? "npm run up generates it" : "is not checked");
+  return ok("model", isMade ? "npm run up generates it" : "not checked");
 }

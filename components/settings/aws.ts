@@ -49,7 +49,7 @@ const subnetId = () => entry(/^subnet-[0-9a-f]+$/, "has an entry that is not a s
 export const awsOnly = {
   instanceType: setting(
     text(/^[a-z][a-z0-9-]*\.[a-z0-9-]+$/, "an EC2 instance type, such as c7a.2xlarge").default("c7a.2xlarge"),
-    "The EC2 type of every replica; the image is compiled for its CPU. c7a.2xlarge = 8 cores, 16 GiB, about $300 a month.",
+    "The EC2 instance type of every replica. The image is compiled for its CPU. c7a.2xlarge = 8 cores, 16 GiB, about $300 a month.",
   ),
   image: setting(
     z
@@ -57,12 +57,12 @@ export const awsOnly = {
       .superRefine(refuseTag)
       .describe("an image by its digest, such as ghcr.io/example/bitnet-server@sha256:DIGEST")
       .optional(),
-    "The server's image, built elsewhere from docker/server for the instances' CPU, with the model that this stack names. " +
-      "It is neither built nor pushed here; its registry is a public one, or ECR.",
+    "A server image that was built elsewhere, from docker/server, for the instances' CPU and with this stack's model. " +
+      "It is neither built nor pushed here. Its registry is public, or ECR.",
   ),
   failOnCritical: setting(
     flag().default(false),
-    "true fails the update, before it is rolled out, if ECR's scan finds a CRITICAL vulnerability in an image that was pushed. false warns of it.",
+    "true fails the update before the rollout if ECR's scan finds a CRITICAL vulnerability in a pushed image. false only warns.",
   ),
   minReplicas: setting(
     integer(1, 500).default(1),
@@ -70,30 +70,30 @@ export const awsOnly = {
   ),
   maxReplicas: setting(
     integer(1, 500).default(4),
-    "Replicas that run under the highest load. While a version is rolled out there are half as many again.",
+    "Replicas under the highest load. During a rollout there can be half as many again.",
   ),
   scaling: setting(
     json(z.array(schedule, { error: "not a list" }))
       .describe('a list such as [{"cron": "0 19 ? * MON-FRI *", "minReplicas": 1, "maxReplicas": 2}]')
       .default([]),
-    "Other limits by the clock, so that nights can be cheap. cron has six fields (minute, hour, day of month, month, day of week, year; UTC), " +
-      "one of the two days being ?. minReplicas and maxReplicas then apply until the first of them.",
+    "Scheduled limits, for example for cheaper nights. cron has six fields (minute, hour, day of month, month, day of week, year; UTC), " +
+      "one of the two days being ?. Until the first schedule, minReplicas and maxReplicas apply.",
   ),
   drainTimeout: setting(
     integer(0, 3600).default(120),
-    "Seconds in which a replica that leaves finishes its requests. Every replacement, every scale-in and `destroy` waits for it, at the price of an instance; what takes longer is cut off.",
+    "Seconds that a leaving replica has to finish its requests; longer ones are cut off. Every replacement, scale-in and `destroy` waits this long, while the instance costs money.",
   ),
   spot: setting(
     integer(0, 100).default(0),
-    "Percent of the replicas above minReplicas that are on spot instances: about a third of the price, taken away at two minutes' notice.",
+    "Percent of the replicas above minReplicas on spot instances, which cost about a third and can be reclaimed at two minutes' notice.",
   ),
   updateAmi: setting(
     flag().default(false),
-    "true moves to the newest ECS-optimised Amazon Linux 2023 at this update, which replaces all instances. false keeps the one in use.",
+    "true moves to the newest ECS-optimised Amazon Linux 2023 in this update, which replaces all instances. false keeps the current one.",
   ),
   maxInstanceAgeDays: setting(
     integer(1, 365).optional(),
-    "Days after which an instance is replaced by one with the newest Amazon Linux, without an update. If unset, never.",
+    "Days after which an instance is replaced, without an update, by one with the newest Amazon Linux. If unset, never.",
   ),
   zones: setting(integer(2, maxZones).default(2), "Availability zones that the stack's own VPC spans."),
   vpcCidr: setting(
@@ -126,16 +126,17 @@ export const awsOnly = {
       z.cidrv4({ error: "has an entry that is not an IPv4 range", abort: true }).superRefine(refuseHostBits),
       'a list of IPv4 ranges, such as ["203.0.113.0/24"]',
     ).default(["0.0.0.0/0"]),
-    "Who may reach the load balancer: up to 30 ranges with a domain, 60 without. It has no IPv6 address, so IPv6 ranges are refused. " +
+    "The addresses that may reach the load balancer: up to 30 ranges with a domain, 60 without. " +
+      "It has no IPv6 address, so IPv6 ranges are refused. " +
       "Include the machine that runs `pulumi up`, for its smoke test.",
   ),
   domain: setting(
     text(hostName, "a host name, such as llm.example.com").optional(),
-    "The service's host name. It is served over HTTPS: the certificate, its validation and the DNS record are made in the name's Route 53 zone.",
+    "The service's host name. The service then uses HTTPS: the certificate is validated, and the DNS record created, in the name's Route 53 zone.",
   ),
   hostedZone: setting(
     text(hostName, "a Route 53 zone's name, such as example.com").optional(),
-    "The public Route 53 zone of domain. If unset, domain itself or its parent; with certificateArn, no DNS record is made.",
+    "The public Route 53 zone of domain. If unset, the zone named like domain or its parent; with certificateArn, no DNS record is created.",
   ),
   certificateArn: setting(
     text(
@@ -154,7 +155,7 @@ export const awsOnly = {
   ),
   rateLimit: setting(
     integer(10, 2_000_000_000).optional(),
-    "Requests that one address may send in five minutes; more are refused with 403, by AWS WAF ($6 a month, $0.60 a million requests). If unset, any number.",
+    "Requests that one address may send in five minutes; AWS WAF answers more with 403 ($6 a month, $0.60 a million requests). If unset, any number.",
   ),
   accessLogsBucket: setting(
     text(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "the name of an S3 bucket").optional(),
@@ -162,7 +163,7 @@ export const awsOnly = {
   ),
   permissionsBoundary: setting(
     text(/^arn:aws[a-z-]*:iam::(\d{12}|aws):policy\/\S+$/, "the ARN of an IAM policy").optional(),
-    "A policy that no role of the stack may exceed, where an organisation asks for one.",
+    "A permissions boundary for every role of the stack, if your organisation requires one.",
   ),
   rolePath: setting(
     text(/^\/([!-~]+\/)?$/, "/ or a path such as /bitnet/").default("/"),
@@ -183,7 +184,7 @@ export const awsOnly = {
       .transform(Number)
       .describe("1, 3, 5, 7, 14, 30, 60, 90, 180 or 365")
       .default(30),
-    "Days that logs are kept.",
+    "Days to keep logs.",
   ),
 };
 

@@ -12,7 +12,7 @@ export const dockerOnly = {
   ),
   memlock: setting(
     oneOf("unlimited", "inherit").optional(),
-    "The containers' limit for locked memory. inherit leaves it as the Docker daemon has it; IPC_LOCK then lifts it. If unset, unlimited where the daemon may raise it, found out at each update.",
+    "The containers' limit for locked memory. inherit keeps the Docker daemon's limit, which IPC_LOCK then overrides. If unset, each update finds out whether the daemon may raise it, and uses unlimited if so.",
   ),
   port: setting(integer(1, 65_535).default(8088), "The load balancer's port on this machine."),
   bindAddress: setting(
@@ -20,7 +20,7 @@ export const dockerOnly = {
       .union([z.ipv4(), z.ipv6()], { error: "not an IP address" })
       .describe("an IP address of this machine")
       .default("127.0.0.1"),
-    "The address on which the port is opened. On any other than loopback, clients need an API key.",
+    "The address that the port listens on. On any address but loopback, clients need an API key.",
   ),
   statsPort: setting(
     integer(1, 65_535).default(8404),
@@ -28,26 +28,26 @@ export const dockerOnly = {
   ),
   monitoring: setting(
     flag().default(false),
-    "true adds Prometheus and a dashboard, in a container on loopback: docs/monitoring.md. It keeps 15 days of figures, at most 1 GB.",
+    "true adds Prometheus and a dashboard on loopback (docs/monitoring.md). They keep 15 days of data, at most 1 GB.",
   ),
   monitoringPort: setting(
     integer(1, 65_535).default(8405),
-    "The loopback port of the dashboard (/user/) and of Prometheus' HTTP API (/api/v1), where monitoring is true.",
+    "The loopback port of the dashboard (/user/) and of Prometheus' HTTP API (/api/v1) if monitoring is true.",
   ),
   tlsCertificate: setting(
     text(/^[^\r\n]+$/, "the path of a PEM file").optional(),
-    "The certificate, with the rest of its chain, that the port serves HTTPS with. Read at each update; a new one is served without closing the port.",
+    "The certificate for HTTPS, with the rest of its chain. Each update reads it; a new one is served without closing the port.",
   ),
   tlsKey: setting(
     text(/^[^\r\n]+$/, "the path of a PEM file").optional(),
-    "The certificate's private key. Whoever may use Docker on this machine can read it.",
+    "The certificate's private key. Anybody who may use Docker on this machine can read it.",
   ),
   registry: setting(
     text(
       /^(local|[A-Za-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)+)$/,
       "local, or host/repository of a registry, such as registry.example.com/team/bitnet-server",
     ).default("local"),
-    "The registry that images go through. local runs one in a container on loopback.",
+    "The registry for the images. local runs one in a container on loopback.",
   ),
   registryPort: setting(integer(1, 65_535).default(5088), "The loopback port of the local registry."),
   registryUsername: setting(text(/^\S+$/, "the registry's user name").optional(), "User name at an external registry."),

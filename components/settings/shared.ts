@@ -16,31 +16,31 @@ export const sharedSettings = {
   ),
   modelUrl: setting(
     text(/^[^\r\n]+$/, "an http(s) URL, or the path of a GGUF file on this machine").optional(),
-    "Any other BitNet model in GGUF.",
+    "Any other BitNet model, as a GGUF file.",
   ),
   modelSha256: setting(
     text(/^[0-9a-f]{64}$/, "the file's SHA-256: 64 hexadecimal digits in lower case").optional(),
-    "The checksum that the model's file must have. If unset, the catalogue's; a model of your own is then not checked.",
+    "The checksum of the model's file. If unset, a model of the catalogue is checked against the catalogue, and any other is not checked.",
   ),
   modelAlias: setting(
     text(
       /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$/,
       "a name of up to 100 letters, digits, dots, dashes and slashes",
     ).optional(),
-    "The name under which the API reports the model. If unset, its name in the catalogue, its repository's on Hugging Face, or the one in the GGUF file.",
+    "The model's name in the API. If unset, its name in the catalogue, its repository on Hugging Face, or the name in the GGUF file.",
   ),
   modelToken: setting(
     text(/^[A-Za-z0-9._~+/=-]+$/, "an access token: letters, digits and . _ ~ + / = -").optional(),
-    "Access token for a gated or private model. It is used on this machine only and never enters the image.",
+    "Access token for a gated or private model. It stays on this machine and never enters the image.",
     { secret: true },
   ),
   optimize: setting(
     flag().default(true),
-    "true builds for this CPU with -O3 and OpenMP, and locks the whole model in RAM. false makes a portable build.",
+    "true compiles for this CPU with -O3 and OpenMP, and locks the whole model in RAM. false builds a portable image.",
   ),
   engine: setting(
     oneOf(...ENGINE_NAMES).default("ik_llama.cpp"),
-    "The source of llama-server. docs/architecture.md compares the engines.",
+    "The project that llama-server is built from. docs/architecture.md compares the engines.",
   ),
   engineRepo: setting(
     text(/^\S+$/, "a git URL, or the path of a source tarball on this machine").optional(),
@@ -59,11 +59,11 @@ export const sharedSettings = {
   ),
   baseImage: setting(
     text(/^[a-z0-9][A-Za-z0-9._:/@-]*$/, "a Debian 13 image, such as debian:trixie-slim").default("debian:trixie-slim"),
-    "The image that all images are built on.",
+    "The base of all images.",
   ),
   contextSize: setting(
     integer(256, 1_048_576).optional(),
-    "Tokens in one conversation, prompt and answer together. If unset, 4096 or the model's own limit, whichever is less.",
+    "Tokens in one conversation, prompt and answer together. If unset, 4096 or the model's limit, whichever is less.",
   ),
   parallel: setting(
     integer(1, 64).optional(),
@@ -72,13 +72,13 @@ export const sharedSettings = {
   ),
   threads: setting(
     integer(1, 1024).optional(),
-    "Threads of one replica. If unset, one for each physical core that it has.",
+    "Threads of one replica. If unset, one for each of its physical cores.",
   ),
   apiKeys: setting(
     apiKeys().default([]),
-    `The keys that clients may send as "Authorization: Bearer KEY", up to ${maxApiKeys}. Names appear in the log and the metrics; ` +
-      "of a list they are key-1, key-2, … A key may have the limits concurrentRequests, requestsPerMinute and tokensPerMinute, " +
-      "which each gateway counts for itself. The output `apiKey` is the first. " +
+    `The keys that clients send as "Authorization: Bearer KEY", up to ${maxApiKeys}. Their names appear in the log and the metrics; ` +
+      "keys in a list are named key-1, key-2, … A key can have the limits concurrentRequests, requestsPerMinute and tokensPerMinute, " +
+      "which each gateway counts for itself. The output `apiKey` is the first key. " +
       "If unset, a key is generated, except on loopback, where none is needed.",
     { secret: true },
   ),
@@ -87,18 +87,18 @@ export const sharedSettings = {
       entry(/^(\*|https?:\/\/[^\s/,]+)$/, "has an entry that is neither an origin nor *"),
       'a list of origins, such as ["https://app.example.com"], or ["*"]',
     ).optional(),
-    "Web pages that may use the API, by origin. If unset, all of them where a key is needed; otherwise only the chat page.",
+    "Origins of the web pages that may use the API. If unset, any if the stack has a key; otherwise only the chat page.",
   ),
   allowedHosts: setting(
     list(
       entry(/^(\*|[A-Za-z0-9.-]+|\[[0-9a-f:.]+\])$/, "has an entry that is neither a host's name nor *"),
       'a list of host names without a port, such as ["llm.example.com"], or ["*"]',
     ).optional(),
-    "Names under which clients reach the API; any other is refused. If unset, any where a key is needed; otherwise those of this machine.",
+    "Host names under which clients reach the API; others are refused. If unset, any if the stack has a key; otherwise this machine's names.",
   ),
   smokePrompt: setting(
     text(/\S/, "a question of at least one character").default("Hello! How are you?"),
-    "The question that every replica answers before it serves users, and that every update asks through the load balancer once everything is running.",
+    "The question that each replica answers before it serves users. Every update also asks it through the load balancer at the end.",
   ),
   smokeAnswer: setting(
     text(/\S/, "the exact text of the answer").optional(),
@@ -109,7 +109,7 @@ export const sharedSettings = {
       entry(/^[^\r\n]*$/, "has an argument that is not text on one line"),
       'a list of llama-server arguments, such as ["--cache-reuse", "256"]',
     ).default([]),
-    "More arguments for llama-server.",
+    "Additional arguments for llama-server.",
   ),
 };
 

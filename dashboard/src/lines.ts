@@ -19,6 +19,19 @@ const increments: Partial<Record<Unit, number[]>> = {
   count: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
 };
 
+const date = "\n{YYYY}-{MM}-{DD}";
+
+/**
+ * How the x axis writes times, by the seconds between two labels. uPlot's own choice puts a date and a time side by side,
+ * where they overlap. Columns: the seconds, the text, what is added where the year, month, day, hour, minute or second is
+ * another one, and 1 for "added".
+ */
+const timeFormats: (string | number | null)[][] = [
+  [86_400, "{YYYY}-{MM}-{DD}", null, null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", date, date, date, null, null, null, 1],
+  [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1],
+];
+
 /** One chart in a box of its own. Cursors of all charts move together. */
 export class Lines {
   readonly #chart: Chart;
@@ -67,7 +80,10 @@ export class Lines {
       ...this.#size(),
       cursor: { sync: { key: "dashboard" }, drag: { x: false, y: false } },
       series: [{ value: "{HH}:{mm}:{ss}" }, ...series],
-      axes: [axis, { ...axis, size: 70, values: written, ...(incrs === undefined ? {} : { incrs }) }],
+      axes: [
+        { ...axis, space: 90, values: timeFormats },
+        { ...axis, size: 70, values: written, ...(incrs === undefined ? {} : { incrs }) },
+      ],
       // From zero: a quiet service is no mountain range.
       scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
     };

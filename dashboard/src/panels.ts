@@ -36,13 +36,13 @@ const firstToken = (labels: string) =>
 export const tiles: readonly Tile[] = [
   {
     id: "tokens-per-second",
-    title: "Tokens a second",
+    title: "Tokens per second",
     unit: "per second",
     query: "sum(rate(bitnet_gateway_completion_tokens_total[$window]))",
   },
   {
     id: "first-token",
-    title: "Time to first token, median",
+    title: "Median time to first token",
     unit: "seconds",
     query: `histogram_quantile(0.5, ${firstToken("le")})`,
   },
@@ -61,7 +61,7 @@ export const tiles: readonly Tile[] = [
   },
   {
     id: "errors",
-    title: "Requests that failed",
+    title: "Failed requests",
     unit: "percent",
     query: `(sum(rate(${failures}[$window])) or vector(0)) / sum(rate(${requests}[$window]))`,
   },

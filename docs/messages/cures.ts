@@ -10,7 +10,7 @@ export const cures: Readonly<Record<string, string>> = {
   "stack … has no containers on this machine":
     "on AWS: the log group of the stack's name; else `npm run up`, which starts them again",
   "bench was cancelled; parts that were through are kept": "the same command, with the names of the other parts",
-  "without a terminal there is no asking for confirmation; nothing was removed right: …": "`--yes`",
+  "cannot ask for confirmation without a terminal; nothing was removed right: …": "`--yes`",
   "nothing was removed": "the same command, answered with `y`",
   "stack … is destroyed, but Docker still has: …":
     "see with `docker ps --all` what uses it; remove that, then what the message names",
@@ -32,7 +32,7 @@ export const cures: Readonly<Record<string, string>> = {
   "there is no such setting": "the setting that the message suggests; [configuration.md](configuration.md) has all",
   "this is a setting of target aws, and this stack's target is …": "`pulumi config rm KEY`, or `target: aws`",
   "this is a setting of target docker, and this stack's target is …": "`pulumi config rm KEY`, or `target: docker`",
-  'stack: "…" wrong: its outputs name no service of ECS right: a stack whose target is aws, after an `up` of this version: npm run verify:aws -- --stack NAME':
+  'stack: "…" wrong: its outputs name no service of ECS right: a stack whose target is aws, after an `up` of this version: npm run verify-aws -- --stack NAME':
     "`npm run up` once with this version, or another `--stack`",
   "… stack …: … of … checks failed": "the line of each check that failed says what was seen",
   "lock of stack …: …": "if no command runs on that stack: `npm run pulumi -- cancel --yes --stack NAME`",

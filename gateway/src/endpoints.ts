@@ -17,7 +17,7 @@ import { validate } from "./contract/validate.ts";
 import { notFound, unavailable } from "./errors.ts";
 import type { Prompts } from "./prompt/prompts.ts";
 
-/** What each endpoint does: check the request, make the engine's request of it, say how the answer is written. */
+/** What each endpoint does: validate the request, build the engine's request, choose how to write the answer. */
 export class Endpoints {
   /** /health then says so: HAProxy sends requests to another gateway. */
   stopping = false;
@@ -131,7 +131,7 @@ export class Endpoints {
   }
 }
 
-/** The chosen token's own is found among the likeliest ones: there has to be one. */
+/** The chosen token's probability is looked up among the likeliest ones, so there has to be at least one. */
 function numberOfProbabilities(logprobs: number | undefined): number {
   return logprobs === undefined ? 0 : Math.max(1, logprobs);
 }

@@ -1,4 +1,4 @@
-/** What stands in `error` of every answer that is none, as OpenAI's clients read it. */
+/** The field `error` of an error response, as OpenAI's clients read it. */
 export interface ErrorBody {
   message: string;
   type: string;
@@ -8,7 +8,7 @@ export interface ErrorBody {
   code: string | null;
 }
 
-/** An answer that is an error, in OpenAI's form. Whatever else is thrown is the gateway's own fault: 500. */
+/** An error response in OpenAI's form. Anything else that is thrown is the gateway's own fault: 500. */
 export class ApiError extends Error {
   readonly status: number;
   readonly body: ErrorBody;
@@ -28,7 +28,7 @@ export class ApiError extends Error {
   }
 }
 
-/** The client's mistake: 400. */
+/** A mistake of the client: 400. */
 export function invalidRequest(message: string, param: string | null = null, code: string | null = null): ApiError {
   return new ApiError(400, { message, type: "invalid_request_error", param, code });
 }
@@ -50,23 +50,23 @@ export function notFound(message: string, code: string | null = null, param: str
   return new ApiError(404, { message, type: "invalid_request_error", code, param });
 }
 
-/** Too much to do: 429, which the official clients repeat after the time given, in seconds. */
+/** Overload: 429. The official clients retry after the given time, in seconds. */
 export function overloaded(message: string, retryAfter: number, code = "overloaded", headers = {}): ApiError {
   const type = code === "rate_limit_exceeded" ? "rate_limit_error" : "overloaded_error";
   return new ApiError(429, { message, type, code }, { "retry-after": String(retryAfter), ...headers });
 }
 
-/** No engine could be asked: 503. */
+/** No engine could be reached: 503. */
 export function unavailable(message: string): ApiError {
   return new ApiError(503, { message, type: "server_error", code: "unavailable" }, { "retry-after": "5" });
 }
 
-/** An engine was asked and failed: 502. */
+/** An engine failed to answer: 502. */
 export function engineFailed(message: string, cause?: unknown): ApiError {
   return new ApiError(502, { message, type: "server_error", code: "engine_failed" }, { "retry-after": "1" }, cause);
 }
 
-/** Nobody reads this one: it is for the log. */
+/** Only for the log: no client receives it. */
 export function clientLeft(): ApiError {
   return new ApiError(499, { message: "The client left.", type: "client_left" });
 }

@@ -5,7 +5,7 @@ import { newLogger } from "./accessLog.ts";
 import { ConfigError, readConfig } from "./config.ts";
 import { createGateway } from "./server.ts";
 
-/** Prometheus's port: nothing else is there. */
+/** The port for Prometheus, which serves nothing else. */
 function metricsServer(registry: Registry): Server {
   return createServer((request, response) => {
     if (request.url !== "/metrics") {

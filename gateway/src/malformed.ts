@@ -1,12 +1,12 @@
 import type { Socket } from "node:net";
 
-/** What Node's HTTP parser says, as a status. */
+/** The status for each error of Node's HTTP parser. */
 const statuses: Readonly<Record<string, readonly [status: string, message: string]>> = {
   HPE_HEADER_OVERFLOW: ["431 Request Header Fields Too Large", "The request's headers are too large."],
   ERR_HTTP_REQUEST_TIMEOUT: ["408 Request Timeout", "The request did not arrive in time."],
 };
 
-/** Answers what is no valid HTTP, in OpenAI's form like all else. */
+/** Answers a request that is not valid HTTP, in OpenAI's form. */
 export function answerMalformed(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();

@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom
 import { times, type Account } from "./account.ts";
 import type { Ending } from "./accessLog.ts";
 
-/** What Prometheus may ask for, on a port of its own. */
+/** The Prometheus metrics, served on a port of their own. */
 export class Metrics {
   readonly registry = new Registry();
   private readonly model: string;

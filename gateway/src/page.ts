@@ -1,10 +1,10 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { UpstreamClient } from "./upstream/client.ts";
 
-/** What of the engine's answer reaches the browser. */
+/** The headers of the engine's answer that reach the browser. */
 const keptHeaders = ["content-type", "content-encoding", "cross-origin-embedder-policy", "cross-origin-opener-policy"];
 
-/** How long a file of the page is kept, in ms: an update may bring another engine. */
+/** How long a file of the page is cached, in ms: an update may bring another engine. */
 const keptFor = 10_000;
 
 interface File {
@@ -13,8 +13,8 @@ interface File {
 }
 
 /**
- * The engine's own chat page and its files, which a path that routes.ts knows names. It needs no key and has 2 MB: all who
- * read it at once, however slowly, share the same bytes.
+ * The engine's own chat page and its files, at the paths that routes.ts knows. The page needs no key and has 2 MB, so all
+ * concurrent readers, however slow, share the same bytes.
  */
 export function chatPage(client: UpstreamClient) {
   const kept = new Map<string, { until: number; file: Promise<File> }>();

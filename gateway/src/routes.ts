@@ -11,10 +11,10 @@ export interface Route {
   asksEngine?: boolean;
 }
 
-/** A file of the chat page: a plain name, in no folder. */
+/** A file of the chat page: a plain name without a folder. */
 const pageFile = "/:file(^[A-Za-z0-9_-]+\\.(?:html|js|mjs|css|ico|svg|png|webmanifest)$)";
 
-/** Everything that can be reached. */
+/** All routes. */
 export function routes(endpoints: Endpoints, page: RouteHandlerMethod): readonly Route[] {
   return [
     { method: "POST", path: "/v1/chat/completions", handler: endpoints.chat, asksEngine: true },

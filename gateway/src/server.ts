@@ -33,7 +33,7 @@ export interface Gateway {
   stop: () => Promise<void>;
 }
 
-/** The gateway, not yet listening: what it is made of, and in which order a request meets it. */
+/** The gateway, not yet listening: its parts, in the order in which a request passes them. */
 export function createGateway(config: Config, log: Logger): Gateway {
   const client = new UpstreamClient(config.upstreamUrl);
   const metrics = new Metrics(config.model);
@@ -110,7 +110,7 @@ function newServer({ bodyLimit }: Config): FastifyInstance {
   return api;
 }
 
-/** @param whenOver is told how each request ended, also if its client left */
+/** @param whenOver called with how each request ended, even if its client left */
 function addRules(
   api: FastifyInstance,
   rules: readonly Rule[],
@@ -150,10 +150,10 @@ function methodsOf(path: string, table: readonly Route[]): string[] {
   return table.filter((route) => route.path === path).map(({ method }) => String(method));
 }
 
-/** Makes of an error what the client is told. */
+/** Turns an error into the response for the client. */
 type WhenFailed = (request: FastifyRequest, error: unknown) => ApiError;
 
-/** What the gateway did wrong itself, and how a connection to an engine ended, is in the log; what the client said is not. */
+/** The gateway's own faults, and how a connection to an engine ended, go to the log, without the client's text. */
 function errorHandling(log: Logger): WhenFailed {
   return (request, error) => {
     const found = asApiError(error);
@@ -173,7 +173,7 @@ function errorHandling(log: Logger): WhenFailed {
   };
 }
 
-/** Clients of /v1/messages, which is not offered, read errors in its own form. */
+/** Clients of /v1/messages, which is not supported, read errors in Anthropic's form. */
 function anthropicsForm({ message, type }: ErrorBody) {
   return { type: "error", error: { type: type === "invalid_request_error" ? "not_found_error" : type, message } };
 }

@@ -87,7 +87,7 @@ test("a stack's full name means the same stack and the same file", async () => {
 test("destroy in a script without --yes names the stack, does nothing and fails", async () => {
   const { exitCode, output } = await stack.command("destroy", "--stack", stack.name);
   expect(exitCode).toBe(1);
-  expect(output).toContain("without a terminal there is no asking for confirmation; nothing was removed");
+  expect(output).toContain("cannot ask for confirmation without a terminal; nothing was removed");
   expect(output).toContain(`npm run destroy -- --stack ${stack.name} --yes`);
 });
 

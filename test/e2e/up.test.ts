@@ -36,7 +36,7 @@ describe("up, from nothing, on two replicas", () => {
     stack = await TestStack.create({ ...model.settings, replicas: 2, monitoring: true });
     const { output } = await stack.up();
     outputs = await stack.outputs();
-    await drawTerminal("npm run up", output.replaceAll(stack.name, "offline"), "up");
+    await drawTerminal("npm run up -- --stack offline", output.replaceAll(stack.name, "offline"), "up");
   });
 
   afterAll(async () => {

@@ -6,7 +6,7 @@ import type { PageCompletion } from "./pageCompletion.ts";
 
 type Known = ChatCompletions | Completions | PageCompletion;
 
-/** What differs from endpoint to endpoint. */
+/** The part that differs by endpoint. */
 export interface Differences {
   prompt: readonly number[];
   /** Tokens of the answer. */
@@ -22,8 +22,8 @@ export interface Differences {
 const shared = ["temperature", "top_p", "frequency_penalty", "presence_penalty"] as const;
 
 /**
- * The body for the engine's /completion: field by field, so that nothing else can get there. What the client left out is
- * left out here, too; the engine's own defaults hold.
+ * The body for the engine's /completion, written field by field so that nothing else can get there. Fields that the client
+ * left out are left out here too, and the engine's defaults apply.
  */
 export function engineRequest(request: Known, differences: Differences): EngineRequest {
   const { prompt, length, choice, probabilities, schema } = differences;
@@ -51,7 +51,7 @@ function stopStrings(stop: Known["stop"]): string[] {
   return list.filter((word) => word !== "");
 }
 
-/** Engines take 32 bits, of which all ones mean "choose one"; so does -1 of llama.cpp's clients. */
+/** Engines take 32 bits. All ones mean "choose one", and so does -1 from llama.cpp's clients. */
 function engineSeed(seed: number, choice: number): number {
   if (seed === -1) return 2 ** 32 - 1;
   return Number(BigInt.asUintN(32, BigInt(seed) + BigInt(choice)));

@@ -8,12 +8,12 @@ export interface FieldNotes extends Record<string, unknown> {
   only?: "ik_llama.cpp";
 }
 
-/** An optional field, which may be null as some clients send it: the same as left out. */
+/** An optional field. Some clients send null, which means unset. */
 export function optional<T extends z.ZodType>(schema: T, notes: FieldNotes) {
   return schema.nullish().meta(notes);
 }
 
-/** A field of OpenAI's that has no effect here: accepted, whatever it holds, and not forwarded. */
+/** A field of OpenAI's without effect here: accepted with any value, and not forwarded. */
 export function ignored(description: string) {
   return z
     .unknown()
@@ -21,14 +21,14 @@ export function ignored(description: string) {
     .meta({ description: `${description} Accepted, without effect.` });
 }
 
-/** A list with nothing in it: what it is for is not to be had. */
+/** A list that must be empty, because the feature is not supported. */
 export function emptyList(why: string) {
   return z.array(z.unknown()).max(0, { error: why });
 }
 
 /**
- * The engine looks back so many tokens at most, in all its penalties: it sets aside memory for them at once, and 2^31
- * ended the process.
+ * The most tokens that the engine's penalties look back on. It allocates memory for them at once, and 2^31 crashed the
+ * process.
  */
 const longestLookback = 16_384;
 

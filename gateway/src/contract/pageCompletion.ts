@@ -2,7 +2,7 @@ import { z } from "zod";
 import { common, optional, sampling, tokenLimit } from "./fields.ts";
 import { jsonSchema } from "./responseFormat.ts";
 
-/** POST /completion: llama-server's own form, for its chat page. One prompt, one answer. */
+/** POST /completion in llama-server's own form, for its chat page: one prompt, one answer. */
 export const pageCompletion = z.object({
   prompt: z.string().meta({ description: "The whole text, as the page has put it together." }),
   n_predict: optional(tokenLimit, { description: "Tokens of the answer; -1 is as many as fit." }),

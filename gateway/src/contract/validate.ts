@@ -2,8 +2,8 @@ import { z } from "zod";
 import { invalidRequest } from "../errors.ts";
 
 /**
- * @returns what the schema knows of a request's body; everything else is dropped
- * @throws ApiError 400 that names the first field that is wrong
+ * @returns the fields of a request's body that the schema knows; all others are dropped
+ * @throws ApiError 400 that names the first invalid field
  */
 export function validate<T>(schema: z.ZodType<T>, body: unknown): T {
   const parsed = schema.safeParse(body);

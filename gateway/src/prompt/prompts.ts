@@ -12,7 +12,7 @@ import { ChatTemplate } from "./template.ts";
  */
 const longestToken = 128;
 
-/** Turns requests into the tokens that the engine goes on from, and sees that they fit. */
+/** Turns requests into prompt tokens for the engine, and checks that they fit. */
 export class Prompts {
   private readonly model: Model;
   private readonly config: Config;

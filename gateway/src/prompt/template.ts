@@ -2,7 +2,7 @@ import { Template } from "@huggingface/jinja";
 import type { Message } from "../contract/chatCompletions.ts";
 import { engineFailed, invalidRequest } from "../errors.ts";
 
-/** A model's chat template, as Hugging Face's own libraries apply it; the engines have less of Jinja, or none. */
+/** A model's chat template, applied as Hugging Face's libraries do. The engines support less of Jinja, or none. */
 export class ChatTemplate {
   private readonly template: Template;
   private readonly tokens: { bos_token: string; eos_token: string };

@@ -4,7 +4,7 @@ import { overloaded } from "../errors.ts";
 import { KeyUse } from "./keyLimits.ts";
 import type { Rule } from "./rule.ts";
 
-/** How many requests there may be, in all and for each key. What a request took is given back when its answer has ended. */
+/** Limits the number of requests, in total and per key. A request releases what it took when its answer has ended. */
 export function admission(keys: readonly ApiKey[], mostRequests: number): Rule {
   const uses = new Map(keys.map((key) => [key.name, new KeyUse(key)]));
   let requests = 0;

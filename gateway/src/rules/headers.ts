@@ -1,7 +1,7 @@
 import { ApiError } from "../errors.ts";
 import type { Rule } from "./rule.ts";
 
-/** More than any client sends; HAProxy takes 1,000 (docker/load-balancer/haproxy.cfg). Node leaves out what is too much without a word. */
+/** More than any client sends; HAProxy accepts 1,000 (docker/load-balancer/haproxy.cfg). Node silently drops any beyond its limit. */
 const mostHeaders = 101;
 
 export const refuseManyHeaders: Rule = (request) => {
@@ -10,7 +10,7 @@ export const refuseManyHeaders: Rule = (request) => {
   throw new ApiError(431, { message, type: "invalid_request_error" }, { connection: "close" });
 };
 
-/** Nothing is unpacked: a few bytes could become gigabytes. */
+/** Bodies are never decompressed: a few bytes could become gigabytes. */
 export const refuseCompression: Rule = (request) => {
   const encoding = request.headers["content-encoding"];
   if (encoding === undefined || encoding === "identity") return undefined;

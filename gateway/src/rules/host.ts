@@ -2,8 +2,8 @@ import { forbidden } from "../errors.ts";
 import type { Rule } from "./rule.ts";
 
 /**
- * The name under which the gateway was reached must be one of its own. A web page can have its own name point to
- * 127.0.0.1 (DNS rebinding), and to the browser the API is then part of that page.
+ * The host name of a request must be one of the gateway's own. Otherwise a web page could point its own name to 127.0.0.1 (DNS
+ * rebinding), and the browser would take the API for part of that page.
  * @param allowed names without a port, or `*`
  */
 export function checkHost(allowed: readonly string[]): Rule {

@@ -1,11 +1,11 @@
 import { invalidRequest } from "../errors.ts";
 
-/** Deeper than any conversation or schema is; an engine's JSON library recurses until its stack ends. */
+/** Deeper than any conversation or schema. An engine's JSON library recurses until its stack overflows. */
 const deepest = 64;
 
 /**
- * A request's body, as engines and templates can bear it.
- * @throws ApiError 400: no UTF-8, nested too deep, no JSON, or half of a character
+ * A request's body, safe for engines and templates.
+ * @throws ApiError 400 if it is not UTF-8 or JSON, is nested too deep, or has half of a surrogate pair
  */
 export function parseJson(bytes: Buffer): unknown {
   const text = decode(bytes);
@@ -26,7 +26,7 @@ function decode(bytes: Buffer): string {
   }
 }
 
-/** How deep brackets and braces go, outside strings. Without recursion: the text may be nothing but brackets. */
+/** How deep brackets and braces nest outside strings. Not recursive, because the text may be all brackets. */
 function nestingOf(text: string): number {
   let depth = 0;
   let largest = 0;
@@ -38,7 +38,7 @@ function nestingOf(text: string): number {
   return largest;
 }
 
-/** `\ud800` alone is no character: an engine's JSON library throws when it writes it. */
+/** `\ud800` alone is not a character: an engine's JSON library throws when it writes it. */
 function refuseHalfCharacters(key: string, value: unknown): unknown {
   if (!key.isWellFormed() || (typeof value === "string" && !value.isWellFormed())) {
     throw invalidRequest("The body holds half of a character: a surrogate without its other half.");

@@ -1,7 +1,7 @@
 import type { ApiKey } from "../config.ts";
 import { overloaded } from "../errors.ts";
 
-/** How much of a limit is left; it fills up again within a minute, evenly. */
+/** How much of a limit is left. It refills evenly within a minute (a token bucket). */
 class Allowance {
   private left: number;
   private filledAt = performance.now();
@@ -36,7 +36,7 @@ class Allowance {
   }
 }
 
-/** One key's limits, in one gateway. */
+/** The limits of one key in one gateway. */
 export class KeyUse {
   private readonly name: string;
   private readonly mostAtOnce: number;

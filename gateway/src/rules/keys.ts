@@ -4,7 +4,7 @@ import type { ApiKey } from "../config.ts";
 import { unauthorized } from "../errors.ts";
 import type { Rule } from "./rule.ts";
 
-/** Lets pass whoever has one of the keys; without keys, everybody. */
+/** Admits requests with one of the keys; without keys, all requests. */
 export function checkKey(keys: readonly ApiKey[]): Rule {
   return (request) => {
     if (keys.length === 0 || request.routeOptions.config.isPublic === true) return undefined;
@@ -25,7 +25,7 @@ function presentedKey(headers: IncomingHttpHeaders): string | undefined {
   return bearer ?? (typeof header === "string" ? header : undefined);
 }
 
-/** Compares with all of them, each in the same time: how long it takes tells nothing. */
+/** Compares with all keys, each in constant time, so that the duration reveals nothing. */
 function keyOf(given: string, keys: readonly ApiKey[]): ApiKey | undefined {
   const digest = createHash("sha256").update(given).digest();
   return keys.filter(({ sha256 }) => timingSafeEqual(digest, Buffer.from(sha256, "hex")))[0];

@@ -1,8 +1,8 @@
 import { ApiError, notFound } from "../errors.ts";
 
 /**
- * The path that a request is routed by: without doubled and trailing slashes, which base URLs often bring about. Dots and
- * percent signs stay as they are; no path of the gateway's has any, and no path of a client's gets to an engine.
+ * The path that a request is routed by, without the doubled and trailing slashes that base URLs often cause. Dots and percent
+ * signs stay: no route of the gateway has any, and no client's path reaches an engine.
  */
 export function normalPath(url: string): string {
   const [path = "", ...query] = url.split("?");
@@ -10,7 +10,7 @@ export function normalPath(url: string): string {
   return [plain, ...query].join("?");
 }
 
-/** What OpenAI has and this service has not. */
+/** OpenAI's endpoints that this service does not have. */
 const notOffered: Readonly<Record<string, string>> = {
   "/v1/embeddings": "No embeddings are offered: the model was made to write.",
   "/v1/responses": "The responses API is not offered; use /v1/chat/completions.",
@@ -21,8 +21,8 @@ const notOffered: Readonly<Record<string, string>> = {
 };
 
 /**
- * Why there is nothing at a path.
- * @param methods by which each path there is can be asked
+ * Explains why there is nothing at a path.
+ * @param methods the methods that each existing path accepts
  */
 export function nothingAt(method: string, url: string, methods: ReadonlyMap<string, readonly string[]>): ApiError {
   const path = url.split("?")[0] ?? "";

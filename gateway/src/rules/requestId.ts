@@ -2,10 +2,10 @@ import { randomUUID } from "node:crypto";
 import { newAccount } from "../account.ts";
 import type { Rule } from "./rule.ts";
 
-/** What stands in logs and headers of others without harm. */
+/** Safe in the logs and headers of other programs. */
 const acceptable = /^[A-Za-z0-9._:-]{1,128}$/;
 
-/** Takes the client's x-request-id, or makes one; the answer and the log have it. */
+/** Takes the client's x-request-id or generates one, for the answer and the log. */
 export const nameRequest: Rule = (request, reply) => {
   const given = request.headers["x-request-id"];
   const id = typeof given === "string" && acceptable.test(given) ? given : `req_${randomUUID().replaceAll("-", "")}`;

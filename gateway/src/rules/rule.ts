@@ -1,7 +1,6 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 
 /**
- * One thing that every request has to satisfy, looked at before its body is read. It throws an ApiError, lets the request
- * pass, or has answered it.
+ * A check of every request before its body is read. It throws an ApiError, lets the request pass, or answers it itself.
  */
 export type Rule = (request: FastifyRequest, reply: FastifyReply) => "answered" | undefined;

@@ -1,5 +1,5 @@
 /**
- * Waits for a source's first item. If that fails, it fails here, when the answer's status can still say so.
+ * Waits for a source's first item. If that fails, it throws here, where the response can still have an error status.
  * @returns all of its items
  */
 export async function firstThen<T>(source: AsyncGenerator<T, void>): Promise<AsyncGenerator<T, void>> {

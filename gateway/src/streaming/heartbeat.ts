@@ -1,7 +1,7 @@
-/** Stands for nothing having come for a while. */
+/** Yielded when nothing has come for a while. */
 export const heartbeat = Symbol("heartbeat");
 
-/** What a source gives, and a heartbeat for each time that it gives nothing for so many seconds. */
+/** A source's items, and a heartbeat whenever it yields nothing for the given number of seconds. */
 export async function* withHeartbeats<T>(
   source: AsyncGenerator<T, void>,
   seconds: number,

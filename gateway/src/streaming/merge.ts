@@ -4,7 +4,7 @@ export interface Indexed<T> {
   value: T;
 }
 
-/** What several sources give, as it comes. The first that fails fails all. */
+/** The items of several sources, in order of arrival. If one source fails, the merged one fails. */
 export async function* merge<T>(sources: readonly AsyncGenerator<T, void>[]): AsyncGenerator<Indexed<T>, void> {
   const step = async (source: AsyncGenerator<T, void>, index: number) => ({ index, result: await source.next() });
   const pending = new Map(sources.map((source, index) => [index, step(source, index)]));

@@ -5,8 +5,8 @@ import { heartbeat } from "./heartbeat.ts";
 import type { Indexed } from "./merge.ts";
 
 /**
- * An answer as server-sent events. What fails when the answer has begun, and its status is sent, becomes an event that the
- * official clients throw as an error.
+ * An answer as server-sent events. A failure after the status was sent becomes an event that the official clients throw as an
+ * error.
  */
 export async function* sseText(
   events: AsyncIterable<Indexed<EngineEvent> | typeof heartbeat>,

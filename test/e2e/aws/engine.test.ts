@@ -90,8 +90,8 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     expect((await fetch(new URL("/slots", outputs.url), { headers: { authorization } })).status).toBe(404);
   });
 
-  test("verify:aws has a line for each check, and fails where any has: nothing plays CloudWatch here", async () => {
-    const { exitCode, output } = await stack.runAs([], "verify:aws");
+  test("verify-aws has a line for each check, and fails where any has: nothing plays CloudWatch here", async () => {
+    const { exitCode, output } = await stack.runAs([], "verify-aws");
     expect(output).toMatch(/^✓ deployment +done; 1 of 1 tasks run$/m);
     expect(output).toMatch(/^✓ no key +a request without a key is answered with 401$/m);
     expect(output).toMatch(/^✓ answer +"/m);

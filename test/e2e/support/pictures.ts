@@ -13,11 +13,11 @@ export async function takePicture(page: Page, name: string): Promise<void> {
   if (folder !== undefined) await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
 }
 
-/** Draws what a command printed as a terminal shows it, if pictures are wanted. */
+/** Draws what `npm run up` printed as a terminal leaves it, if pictures are wanted. */
 export async function drawTerminal(command: string, output: string, name: string): Promise<void> {
   if (folder === undefined) return;
   await inBrowser(async (page) => {
-    const text = `$ ${command}\n${stripVTControlCharacters(output).trim()}`;
+    const text = `$ ${command}\n${asTerminalLeavesIt(output)}`;
     const html = text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
     await page.setContent(
       `<pre style="margin:0;padding:16px;background:#1e1e1e;color:#ddd;font:13px monospace">${html}</pre>`,
@@ -27,10 +27,18 @@ export async function drawTerminal(command: string, output: string, name: string
   });
 }
 
+/** A terminal does not keep the lines of steps that begin. The last lines name the test's own state: no user has that. */
+function asTerminalLeavesIt(output: string): string {
+  return stripVTControlCharacters(output)
+    .replaceAll(/^ {2}.* …\n/gm, "")
+    .replace(/\n+for plain `pulumi`.*/s, "")
+    .trim();
+}
+
 /** Keeps a service busy until its charts have something to show, if pictures are wanted. */
 export async function whileBusy(begin: () => { stop: () => Promise<void> }): Promise<void> {
   if (folder === undefined) return;
-  for (const seconds of [20, 30]) {
+  for (const seconds of [40, 120]) {
     const users = begin();
     await sleep(seconds * 1000);
     await users.stop();

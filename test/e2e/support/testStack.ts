@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { execa, execaSync } from "execa";
-import { leftovers } from "../../../cli/leftovers.ts";
+import { dockerResourcesOf } from "../../../cli/dockerResources.ts";
 import type { Deployment } from "../../../cli/deployment.ts";
 import { idOf, toDeployment } from "../../../cli/deployment.ts";
 import { checkout } from "../../../cli/paths.ts";
@@ -206,8 +206,8 @@ export class TestStack {
 
   /** Destroys what is there, whatever the test did, and forgets the stack. */
   async dispose(): Promise<void> {
-    const left = await leftovers(this.id);
-    // Replicas and gateways would drain one after another, and nobody asks them any more.
+    const left = await dockerResourcesOf(this.id);
+    // Replicas and gateways would drain one after another, and no client uses them any more.
     await Promise.all(left.filter(({ kind }) => kind === "container").map(({ id }) => kill(id)));
     const run = left.length > 0 ? await this.run("destroy") : undefined;
     await rm(this.#settings, { force: true });

@@ -67,4 +67,6 @@ test.each(["bash", "zsh"])("%s can complete commands and their options", async (
   const options = (await printed("complete", "--", "up", "--s")).split("\n").map((line) => line.split("\t", 1)[0]);
   expect(options).toEqual(expect.arrayContaining(["--stack", "--set"]));
   expect(await printed("complete", "--", "doc")).toMatch(/^doctor\t/);
+  // Bash and zsh both end a word at a colon.
+  for (const command of own) expect(command.name()).not.toContain(":");
 });

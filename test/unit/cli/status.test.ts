@@ -59,7 +59,7 @@ test("people read a table, and the sums below it", () => {
       "",
       "requests waiting: 4",
       "",
-      "since the gateways started: 1,234 requests, 5,000 tokens read, 707 written, 25.0 tokens/s a stream",
+      "since the gateways started: 1,234 requests, 5,000 tokens read, 707 written, 25.0 tokens/s per stream",
     ].join("\n"),
   );
 });

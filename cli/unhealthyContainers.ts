@@ -3,12 +3,12 @@ import { textOf, whyItEnded } from "../components/docker/containerLog.ts";
 import { containerName, stackContainers } from "./stackContainers.ts";
 
 /**
- * What containers of a stack that do not run well said about it. Pulumi only knows that something does not answer.
- * @param id the stack's; undefined: it has none, and so no containers
- * @param said what is told of the failure already: a container that it names is left out
- * @returns a paragraph for each of them; none if Docker does not answer, which is then what the failure itself is about
+ * What the logs of a stack's unhealthy containers say. Pulumi only knows that something does not answer.
+ * @param id the stack's id; undefined if it has none, and therefore no containers
+ * @param said the failure message so far; containers that it names are left out
+ * @returns a paragraph for each container; none if Docker does not answer, because then the failure is about that
  */
-export async function containerTrouble(id: string | undefined, said: string, docker = new Docker()): Promise<string[]> {
+export async function explainUnhealthy(id: string | undefined, said: string, docker = new Docker()): Promise<string[]> {
   if (id === undefined) return [];
   try {
     return await lastWords(id, said, docker);

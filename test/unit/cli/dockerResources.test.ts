@@ -1,10 +1,15 @@
 import Docker from "dockerode";
 import { expect, test } from "vitest";
 import { idOf, toDeployment } from "../../../cli/deployment.ts";
-import { containerTrouble } from "../../../cli/containerTrouble.ts";
-import { adviceOnAws, strayOf } from "../../../cli/interrupted.ts";
-import type { Leftover } from "../../../cli/leftovers.ts";
-import { describeLeftovers, foreignContainers, leftovers, removeLeftovers } from "../../../cli/leftovers.ts";
+import { explainUnhealthy } from "../../../cli/unhealthyContainers.ts";
+import { adviceOnAws, orphansOf } from "../../../cli/recovery.ts";
+import type { DockerResource } from "../../../cli/dockerResources.ts";
+import {
+  describeResources,
+  foreignContainers,
+  dockerResourcesOf,
+  removeResources,
+} from "../../../cli/dockerResources.ts";
 import { playEngine } from "./dockerEngine.ts";
 
 const replies = {
@@ -14,17 +19,17 @@ const replies = {
   "GET /images/json": [200, [{ Id: "sha256:1", RepoTags: ["bitnet-server:dev"] }]],
 } as const;
 
-const container: Leftover = { kind: "container", id: "c1", name: "fleet-replica-0-abc" };
-const network: Leftover = { kind: "network", id: "n1", name: "fleet-abc" };
+const container: DockerResource = { kind: "container", id: "c1", name: "fleet-replica-0-abc" };
+const network: DockerResource = { kind: "network", id: "n1", name: "fleet-abc" };
 
 test("what is left of a stack is removed in an order that works: containers keep the rest", async () => {
   await using engine = await playEngine(replies);
-  const left = await leftovers("0123", engine.docker);
-  expect(describeLeftovers(left)).toBe(
+  const left = await dockerResourcesOf("0123", engine.docker);
+  expect(describeResources(left)).toBe(
     "container fleet-replica-0-abc, network fleet-abc, volume blobs-abc, image bitnet-server:dev",
   );
   // This engine answers every removal with 404: one that fails does not keep the others.
-  await removeLeftovers(left, engine.docker);
+  await removeResources(left, engine.docker);
   expect(engine.requests.filter((request) => request.startsWith("DELETE"))).toEqual([
     "DELETE /containers/c1",
     "DELETE /networks/n1",
@@ -37,14 +42,14 @@ test("an image that a user's container was made from is in use, and no leftover;
   const users = { Id: "u1", Names: ["/by-hand"], ImageID: "sha256:1", Labels: { "bitnet-server.image-of": "0123" } };
   const own = { Id: "c1", Names: ["/fleet"], ImageID: "sha256:1", Labels: { "bitnet-server.id": "0123" } };
   await using engine = await playEngine({ ...replies, "GET /containers/json": [200, [users, own]] });
-  expect((await leftovers("0123", engine.docker)).map(({ kind }) => kind)).not.toContain("image");
+  expect((await dockerResourcesOf("0123", engine.docker)).map(({ kind }) => kind)).not.toContain("image");
   expect(await foreignContainers("0123", engine.docker)).toEqual(["by-hand"]);
 });
 
 test("a stack that was never up has no id, and nothing on the engine", async () => {
   await using engine = await playEngine(replies);
   expect(idOf({ resources: [], pending_operations: [] })).toBeUndefined();
-  expect(await leftovers(undefined, engine.docker)).toEqual([]);
+  expect(await dockerResourcesOf(undefined, engine.docker)).toEqual([]);
   expect(engine.requests).toEqual([]);
 });
 
@@ -67,8 +72,8 @@ test("only what the state does not know is stray, and no image is: the state has
       { urn: "", outputs: {} },
     ],
   };
-  const image: Leftover = { kind: "image", id: "sha256:1", name: "bitnet-server:dev" };
-  expect(strayOf(state, [container, network, image])).toEqual([container]);
+  const image: DockerResource = { kind: "image", id: "sha256:1", name: "bitnet-server:dev" };
+  expect(orphansOf(state, [container, network, image])).toEqual([container]);
 });
 
 test("of what AWS may have of a killed command, each is named, and the command that asks about them", () => {
@@ -79,7 +84,7 @@ test("of what AWS may have of a killed command, each is named, and the command t
 });
 
 test("if Docker does not answer, containers have no last words, and the failure itself is told", async () => {
-  expect(await containerTrouble("dev", "", new Docker({ socketPath: "/nowhere/docker.sock" }))).toEqual([]);
+  expect(await explainUnhealthy("dev", "", new Docker({ socketPath: "/nowhere/docker.sock" }))).toEqual([]);
 });
 
 test("a container that the failure names already is not told of twice", async () => {
@@ -88,6 +93,6 @@ test("a container that the failure names already is not told of twice", async ()
     "GET /containers/json": [200, [ended, { ...ended, Names: ["/registry-abc"] }]],
     "GET /containers/c1/logs": [200],
   });
-  const told = await containerTrouble("dev", "replica fleet-replica-0-abc does not start", engine.docker);
+  const told = await explainUnhealthy("dev", "replica fleet-replica-0-abc does not start", engine.docker);
   expect(told.map((paragraph) => paragraph.split(" ")[0])).toEqual(["registry-abc"]);
 });

@@ -3,19 +3,19 @@ import type { ContainerInfo, ImageInfo } from "dockerode";
 import { ofStack } from "../components/docker/ofStack.ts";
 import { containerName, stackContainers } from "./stackContainers.ts";
 
-/** A thing that Docker has of a stack. */
-export interface Leftover {
+/** A container, network, volume or image that belongs to a stack. */
+export interface DockerResource {
   readonly kind: "container" | "network" | "volume" | "image";
   readonly id: string;
   readonly name: string;
 }
 
 /**
- * What Docker still has of a stack, in the order in which it can be removed. An image that somebody else's container was
- * made from is left out: it is in use.
- * @param id the stack's; undefined: it has none, and so nothing
+ * Everything in Docker that belongs to a stack, in the order in which it can be removed. An image that a foreign container
+ * was made from is left out, because it is in use.
+ * @param id the stack's id; undefined if it has none, and therefore nothing
  */
-export async function leftovers(id: string | undefined, docker = new Docker()): Promise<Leftover[]> {
+export async function dockerResourcesOf(id: string | undefined, docker = new Docker()): Promise<DockerResource[]> {
   if (id === undefined) return [];
   const filters = ofStack(id);
   const [containers, networks, { Volumes: volumes }, images] = await Promise.all([
@@ -35,13 +35,13 @@ export async function leftovers(id: string | undefined, docker = new Docker()): 
   ];
 }
 
-/** Containers that are not the stack's but were made from its images, by name: they keep these images. */
+/** Names of foreign containers that were made from the stack's images, and so keep these images. */
 export async function foreignContainers(id: string | undefined, docker = new Docker()): Promise<string[]> {
   if (id === undefined) return [];
   return (await usersOf(id, docker)).map(containerName);
 }
 
-/** Their label is another one, because a container inherits those of its image. */
+/** Images have a label of their own, because a container inherits the labels of its image. */
 async function imagesOf(id: string, docker: Docker): Promise<ImageInfo[]> {
   return docker.listImages({ filters: { label: [`bitnet-server.image-of=${id}`] } });
 }
@@ -52,12 +52,12 @@ async function usersOf(id: string, docker: Docker): Promise<ContainerInfo[]> {
   return containers.filter(({ ImageID, Labels }) => ours.has(ImageID) && Labels["bitnet-server.id"] !== id);
 }
 
-/** Removes them, one after another, as far as it can: what is left then is found by looking again. */
-export async function removeLeftovers(things: readonly Leftover[], docker = new Docker()): Promise<void> {
-  for (const thing of things) await remove(thing, docker).catch(() => undefined);
+/** Removes what it can, one after another. To find out what is left, list the resources again. */
+export async function removeResources(resources: readonly DockerResource[], docker = new Docker()): Promise<void> {
+  for (const resource of resources) await remove(resource, docker).catch(() => undefined);
 }
 
-async function remove({ kind, id }: Leftover, docker: Docker): Promise<void> {
+async function remove({ kind, id }: DockerResource, docker: Docker): Promise<void> {
   if (kind === "container") await docker.getContainer(id).remove({ force: true, v: true });
   if (kind === "network") await docker.getNetwork(id).remove();
   if (kind === "volume") await docker.getVolume(id).remove();
@@ -66,6 +66,6 @@ async function remove({ kind, id }: Leftover, docker: Docker): Promise<void> {
 }
 
 /** For people, such as "container fleet-replica-0-1b51f86, network fleet-2f3a". */
-export function describeLeftovers(things: readonly Leftover[]): string {
-  return things.map(({ kind, name }) => `${kind} ${name}`).join(", ");
+export function describeResources(resources: readonly DockerResource[]): string {
+  return resources.map(({ kind, name }) => `${kind} ${name}`).join(", ");
 }
