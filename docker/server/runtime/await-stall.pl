@@ -1,13 +1,14 @@
 # Ends as soon as a server makes no progress, and prints why: within STALL seconds if it has something to do and does not
-# compute, within HANG seconds if it computes and says nothing, as threads do that wait for each other and spin.
+# compute, within HANG seconds if it says nothing although it computes, as threads do that wait for each other and spin.
 # Prints nothing if the server ends.
 # usage: await-stall.pl PID STALL HANG     Environment: PORT (8080), API_KEY_FILE (may be unset)
 #
 # /metrics is asked every second: its answer comes from the server's main loop, while a thread of its HTTP server may still
 # answer /health when that loop is stuck, and it counts the requests. Between two steps alone does a busy server answer it,
 # and a step may take a minute; but a busy server computes. Looks are counted, not time: where the whole machine stood
-# still, nobody was late. A question that waits behind slow clients, who hold all threads for HTTP, tells nothing: or
-# anybody could have the server ended by sending it half a request many times.
+# still, nobody was late. A question that waits behind clients, who hold all threads for HTTP, is no sign of work: or anybody
+# could have the server ended at once by sending it half a request many times. But it is silence: after HANG seconds in which
+# nobody got an answer, ending the server frees it of such clients, and of requests that it would never finish.
 use strict;
 use warnings;
 use IO::Select;
@@ -27,8 +28,7 @@ for (my $look = 0; defined $seconds; $look++) {
     select undef, undef, undef, $interval;
     my $answer = $question && answer($question);
     if (defined $answer) { ($question, $silent, $requests) = (undef, 0, requests_in($answer)) }
-    elsif ($question && waits_behind_clients($question)) { $requests = 0 }
-    elsif ($question)    { ($silent, $requests) = ($silent + 1, 1) }
+    elsif ($question)    { ($silent, $requests) = ($silent + 1, waits_behind_clients($question) ? 0 : 1) }
 
     my $before = $seconds;
     $seconds = cpu_seconds() // last;
@@ -96,7 +96,8 @@ sub cpu_seconds {
 sub waits_behind_clients {
     my ($question) = @_;
     my $socket = $question->{socket} or return 0;
-    my $ports = sprintf '^ *\d+: \w+:%04X \w+:%04X ', $port, $socket->sockport;
+    # 127.0.0.1 as the kernel writes it on little-endian machines, which all are that we build for.
+    my $ports = sprintf '^ *\d+: 0100007F:%04X 0100007F:%04X ', $port, $socket->sockport;
     open my $connections, '<', '/proc/net/tcp' or return 0;
     my ($server_end) = grep { /$ports/ } readline $connections or return 0;
     my ($queues, $inode) = (split ' ', $server_end)[4, 9]; # proc_net(5); without an inode it was not taken

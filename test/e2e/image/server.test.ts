@@ -303,7 +303,7 @@ describe("a server that makes no progress is ended, so that the restart policy s
   });
 
   test("one whose threads for HTTP are all held by half-sent requests goes on, and answers when their senders have gone", async () => {
-    const server = await start({ STALL_TIMEOUT: "1", HANG_TIMEOUT: "2" });
+    const server = await start({ STALL_TIMEOUT: "1", HANG_TIMEOUT: "60" });
     await expect.poll(() => agentState(server), patience).toBe("up ready\n");
     const half = "POST /completion HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 100\r\n\r\n{";
     const held = new Held(server.port, 80, half); // it has 64 threads
@@ -315,6 +315,18 @@ describe("a server that makes no progress is ended, so that the restart policy s
     expect((await docker.getContainer(server.id).inspect()).State.Running).toBe(true);
     await held.close();
     await expect.poll(async () => (await chat(client(server.url), 3)).text, patience).toBe(model.answer(3));
+  });
+
+  test("one whose threads for HTTP all wait for ever is ended", async () => {
+    const server = await start({ STALL_TIMEOUT: "600", HANG_TIMEOUT: "2" });
+    await expect.poll(() => agentState(server), patience).toBe("up ready\n");
+    const body = '{"prompt":"1","id_slot":77}';
+    const request = `POST /completion HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+    const held = new Held(server.port, 80, request);
+    await held.opened();
+    expect(await exitCode(server)).not.toBe(0);
+    await held.close();
+    expect((await execa("docker", ["logs", server.id], { all: true })).all).toContain("has not answered for 2 s");
   });
 
   test("one that reads a long prompt on a twentieth of a core is merely busy", async () => {
