@@ -57,8 +57,8 @@ export function overloaded(message: string, retryAfter: number, code = "overload
 }
 
 /** No engine could be reached: 503. */
-export function unavailable(message: string): ApiError {
-  return new ApiError(503, { message, type: "server_error", code: "unavailable" }, { "retry-after": "5" });
+export function unavailable(message: string, cause?: unknown): ApiError {
+  return new ApiError(503, { message, type: "server_error", code: "unavailable" }, { "retry-after": "5" }, cause);
 }
 
 /** An engine failed to answer: 502. */

@@ -153,7 +153,7 @@ function methodsOf(path: string, table: readonly Route[]): string[] {
 /** Turns an error into the response for the client. */
 type WhenFailed = (request: FastifyRequest, error: unknown) => ApiError;
 
-/** The gateway's own faults, and how a connection to an engine ended, go to the log, without the client's text. */
+/** The gateway's own faults, and why an engine gave no answer, go to the log, without the client's text. */
 function errorHandling(log: Logger): WhenFailed {
   return (request, error) => {
     const found = asApiError(error);
@@ -167,7 +167,7 @@ function errorHandling(log: Logger): WhenFailed {
     if (found.cause instanceof Error) {
       // Its name, as a message may quote the engine's answer.
       const { code, name } = found.cause as NodeJS.ErrnoException;
-      log.warn({ requestId: request.account.id, cause: code ?? name }, "the connection to the engine failed");
+      log.warn({ requestId: request.account.id, cause: code ?? name }, "the engine failed to answer");
     }
     return found;
   };

@@ -1,7 +1,10 @@
 import { ApiError } from "../errors.ts";
 import type { Rule } from "./rule.ts";
 
-/** More than any client sends; HAProxy accepts 1,000 (docker/load-balancer/haproxy.cfg). Node silently drops any beyond its limit. */
+/**
+ * More than any client sends; HAProxy accepts 1,000 (docker/load-balancer/haproxy.cfg). Node silently drops any beyond its
+ * limit.
+ */
 const mostHeaders = 101;
 
 export const refuseManyHeaders: Rule = (request) => {

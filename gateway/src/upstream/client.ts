@@ -76,9 +76,9 @@ function connectionError(error: unknown): unknown {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   if (error instanceof Error && error.name === "AbortError") return error;
   if (code === "ECONNREFUSED" || code === "UND_ERR_CONNECT_TIMEOUT" || code === "ENOTFOUND" || code === "EAI_AGAIN") {
-    return unavailable("No engine is ready; try again in a few seconds.");
+    return unavailable("No engine is ready; try again in a few seconds.", error);
   }
-  if (code === "UND_ERR_HEADERS_TIMEOUT") return engineFailed("The engine did not answer in time.");
+  if (code === "UND_ERR_HEADERS_TIMEOUT") return engineFailed("The engine did not answer in time.", error);
   return engineFailed("The engine ended the connection before it answered.", error);
 }
 

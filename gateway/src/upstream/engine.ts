@@ -100,7 +100,7 @@ export class Engine {
       }
     } catch (error) {
       if (error instanceof ApiError || signal.aborted) throw error;
-      throw engineFailed("The engine ended the connection in the middle of the answer.");
+      throw engineFailed("The engine ended the connection in the middle of the answer.", error);
     } finally {
       // Frees the slot of an answer that nobody wants any more.
       answer.body.destroy();

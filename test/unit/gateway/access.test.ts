@@ -150,14 +150,16 @@ describe("what is told of a request", () => {
     for (const secret of ["digit", key, "5?"]) expect(told).not.toContain(secret);
   });
 
-  it("how the connection to an engine ended, if it did so before the answer", async () => {
+  it("why an engine gave no answer, or only a part of it", async () => {
     await using gateway = await startGateway();
-    gateway.fake.behave({ fault: "die" });
-    expect((await send(gateway, "POST", path, { body: question })).status).toBe(502);
-    expect(gateway.log).toMatchObject([
-      { level: "warn", cause: "UND_ERR_SOCKET", requestId: expect.stringMatching(/^req_/) as string },
-      { level: "info", status: 502, error: "engine_failed" },
-    ]);
+    for (const failAfter of [0, 2]) {
+      gateway.fake.behave({ fault: "die", failAfter });
+      expect((await send(gateway, "POST", path, { body: question })).status).toBe(502);
+      expect(gateway.log.splice(0)).toMatchObject([
+        { level: "warn", cause: "UND_ERR_SOCKET", requestId: expect.stringMatching(/^req_/) as string },
+        { level: "info", status: 502, error: "engine_failed" },
+      ]);
+    }
   });
 
   it("counts for Prometheus, by key", async () => {
