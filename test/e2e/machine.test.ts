@@ -29,8 +29,12 @@ describe("without Pulumi, on a machine whose Docker may raise the limit for lock
     const args = { MODEL_URL: basename(model.path), CPU_TARGET: "x86-64-v3" };
     // The machine mostly waits: for packages, and for one service after another.
     const build = dockerBuild(join(folder, "docker"), args, ["--tag", "bitnet-server"]);
-    machine = await startMachine();
-    const built = await build;
+    const [built] = await Promise.all([
+      build,
+      startMachine().then((started) => {
+        machine = started;
+      }),
+    ]);
     expect(built.exitCode, built.all).toBe(0);
     await machine.loadImage("bitnet-server");
     await machine.copyIn(join(folder, "docker"), "/root/docker");

@@ -70,7 +70,7 @@ test("service-linked roles that the account lacks are warned of by name; one tha
   const scaling = "AWSServiceRoleForApplicationAutoScaling_ECSService";
   const answers = lacking("AWSServiceRoleForECS", "AWSServiceRoleForAutoScaling", scaling);
   expect(await warningsOf({ answers })).toContain(
-    `the account does not have AWSServiceRoleForAutoScaling, ${scaling} yet: the update makes what is missing`,
+    `the account does not have AWSServiceRoleForAutoScaling, ${scaling} yet: the update creates them`,
   );
   expect(await warningsOf({ answers: lacking() })).not.toContain("AWSServiceRole");
 });
