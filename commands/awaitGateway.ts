@@ -1,7 +1,7 @@
 /**
- * Run by the docker target's commands: waits until the load balancer sends requests to a gateway. Fails as soon as the gateway's
- * container has exited; it then says why and stops the container, which would otherwise restart forever. The environment
- * variable AWAIT_GATEWAY says what to wait for.
+ * Run by the docker target's commands: waits until the load balancer sends requests to a gateway. Fails as soon as the
+ * gateway's container has exited; it then says why and stops the container, which would otherwise restart forever. The
+ * environment variable AWAIT_GATEWAY says what to wait for.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";

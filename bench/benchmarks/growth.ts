@@ -2,7 +2,7 @@ import { execa } from "execa";
 import { z } from "zod";
 import { checkout } from "../../cli/paths.ts";
 import { monthlyCost } from "../../components/aws/prices.ts";
-import { sideBySide } from "../../components/model/slots.ts";
+import { mostChosenSlots, sideBySide } from "../../components/model/slots.ts";
 import type { Figure, Results } from "../figures.ts";
 import type { InstanceSpeed, Usage } from "../growth/simulation.ts";
 import { replicasFor, simulate } from "../growth/simulation.ts";
@@ -60,9 +60,6 @@ const families = { c7a: 1, c8g: 1, c7g: 1, m7a: 1, c7i: 0.5, c6i: 0.5, c6a: 0.5 
 /** An instance of the size 2xlarge. */
 const vcpus = 8;
 
-/** The slots that a replica of several cores has by itself: chooseSlots. */
-const slots = 4;
-
 const secondsPerMonth = 730 * 3600;
 
 function* aws(results: Results): Generator<Figure> {
@@ -97,7 +94,7 @@ function measuredSpeed(results: Results): InstanceSpeed | undefined {
   const value = (phase: string) => results.tokens?.figures.find(({ what }) => what === `${ours}: ${phase}`)?.value;
   const [prefill, decode] = [value("prefill"), value("decode")];
   if (prefill === undefined || decode === undefined) return undefined;
-  return { prefill, decode, slots, sideBySide: (answers) => sideBySide("ik_llama.cpp", answers) };
+  return { prefill, decode, slots: mostChosenSlots, sideBySide: (answers) => sideBySide("ik_llama.cpp", answers) };
 }
 
 /** Cores read prompts in proportion; what decodes is memory, of which a server has about as much for each core. */

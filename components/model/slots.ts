@@ -31,7 +31,7 @@ export function sideBySide(engine: Engine, answers: number): number {
  * The most slots that are chosen by themselves: eight are hardly faster than four, and each slot takes memory for a whole
  * conversation.
  */
-const MOST = 4;
+export const mostChosenSlots = 4;
 
 /** The settings that decide, those that are right. */
 export interface SlotSettings {
@@ -60,7 +60,7 @@ export function slotsOf(
  */
 export function chooseSlots(engine: Engine, { cores, memory }: Room, need: (slots: number) => MemoryNeed): number {
   if (engine === "bitnet.cpp" || cores < 2) return 1;
-  let slots = MOST;
+  let slots = mostChosenSlots;
   while (slots > 1 && need(slots).total > memory) slots--;
   return slots;
 }

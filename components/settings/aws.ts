@@ -155,7 +155,7 @@ export const awsOnly = {
   ),
   rateLimit: setting(
     integer(10, 2_000_000_000).optional(),
-    "Requests that one address may send in five minutes; AWS WAF answers more with 403 ($6 a month, $0.60 a million requests). If unset, any number.",
+    "Requests that one address may send in five minutes; AWS WAF answers further requests with 403 ($6 a month, $0.60 a million requests). If unset, any number.",
   ),
   accessLogsBucket: setting(
     text(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "the name of an S3 bucket").optional(),

@@ -31,7 +31,7 @@ export const sharedSettings = {
   ),
   modelToken: setting(
     text(/^[A-Za-z0-9._~+/=-]+$/, "an access token: letters, digits and . _ ~ + / = -").optional(),
-    "Access token for a gated or private model. It stays on this machine and never enters the image.",
+    "Access token for a gated or private model. It is used on this machine only, and never enters the image.",
     { secret: true },
   ),
   optimize: setting(

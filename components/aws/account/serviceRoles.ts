@@ -18,7 +18,7 @@ export async function serviceRoleWarnings(): Promise<string[]> {
   const list = names.filter((_, index) => missing[index]).join(", ");
   if (list === "") return [];
   return [
-    `the account does not have ${list} yet: the update makes what is missing, which takes the right iam:CreateServiceLinkedRole`,
+    `the account does not have ${list} yet: the update creates them, which requires the permission iam:CreateServiceLinkedRole`,
   ];
 }
 
