@@ -48,14 +48,14 @@ const known = `## Pulumi's and Docker's own
 
 | message | what helps |
 | --- | --- |
-| another command is working on it (or was killed while it did) | wait; if none runs any more, \`npm run pulumi -- cancel --yes --stack NAME\` |
-| no stack has this name | \`npm run up -- --stack NAME\` makes it; \`npm run pulumi -- stack ls\` lists those that are there |
-| it does not open the stack's secrets | the passphrase that the stack was made with, in \`PULUMI_CONFIG_PASSPHRASE\`; see [pulumi.md](pulumi.md) |
-| disk of the Docker Engine: it is full | \`docker system df\` says what takes the room; \`docker builder prune\` frees the build cache |
+| another command is working on it (or was killed while it did) | wait; if none is running any more, run \`npm run pulumi -- cancel --yes --stack NAME\` |
+| no stack has this name | \`npm run up -- --stack NAME\` creates it; \`npm run pulumi -- stack ls\` lists the existing ones |
+| it does not open the stack's secrets | set the passphrase that the stack was created with in \`PULUMI_CONFIG_PASSPHRASE\`; see [pulumi.md](pulumi.md) |
+| disk of the Docker Engine: it is full | \`docker system df\` shows what takes up the space; \`docker builder prune\` frees the build cache |
 | the last command was killed while it worked on these resources | \`npm run pulumi -- refresh --stack NAME\` asks about each of them |
 | warning: … | Pulumi's own warnings; the update goes on |
-| npm ci failed; its message is above | most often the network, or a full disk |
-| bitnet-server cannot run inside node_modules | a clone of the repository, or the unpacked package |`;
+| npm ci failed; its message is above | most often the network, or a full disk, is the cause |
+| bitnet-server cannot run inside node_modules | run it in a clone of the repository, or in the unpacked package |`;
 
 function table(messages: readonly Message[]): string {
   const rows = messages.map(({ wrong, right }) => `| ${cell(wrong)} | ${cell(right ?? cures[wrong] ?? "")} |`);
