@@ -17,7 +17,7 @@ import { alternatives, checkInstance, fits, usable } from "./instances.ts";
 import type { QuotaNeed } from "./quotas.ts";
 import { checkQuota, quotasFor } from "./quotas.ts";
 
-/** What only AWS knows, looked up before anything is built. */
+/** Facts that only AWS knows, looked up before anything is built. */
 export interface Account {
   id: string;
   partition: string;
@@ -25,13 +25,15 @@ export interface Account {
   instance: InstanceFacts;
   /** Requests that a replica answers at once. */
   slots: number;
-  /** The types that the group may take: `instance`, and with spot those that run the same code, are offered and can do it. */
+  /**
+   * The types that the group may use: `instance`, and with spot every suitable type offered that runs the same code.
+   */
   instanceTypes: readonly string[];
-  /** The zones for a VPC of the stack's own: those that it is in already, then the others that have the instance type. */
+  /** Zones for the stack's own VPC: those that it is in already, then the others that offer the instance type. */
   zones: readonly string[];
-  /** The hosted zone that the DNS record goes into; undefined: no record is made. */
+  /** The hosted zone for the DNS record. Undefined: no record is created. */
   hostedZoneId: string | undefined;
-  /** What works, but perhaps not to the end. */
+  /** What works, but may fail before the end. */
   warnings: readonly string[];
 }
 
@@ -41,8 +43,8 @@ export function stackTags(): Record<string, string> {
 }
 
 /**
- * Looks up and checks all that AWS has to say about a stack's settings. It only reads, in previews too.
- * @param settings those that are right in themselves; what is missing is not checked
+ * Looks up and checks everything that AWS can tell about a stack's settings. It only reads, in previews too.
+ * @param settings those that are valid in themselves; missing ones are not checked
  * @param memoryNeed of a replica that answers so many requests at once, if the model is known
  * @param tags by which the stack's own subnets are found
  */
@@ -73,7 +75,7 @@ export async function inspectAccount(
   return { found, problems };
 }
 
-/** Checks the instance type, and where its instances are to be. */
+/** Checks the instance type, and the places for its instances. */
 async function checkInstances(
   settings: Partial<AwsSettings>,
   memoryNeed: ((slots: number) => MemoryNeed) | undefined,
@@ -88,7 +90,7 @@ async function checkInstances(
     zonesInUse(settings, tags),
   ]);
   if (instance === undefined) return { found: undefined, problems };
-  // Subnets stay where they are (network.ts); only a new one is put where the type is.
+  // Existing subnets stay where they are (network.ts); only a new one goes where the type is offered.
   const zones = [...used, ...offered.filter((zone) => !used.includes(zone))];
 
   const slots = slotsOf(settings, { cores: threads ?? instance.cores, memory: usable(instance) }, memoryNeed);
@@ -101,7 +103,7 @@ async function checkInstances(
   return { found, problems: [...ofInstance, ...ofPlace] };
 }
 
-/** What a rollout at maxReplicas takes of the account's quotas. One that may not be read is not checked. */
+/** Checks what a rollout at maxReplicas takes of the account's quotas. A quota that may not be read is skipped. */
 async function checkQuotas(
   { minReplicas, maxReplicas, scaling, spot = 0, vpcId, egress, zones }: Partial<AwsSettings>,
   { instance }: Pick<Account, "instance">,

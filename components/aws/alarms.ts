@@ -1,7 +1,7 @@
 import type { Metric, Watched } from "./metrics.ts";
 import { ofGateways, ofLoadBalancer } from "./metrics.ts";
 
-/** An alarm as aws.cloudwatch.MetricAlarm takes it, without whom it tells. */
+/** An alarm as aws.cloudwatch.MetricAlarm takes it, without its recipients. */
 export interface Alarm<T> extends Metric<T> {
   alarmDescription: string;
   comparisonOperator: "GreaterThanThreshold" | "LessThanThreshold";
@@ -9,25 +9,25 @@ export interface Alarm<T> extends Metric<T> {
   /** Seconds. */
   period: number;
   evaluationPeriods: number;
-  /** What it means that nothing was measured. */
+  /** How to treat missing data. */
   treatMissingData: "breaching" | "notBreaching";
 }
 
-/** How many there are, for the bill. */
+/** How many alarms there are, for the cost estimate. */
 export const alarmCount = 6;
 
-/** Those that AWS makes for target tracking: one to add instances, one to remove them. */
+/** The alarms that AWS creates for target tracking: one to scale out, one to scale in. */
 export const trackingAlarmCount = 2;
 
 /**
- * The alarms that undo a rollout. "no-capacity" and "load-balancer-errors" are none of them: at a first rollout they are,
- * or may be, in alarm until the first task is there, as the load balancer answers whoever asks with 503. What a new
- * version answers wrongly comes from its HAProxy, and is in "server-errors"; one that does not start meets the circuit
- * breaker.
+ * The alarms that roll back a rollout. "no-capacity" and "load-balancer-errors" are not among them: during a first
+ * rollout they are, or may be, in alarm until the first task is there, because the load balancer answers every request
+ * with 503. Errors that a new version returns come from its HAProxy and count in "server-errors"; a version that does
+ * not start trips the circuit breaker.
  */
 export const rollbackAlarms: readonly string[] = ["server-errors", "slow-first-token"];
 
-/** The alarms by name. Each says what to do, because whoever gets the e-mail may know nothing else. */
+/** The alarms by name. Each says what to do, because the recipient of the e-mail may know nothing else. */
 export function alarms<T>(watched: Watched<T>): Record<string, Alarm<T>> {
   return { ...errorAlarms(watched), ...healthAlarms(watched), ...loadAlarms(watched) };
 }
@@ -69,7 +69,7 @@ function healthAlarms<T>(watched: Watched<T>): Record<string, Alarm<T>> {
   };
 }
 
-/** More requests than the tasks can answer in good time. */
+/** More requests than the tasks can answer in reasonable time. */
 function loadAlarms<T>(watched: Watched<T>): Record<string, Alarm<T>> {
   return {
     overload: {
@@ -87,7 +87,7 @@ function loadAlarms<T>(watched: Watched<T>): Record<string, Alarm<T>> {
   };
 }
 
-/** Nothing measured means nothing asked: no reason for an alarm. */
+/** No data means no requests, which is no reason for an alarm. */
 function above(threshold: number, period: number, evaluationPeriods: number) {
   const how = { comparisonOperator: "GreaterThanThreshold", treatMissingData: "notBreaching" } as const;
   return { ...how, threshold, period, evaluationPeriods };

@@ -5,18 +5,18 @@ import type { NamedKey } from "../settings/apiKeys.ts";
 import { apiKeysValue, apiKeysVariable } from "../serving/gateway.ts";
 
 export interface ApiKeysArgs {
-  /** In clear; become a Pulumi secret. None: one of 40 characters is generated. */
+  /** In plain text; they become a Pulumi secret. If there are none, one of 40 characters is generated. */
   keys: readonly NamedKey[];
   tags: Record<string, string>;
 }
 
 /**
- * The API keys' hashes in Secrets Manager ($0.40 a month), in the form that the gateway reads. Their version changes with
- * them, and is in the task definition, so that a changed key rolls out: to rotate, add the new key, update, let the
- * clients change over, remove the old one, update.
+ * The API keys' hashes in Secrets Manager ($0.40 a month), in the form that the gateway reads. Their version changes
+ * with them and is part of the task definition, so a changed key rolls out. To rotate: add the new key, update, switch
+ * the clients, remove the old key, update.
  */
 export class ApiKeys extends pulumi.ComponentResource {
-  /** A secret: the first, for the outputs and the smoke test. */
+  /** The first key, for the outputs and the smoke test. A secret. */
   readonly first: pulumi.Output<string>;
   readonly secretArn: pulumi.Output<string>;
   readonly version: pulumi.Output<string>;
@@ -32,7 +32,7 @@ export class ApiKeys extends pulumi.ComponentResource {
       name,
       {
         description: "BitNet Server: hashes of the API keys",
-        // Destroy is final: the name is free again, and nothing is paid for.
+        // Destroy is final: the name is free again, and costs end.
         recoveryWindowInDays: 0,
         tags,
       },
@@ -44,7 +44,7 @@ export class ApiKeys extends pulumi.ComponentResource {
       { secretId: secret.id, secretString: pulumi.secret(text) },
       parent,
     );
-    // Of the version, so that whoever uses it waits until there is one.
+    // The version's, so that resources that use it wait until the version exists.
     this.secretArn = version.secretArn;
     this.version = version.versionId;
     this.registerOutputs({ secretArn: this.secretArn, version: this.version });

@@ -1,7 +1,7 @@
 import type { Metric, Watched } from "./metrics.ts";
 import { ofGateways, ofLoadBalancer } from "./metrics.ts";
 
-/** Metrics that are drawn into one diagram. */
+/** Metrics drawn in one graph. */
 interface Graph {
   title: string;
   metrics: Metric<string>[];

@@ -27,27 +27,27 @@ export interface EcsFleetArgs {
   images: Readonly<Record<ContainerName, pulumi.Input<string>>>;
   server: ServerOptions;
   prompt: PromptFacts;
-  /** The model file's size, in bytes: it decides about the instances' disks. */
+  /** The model file's size in bytes, which determines the size of the instances' disks. */
   modelBytes: number;
-  /** What the server may use, in bytes. */
+  /** Memory that the server may use, in bytes. */
   memoryBytes: number;
-  /** On everything that AWS puts tags on. */
+  /** For everything that can have tags on AWS. */
   tags: Record<string, string>;
-  /** What has to be done before a task runs the images. */
+  /** What has to finish before a task runs the images. */
   cleared: pulumi.Resource[];
 }
 
 /** Tasks of server, gateway and HAProxy, as many as the load asks for, behind a load balancer. */
 export class EcsFleet extends pulumi.ComponentResource {
-  /** Where the service is, without a path. */
+  /** The service's URL, without a path. */
   readonly address: pulumi.Output<string>;
-  /** A secret: the first API key. */
+  /** The first API key. A secret. */
   readonly apiKey: pulumi.Output<string>;
   readonly dashboardUrl: pulumi.Output<string>;
-  /** The ECS cluster and the service in it have one name. */
+  /** The ECS cluster and the service in it share this name. */
   readonly serviceName: pulumi.Output<string>;
   readonly loadBalancerId: pulumi.Output<string>;
-  /** The task definition, known once it runs everywhere. */
+  /** The task definition; known once it runs everywhere. */
   readonly version: pulumi.Output<string>;
 
   constructor(name: string, args: EcsFleetArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -132,7 +132,7 @@ export class EcsFleet extends pulumi.ComponentResource {
         accountId: account.id,
         roles: roleSettings(settings),
         minReplicas,
-        // One more than there are tasks: where ECS starts from none, it starts two.
+        // One more than there are tasks: when ECS starts from none, it starts two instances.
         maxInstances: mostTasks(settings) + 1,
         spot,
         tags,
@@ -184,7 +184,7 @@ export class EcsFleet extends pulumi.ComponentResource {
   }
 }
 
-/** What the service needs of earlier steps. */
+/** What the service needs from earlier steps. */
 interface Parts {
   network: Network;
   balancer: LoadBalancer;
@@ -194,7 +194,9 @@ interface Parts {
   cluster: Cluster;
 }
 
-/** The cluster's, the service's and the task family's name. Known before they are made, as alarms and user data have it. */
+/**
+ * The name of the cluster, the service and the task family. Known in advance, because alarms and user data contain it.
+ */
 function serviceName(): string {
   return stackName(pulumi.getStack(), 255);
 }

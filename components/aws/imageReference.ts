@@ -12,25 +12,25 @@ export interface Login {
   password: string;
 }
 
-/** @param image as the setting of that name takes it */
+/** @param image a value of the setting of that name */
 export function parseReference(image: string): ImageReference {
   const [, registry = "", repository = "", digest = ""] = /^([^/]+)\/([^@]+)@(.+)$/.exec(image) ?? [];
   return { registry, repository, digest };
 }
 
-/** Whose private registry of ECR it is in; undefined: in another one. */
+/** The private ECR registry that it is in. Undefined: it is in another registry. */
 export function ecrOf({ registry }: ImageReference): { account: string; region: string } | undefined {
   const [, account, region] = /^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?$/.exec(registry) ?? [];
   return account === undefined || region === undefined ? undefined : { account, region };
 }
 
-/** The ARN of its repository, if that is one of ECR: for the policy of whoever pulls it. */
+/** The ARN of its repository, if that is in ECR: for the policy of whoever pulls it. */
 export function repositoryArnOf(reference: ImageReference, partition: string): string | undefined {
   const ecr = ecrOf(reference);
   return ecr && `arn:${partition}:ecr:${ecr.region}:${ecr.account}:repository/${reference.repository}`;
 }
 
-/** What registries answer: github.com/opencontainers/image-spec, manifest.md, image-index.md and config.md. */
+/** The registries' answers: github.com/opencontainers/image-spec, manifest.md, image-index.md and config.md. */
 const platform = z.object({ os: z.string(), architecture: z.string() });
 const document = z.object({
   manifests: z.array(z.object({ platform: platform.optional() })).optional(),
@@ -42,9 +42,9 @@ const dockerTypes = ["manifest.list.v2", "manifest.v2"].map(
 );
 
 /**
- * The platforms that an image is for, such as linux/amd64: of an index all that it has.
- * @param login undefined: the registry lets everybody pull it
- * @throws Error with what the registry says
+ * The platforms that an image is for, such as linux/amd64; for an index, all of its platforms.
+ * @param login undefined: anyone may pull from the registry
+ * @throws Error with the registry's message
  */
 export async function platformsOf(reference: ImageReference, login: Login | undefined): Promise<string[]> {
   const { manifests, config } = document.parse(await read(reference, `manifests/${reference.digest}`, login));
@@ -52,7 +52,7 @@ export async function platformsOf(reference: ImageReference, login: Login | unde
     manifests === undefined
       ? [platform.parse(await read(reference, `blobs/${config?.digest ?? ""}`, login))]
       : manifests.flatMap((manifest) => manifest.platform ?? []);
-  // Buildx lists an image's attestations beside it, as unknown/unknown.
+  // Buildx lists an image's attestations next to it, as unknown/unknown.
   return platforms.filter(({ os }) => os !== "unknown").map(({ os, architecture }) => `${os}/${architecture}`);
 }
 
@@ -65,7 +65,7 @@ async function read({ registry, repository }: ImageReference, path: string, logi
   return response.json();
 }
 
-/** Milliseconds that a registry has to answer. */
+/** Timeout for a registry's answer, in milliseconds. */
 const timeout = 20_000;
 
 async function get(url: string, authorization: string | undefined): Promise<Response> {
@@ -74,7 +74,7 @@ async function get(url: string, authorization: string | undefined): Promise<Resp
   return fetch(url, { headers, signal: AbortSignal.timeout(timeout) });
 }
 
-/** Public registries, too, want a token: distribution.github.io/distribution/spec/auth/token */
+/** Public registries require a token, too: distribution.github.io/distribution/spec/auth/token */
 async function anonymousToken(refusal: Response): Promise<string | undefined> {
   const challenge = refusal.headers.get("www-authenticate") ?? "";
   const { realm, ...query } = Object.fromEntries(
@@ -88,12 +88,12 @@ async function anonymousToken(refusal: Response): Promise<string | undefined> {
   return `Bearer ${token ?? access_token ?? ""}`;
 }
 
-/** Docker speaks plain HTTP to a registry on loopback, and so do we. */
+/** Like Docker, we use plain HTTP for a registry on loopback. */
 function schemeOf(registry: string): string {
   return /^(127\.|localhost(:|$))/.test(registry) ? "http" : "https";
 }
 
-/** Docker Hub's API is not where its images are named. */
+/** Docker Hub's API has another host than the one in its images' names. */
 function apiOf(registry: string): string {
   return registry === "docker.io" ? "registry-1.docker.io" : registry;
 }

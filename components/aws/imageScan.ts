@@ -6,15 +6,15 @@ export interface ImageScanArgs {
   region: string;
   /** The repository's name. */
   repository: string;
-  /** By digest, all in that repository. */
+  /** By digest; all in that repository. */
   images: pulumi.Input<string>[];
   /** See the setting of that name. */
   failOnCritical: boolean;
 }
 
 /**
- * Reads what ECR's scan found in images that were pushed, once for each of them: see commands/readImageScan.ts. It warns
- * of what is CRITICAL, in each later update too; with `failOnCritical` it fails the update instead.
+ * Reads ECR's scan findings for images that were pushed, once for each: see commands/readImageScan.ts. It warns of
+ * CRITICAL findings, in each later update too; with `failOnCritical` it fails the update instead.
  */
 export function readImageScan(name: string, args: ImageScanArgs): command.local.Command {
   const scan = new command.local.Command(
@@ -27,7 +27,7 @@ export function readImageScan(name: string, args: ImageScanArgs): command.local.
     { customTimeouts: { create: "30m", update: "30m" } },
   );
   scan.stdout.apply((found) => {
-    // Undefined in a preview, whatever the declarations say.
+    // Undefined in a preview, despite the declarations.
     for (const line of ((found as string | undefined) ?? "").split("\n").filter((each) => each !== "")) {
       void pulumi.log.warn(line, scan);
     }

@@ -12,11 +12,11 @@ export interface SmallImageArgs {
   stackId: StackId;
   registry: EcrRegistry;
   platform: string;
-  /** A Debian 13 image: HAProxy and Node are Debian's own. */
+  /** A Debian 13 image: HAProxy and Node come from Debian. */
   baseImage: string;
 }
 
-/** What is built beside the server's image: the folder of docker/ that it is built in, by what it is called here. */
+/** The images built beside the server's: their folders in docker/, by their names here. */
 const folders = { gateway: "gateway", balancer: "load-balancer" };
 
 /** One of the small images in the stack's repository, the same as the docker target's. @returns it by digest */

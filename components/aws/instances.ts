@@ -13,15 +13,15 @@ export interface InstanceFacts {
   /** Physical cores. */
   cores: number;
   memoryBytes: number;
-  /** Its CPU may be used fully only while it has credits. */
+  /** It may use its CPU fully only while it has credits. */
   burstable: boolean;
   /** It has GPUs or other accelerators, which this server would leave idle. */
   accelerated: boolean;
 }
 
-/** What a stack wants of an instance. */
+/** What a stack requires of an instance. */
 export interface InstanceDemand {
-  /** What the replica needs, if it is known; there is one on each instance. */
+  /** The replica's memory need, if known; each instance has one replica. */
   memory?: MemoryNeed | undefined;
   /** `native` or a CPU's name. */
   cpuTarget: string;
@@ -31,16 +31,16 @@ export interface InstanceDemand {
 const MIB = 2 ** 20;
 
 /**
- * ECS places a task only where its containers' memory is free, of what the agent registers: what the kernel has, without
- * the firmware's and its own. That is less than the type's nominal memory, by some 7 % (Karpenter's default
- * VM_MEMORY_OVERHEAD_PERCENT is 7.5) and somewhat more on small types. Counting less than AWS may refuse a type that would
- * just do; counting more would accept one on which no task is ever placed.
+ * ECS places a task only if its containers' memory is free out of what the agent registers: the memory that the kernel
+ * has, without the firmware's and its own. That is about 7 % less than the type's nominal memory (Karpenter's default
+ * VM_MEMORY_OVERHEAD_PERCENT is 7.5), and somewhat less still on small types. If we count less than AWS, we may refuse
+ * a type that is just enough; if we count more, we accept a type on which no task is ever placed.
  */
 const registered = { part: 0.9, lessMiB: 128 };
 
 /**
  * What is wrong with an instance type for this demand.
- * @param sizes the family's other sizes, for naming the smallest that does; only looked at where memory does not suffice
+ * @param sizes the family's other sizes, to name the smallest that is enough; only used if memory is too small
  */
 export function checkInstance(
   facts: InstanceFacts,
@@ -73,7 +73,7 @@ export function checkInstance(
 }
 
 /**
- * What works, but perhaps not as meant.
+ * What works, but perhaps not as intended.
  * @param cpuTarget undefined: the image was built elsewhere
  */
 export function instanceWarnings(facts: InstanceFacts, cpuTarget: string | undefined): string[] {
@@ -94,12 +94,14 @@ export function fits(facts: InstanceFacts, { memory }: Pick<InstanceDemand, "mem
   return memory === undefined || memory.total <= usable(facts);
 }
 
-/** The types that an Auto Scaling group may take instead: none on demand; with spot, whatever runs the same code. */
+/**
+ * The types that an Auto Scaling group may use instead: on demand none, with spot every type that runs the same code.
+ */
 export function alternatives({ type, architecture }: InstanceFacts, spot: number): string[] {
   return spot === 0 ? [] : sameInstructions(type, architecture).filter((other) => other !== type);
 }
 
-/** What the server may use, in bytes: what ECS registers, without the task's other containers. */
+/** Memory that the server may use, in bytes: what ECS registers, minus the task's other containers. */
 export function usable({ memoryBytes }: InstanceFacts): number {
   const bytes = registered.part * memoryBytes - (registered.lessMiB + besideServerMiB) * MIB;
   return Math.max(0, Math.floor(bytes));
@@ -113,13 +115,13 @@ function smallestThatFits(facts: InstanceFacts, demand: InstanceDemand, sizes: r
     : `${smallest.type}, the smallest of ${family} that does, or a smaller contextSize or model`;
 }
 
-/** The root snapshot of ECS's Amazon Linux 2023: EC2 refuses a smaller disk (InvalidBlockDeviceMapping). */
+/** Size of the root snapshot of ECS's Amazon Linux 2023; EC2 refuses a smaller disk (InvalidBlockDeviceMapping). */
 const snapshotGb = 30;
 
 /**
- * The size of an instance's disk, in GB: Amazon Linux (some 8 are in use), and the server's image twice, as it comes and
- * unpacked; with half a GB of engine and Debian, and a fifth for logs and what else comes. At least as large as the
- * snapshot that it is made of.
+ * The size of an instance's disk, in GB: Amazon Linux (uses some 8), and the server's image twice, as pulled and
+ * unpacked, with half a GB of engine and Debian, plus a fifth for logs and the like. At least as large as the snapshot
+ * that it is created from.
  * @param modelBytes the size of the model's file
  */
 export function volumeGb(modelBytes: number): number {

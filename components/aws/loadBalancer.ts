@@ -12,21 +12,21 @@ export interface LoadBalancerArgs {
   https:
     | {
         domain: string;
-        /** A certificate that exists. Undefined: one is made, which needs the hosted zone. */
+        /** An existing certificate. Undefined: one is created, which needs the hosted zone. */
         certificateArn: string | undefined;
-        /** Where the DNS record is made. Undefined: by hand. */
+        /** The zone in which the DNS record is created. Undefined: it is created by hand. */
         hostedZoneId: string | undefined;
       }
     | undefined;
-  /** true: reached from the VPC and what is connected to it only. */
+  /** true: reachable only from the VPC and from networks connected to it. */
   internal: boolean;
-  /** Seconds in which a task that leaves finishes what it has taken. */
+  /** Seconds that a leaving task has to finish the requests that it has accepted. */
   drainTimeout: number;
-  /** Requests of one address in five minutes; more are refused with 403. Undefined: no limit, and no web ACL. */
+  /** Requests per address in five minutes; more are refused with 403. Undefined: no limit, and no web ACL. */
   rateLimit?: number | undefined;
   /** An existing bucket for the access logs. Undefined: none are written. */
   accessLogsBucket?: string | undefined;
-  /** AWS refuses to delete the load balancer as long as this is set. */
+  /** While this is set, AWS refuses to delete the load balancer. */
   deletionProtection: boolean;
   tags: Record<string, string>;
 }
@@ -34,14 +34,17 @@ export interface LoadBalancerArgs {
 /** TLS 1.2 and 1.3 with forward secrecy: AWS's recommended policy, docs.aws.amazon.com, describe-ssl-policies. */
 const tlsPolicy = "ELBSecurityPolicy-TLS13-1-2-2021-06";
 
-/** The Application Load Balancer: about $16 a month (us-east-1), $7 for its addresses in two zones, and $0.008 for each unit of capacity and hour. */
+/**
+ * The Application Load Balancer: about $16 a month (us-east-1), $7 for its addresses in two zones, and $0.008 for each
+ * unit of capacity and hour.
+ */
 export class LoadBalancer extends pulumi.ComponentResource {
-  /** Where the service is: https://domain, or http://name-of-the-load-balancer. */
+  /** The service's URL: https://domain, or http://name-of-the-load-balancer. */
   readonly address: pulumi.Output<string>;
   readonly loadBalancerId: pulumi.Output<string>;
   readonly securityGroupId: pulumi.Output<string>;
   readonly targetGroupArn: pulumi.Output<string>;
-  /** As CloudWatch names them. */
+  /** Named as in CloudWatch. */
   readonly metricName: pulumi.Output<string>;
   readonly targetGroupMetricName: pulumi.Output<string>;
 
@@ -123,7 +126,7 @@ export class LoadBalancer extends pulumi.ComponentResource {
         enableDeletionProtection: deletionProtection,
         tags,
       },
-      // Without the way to the internet AWS refuses an internet-facing one.
+      // Without a route to the internet, AWS refuses an internet-facing load balancer.
       { parent: this, ...(network instanceof pulumi.ComponentResource ? { dependsOn: [network] } : {}) },
     );
   }
@@ -138,8 +141,8 @@ export class LoadBalancer extends pulumi.ComponentResource {
         protocol: "HTTP",
         // Each task has an address of its own.
         targetType: "ip",
-        // A generation takes a second or a minute: a task that is done gets the next request. Slow start, which
-        // AWS refuses together with this, is not needed: a task is ready when it says so.
+        // A generation takes a second or a minute, so a task that is done gets the next request. AWS refuses slow start
+        // together with this; it is not needed, because a task is ready when it says so.
         loadBalancingAlgorithmType: "least_outstanding_requests",
         deregistrationDelay: drainTimeout,
         healthCheck: {
@@ -178,10 +181,10 @@ export class LoadBalancer extends pulumi.ComponentResource {
         type: proof.resourceRecordType,
         records: [proof.resourceRecordValue],
         ttl: 300,
-        // The same record proves a name for every certificate of the account, an older stack's as well.
+        // The same record proves a name for every certificate of the account, including an older stack's.
         allowOverwrite: true,
       },
-      // For the same reason it stays.
+      // Destroy keeps it for the same reason.
       { ...parent, retainOnDelete: true },
     );
     return new aws.acm.CertificateValidation(
@@ -208,7 +211,7 @@ export class LoadBalancer extends pulumi.ComponentResource {
       );
       return;
     }
-    // Not redirected: a client that sends its key in clear would go on doing so, unnoticed.
+    // No redirect: a client that sends its key in plain text would keep doing so unnoticed.
     const refuse = {
       type: "fixed-response",
       fixedResponse: {

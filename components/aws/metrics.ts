@@ -1,9 +1,9 @@
-/** What is watched; `T` is a string, or a Pulumi input that will be one. */
+/** What the metrics are about; `T` is a string, or a Pulumi input that becomes one. */
 export interface Watched<T = string> {
   region: T;
   /** The ECS service's name. */
   service: T;
-  /** The last part of the load balancer's and the target group's ARN, as CloudWatch names them. */
+  /** The last part of the load balancer's and the target group's ARN, which is their name in CloudWatch. */
   loadBalancer: T;
   targetGroup: T;
   logGroup: T;
@@ -14,7 +14,7 @@ export const metricNamespace = "BitnetServer";
 
 type Statistic = "Average" | "Maximum" | "Minimum" | "Sum";
 
-/** One number over time: a metric, and how its values of a minute become one. */
+/** One number over time: a metric, and how a minute's values are combined into one. */
 export interface Metric<T> {
   namespace: string;
   metricName: string;
@@ -23,7 +23,7 @@ export interface Metric<T> {
   extendedStatistic?: `p${number}`;
 }
 
-/** What the gateways count, of all tasks together. */
+/** What the gateways count, for all tasks together. */
 export function ofGateways<T>(metricName: string, { service }: Watched<T>, statistic: Statistic): Metric<T> {
   return { namespace: metricNamespace, metricName, dimensions: { ServiceName: service }, statistic };
 }

@@ -8,7 +8,7 @@ export interface MonitoringArgs {
   watched: Watched<pulumi.Input<string>>;
   /** The dashboard's name: letters, digits, dashes. */
   dashboardName: string;
-  /** Whom the alarms tell. AWS sends this address an e-mail first, which has to be confirmed by hand. */
+  /** The alarms' recipient. AWS first sends this address an e-mail that has to be confirmed by hand. */
   alarmEmail: string | undefined;
   tags: Record<string, string>;
 }
@@ -16,7 +16,7 @@ export interface MonitoringArgs {
 /** A dashboard ($3 a month, the account's first three free) and alarms ($0.10 a month each). */
 export class Monitoring extends pulumi.ComponentResource {
   readonly dashboardUrl: pulumi.Output<string>;
-  /** The alarms that undo a rollout. */
+  /** The alarms that roll back a rollout. */
   readonly rollbackAlarms: pulumi.Output<string>[];
 
   constructor(name: string, args: MonitoringArgs, opts?: pulumi.ComponentResourceOptions) {

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 
 /**
- * A name that says which stack something is of, for what people look for by name; everything else is named by Pulumi.
- * In lower case and of letters, digits and dashes, which every AWS service takes. What a stack name loses by that is
- * made up for by a hash of it, so that two stacks never share a name.
+ * A name that tells which stack a resource belongs to, for resources that people look up by name; Pulumi names the
+ * rest. It consists of lower-case letters, digits and dashes, which every AWS service accepts. If the stack's name has
+ * to be changed or shortened for that, a hash of it is added, so that two stacks never share a name.
  * @param limit AWS's limit for this kind of name, in characters
  */
 export function stackName(stack: string, limit: number): string {

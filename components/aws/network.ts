@@ -4,31 +4,31 @@ import type { ZoneLayout } from "./subnets.ts";
 import { layOutSubnets } from "./subnets.ts";
 import { s3EndpointPolicy } from "./policies.ts";
 
-/** Where the fleet is put: a VPC of its own, or an existing one. */
+/** The fleet's network: a VPC of its own, or an existing one. */
 export interface Network {
   readonly vpcId: pulumi.Input<string>;
-  /** For the load balancer: they reach an internet gateway. */
+  /** For the load balancer; they have a route to an internet gateway. */
   readonly publicSubnetIds: pulumi.Input<string>[];
   /** For the instances. */
   readonly privateSubnetIds: pulumi.Input<string>[];
-  /** What instances may connect to, on port 443: the way out that the network has. */
+  /** What instances may connect to on port 443: the network's outbound access. */
   readonly destinations: readonly Destination[];
 }
 
-/** One of the ways in which a security group's rule names what is at the other end. */
+/** One of the ways in which a security group rule names the other end. */
 export type Destination = { description: string } & (
   { cidrIpv4: string } | { referencedSecurityGroupId: pulumi.Input<string> } | { prefixListId: pulumi.Input<string> }
 );
 
 export interface OwnNetworkArgs {
-  /** The VPC's range, of /16 to /24. */
+  /** The VPC's range, from /16 to /24. */
   cidr: string;
-  /** The zones' names. A zone costs nothing; what is in it does, see `egress`. */
+  /** The zones' names. A zone is free; what is in it is not, see `egress`. */
   zones: readonly string[];
   /**
-   * The instances' way to ECS, ECR, CloudWatch Logs, Secrets Manager and Session Manager.
+   * The instances' route to ECS, ECR, CloudWatch Logs, Secrets Manager and Session Manager.
    * `nat`: a NAT gateway in each zone, so that the loss of one does not take the others with it; $33 a month each, $4
-   * for its address, and $0.045 a GB. `endpoints`: no way to the internet at all; $7.30 a month for each of nine
+   * for its address, and $0.045 a GB. `endpoints`: no route to the internet at all; $7.30 a month for each of nine
    * interface endpoints in each zone, $131 for two zones, and $0.01 a GB (us-east-1; components/aws/prices.ts).
    */
   egress: "nat" | "endpoints";
@@ -87,7 +87,7 @@ export class OwnNetwork extends pulumi.ComponentResource implements Network {
 
   private createVpc(): aws.ec2.Vpc {
     const { cidr, tags } = this.#args;
-    // Endpoints are found by their services' ordinary names, for which both are needed.
+    // Endpoints are resolved by their services' ordinary names, which needs both.
     const dns = { enableDnsSupport: true, enableDnsHostnames: true };
     return new aws.ec2.Vpc(this.#name, { cidrBlock: cidr, ...dns, tags: named(tags, this.#name) }, { parent: this });
   }
@@ -114,7 +114,7 @@ export class OwnNetwork extends pulumi.ComponentResource implements Network {
     );
   }
 
-  /** One for each zone, so that each can have a way out of its own. */
+  /** One per zone, so that each zone can have its own outbound route. */
   private createPrivateRouteTables(subnets: readonly aws.ec2.Subnet[]): aws.ec2.RouteTable[] {
     return subnets.map((subnet, index) => {
       const name = `${this.#name}-private-${index}`;
@@ -149,7 +149,7 @@ export class OwnNetwork extends pulumi.ComponentResource implements Network {
     return [{ description: "AWS services, through NAT", cidrIpv4: "0.0.0.0/0" }];
   }
 
-  /** A zone may lack a service. A subnet in it reaches the endpoint of another. */
+  /** A zone may lack a service. A subnet there uses another zone's endpoint. */
   private createEndpoints(layout: readonly ZoneLayout[], subnets: readonly aws.ec2.Subnet[]): Destination[] {
     const { region, tags } = this.#args;
     const parent = { parent: this };
@@ -179,7 +179,7 @@ export class OwnNetwork extends pulumi.ComponentResource implements Network {
     return [{ description: "AWS services, by VPC endpoints", referencedSecurityGroupId: group.id }];
   }
 
-  /** Lets the VPC, and nobody else, reach the endpoints. */
+  /** Lets only the VPC reach the endpoints. */
   private createEndpointGroup(): aws.ec2.SecurityGroup {
     const { cidr, tags } = this.#args;
     const name = `${this.#name}-endpoints`;
@@ -201,7 +201,7 @@ export class OwnNetwork extends pulumi.ComponentResource implements Network {
     return group;
   }
 
-  /** Free, and with NAT what keeps gigabytes of image layers from being paid for. */
+  /** Free; with NAT, it avoids paying for gigabytes of image layers. */
   private createS3Endpoint(tables: readonly aws.ec2.RouteTable[]): Destination {
     const { partition, region, tags } = this.#args;
     const { prefixListId } = new aws.ec2.VpcEndpoint(
@@ -223,7 +223,7 @@ export class OwnNetwork extends pulumi.ComponentResource implements Network {
     return new aws.ec2.Subnet(
       name,
       { vpcId: this.#vpc.id, availabilityZone: zone, cidrBlock, tags: named(this.#args.tags, name) },
-      // A zone that AWS begins to offer must not move subnets that are there.
+      // A new zone of AWS must not move existing subnets.
       { parent: this, ignoreChanges: ["availabilityZone"] },
     );
   }
@@ -233,7 +233,7 @@ export class OwnNetwork extends pulumi.ComponentResource implements Network {
   }
 }
 
-/** With the name that AWS's console shows. */
+/** With the name that the AWS console shows. */
 export function named(tags: Record<string, string>, name: string): Record<string, string> {
   return { ...tags, Name: name };
 }

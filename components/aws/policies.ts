@@ -1,6 +1,6 @@
-/** What holds for every role that the program makes. */
+/** Applies to every role that the program creates. */
 export interface RoleSettings {
-  /** A policy that none of the roles' rights may exceed. Undefined: none. */
+  /** A policy that limits the permissions of all roles. Undefined: none. */
   permissionsBoundary: string | undefined;
   /** IAM's path for roles and profiles: / or /…/ */
   path: string;
@@ -13,7 +13,9 @@ export interface Statement {
   Resource: string | readonly string[];
 }
 
-/** Why a statement's resource has a wildcard, by its Sid. The graph test refuses any that is not explained here. */
+/**
+ * Why a statement's resource has a wildcard, by Sid. The graph test refuses any wildcard that is not explained here.
+ */
 export const wildcardReasons: Readonly<Record<string, string>> = {
   LogInToEcr: "GetAuthorizationToken is not about a repository: AWS takes no other resource (ECR's service reference)",
   WriteLogs: "the group's streams: one for each container of each task",
@@ -24,7 +26,7 @@ export const wildcardReasons: Readonly<Record<string, string>> = {
   ReadPackages: "all objects of the bucket with Amazon Linux's packages",
 };
 
-/** Who may take on a role: instances, or ECS for its tasks. */
+/** Who may assume a role: instances, or ECS for its tasks. */
 export function trustPolicy(service: "ec2" | "ecs-tasks"): string {
   return policy({
     Sid: "Trust",
@@ -35,8 +37,8 @@ export function trustPolicy(service: "ec2" | "ecs-tasks"): string {
 }
 
 /**
- * All that an instance may do: be a part of this cluster, and let an administrator in. AWS's own policies are not used:
- * AmazonEC2ContainerServiceforEC2Role is for any cluster, AmazonSSMManagedInstanceCore reads every parameter.
+ * All permissions of an instance: be part of this cluster, and let an administrator in. AWS's own policies are not
+ * used: AmazonEC2ContainerServiceforEC2Role is for any cluster, AmazonSSMManagedInstanceCore reads every parameter.
  */
 export function instancePolicy(of: { partition: string; region: string; accountId: string; cluster: string }): string {
   const { partition, region, accountId, cluster } = of;
@@ -78,7 +80,7 @@ export function instancePolicy(of: { partition: string; region: string; accountI
 
 /**
  * What ECS may do for a task: pull its images, read its secret, write its logs.
- * @param repositoryArns of ECR's repositories; of another account's they also need a policy of that account's
+ * @param repositoryArns of ECR repositories; one in another account also needs a policy in that account
  */
 export function executionPolicy(repositoryArns: readonly string[], logGroupArn: string, secretArn: string): string {
   return policy(
@@ -99,7 +101,10 @@ export function executionPolicy(repositoryArns: readonly string[], logGroupArn: 
   );
 }
 
-/** What the way to S3 is for: image layers, and Amazon Linux's packages (ECR's and AL2023's user guides name the buckets). */
+/**
+ * What access to S3 is for: image layers, and Amazon Linux's packages (ECR's and AL2023's user guides name the
+ * buckets).
+ */
 export function s3EndpointPolicy(partition: string, region: string): string {
   const read = (Sid: string, bucket: string) => ({
     Sid,
@@ -118,14 +123,15 @@ function policy(...statements: object[]): string {
   return JSON.stringify({ Version: "2012-10-17", Statement: statements });
 }
 
-/** How many images of each kind the repository keeps: enough for 20 updates in a row to fail and be rolled back. */
+/** How many images of each kind the repository keeps: enough for 20 failed and rolled-back updates in a row. */
 export const keptImages = 20;
 
 /**
- * ECR's lifecycle policy. It cannot know what runs, so it counts, by when a digest was first pushed: the same one under a
- * new tag stays as old as it was (aws/containers-roadmap#2746). So each push has a digest of its own, by a label
- * (imageTag.ts); an update pushes at most one of a kind, and what runs and what ran before are among the newest.
- * @param prefixes of the tags, one for each kind of image
+ * ECR's lifecycle policy. It cannot know what runs, so it counts images by the time when a digest was first pushed: the
+ * same digest under a new tag stays as old as it was (aws/containers-roadmap#2746). So a label gives each push a digest
+ * of its own (imageTag.ts). An update pushes at most one image of a kind, so the current and the previous image are
+ * among the newest.
+ * @param prefixes of the tags, one per kind of image
  */
 export function repositoryLifecycle(prefixes: readonly string[]): string {
   return JSON.stringify({

@@ -2,14 +2,14 @@ import { familyOf } from "../image/cpuTarget.ts";
 import type { Engine } from "../model/engines.ts";
 import { sideBySide } from "../model/slots.ts";
 
-/** What the prices below were taken for: us-east-1, Linux, at that time. Other regions cost up to 60 % more. */
+/** When the prices below were valid, in us-east-1 for Linux. Other regions cost up to 60 % more. */
 export const priceDate = "January 2026";
 
 const hoursPerMonth = 730;
 
 /**
- * Dollars an hour for a 2xlarge, on demand; a family's sizes cost in proportion. From AWS's price list, as Karpenter has
- * it: github.com/aws/karpenter-provider-aws, pkg/providers/pricing/zz_generated.pricing_aws.go, of 2026-01-19.
+ * Dollars an hour for a 2xlarge, on demand; a family's sizes cost in proportion. From AWS's price list, as Karpenter
+ * has it: github.com/aws/karpenter-provider-aws, pkg/providers/pricing/zz_generated.pricing_aws.go, of 2026-01-19.
  */
 const hourOf2xlarge: Readonly<Record<string, number>> = {
   c5: 0.34,
@@ -99,13 +99,13 @@ export interface Fleet {
   vcpus: number;
   minReplicas: number;
   maxReplicas: number;
-  /** Of one instance. */
+  /** Per instance. */
   volumeGb: number;
-  /** In which the load balancer has an address each. */
+  /** Zones in which the load balancer has one address each. */
   zones: number;
-  /** The load balancer's addresses are private: those cost nothing. */
+  /** Whether the load balancer's addresses are private, and so free. */
   internal: boolean;
-  /** Interface endpoints in each zone; 0 with NAT, or in a VPC that is not the stack's. */
+  /** Interface endpoints per zone; 0 with NAT, or in a VPC that is not the stack's own. */
   endpoints: number;
   natGateways: number;
   alarms: number;
@@ -114,9 +114,9 @@ export interface Fleet {
 }
 
 /**
- * Dollars a month, rounded up, with the fewest and the most instances, all on demand; spot ones cost about a third.
- * Without traffic, logs and the load balancer's capacity units, which go with use. Undefined: the instance type is not
- * in the table.
+ * Dollars per month, rounded up, with the fewest and the most instances, all on demand; spot instances cost about a
+ * third. Excludes traffic, logs and the load balancer's capacity units, which depend on use. Undefined: the table does
+ * not have the instance type.
  */
 export function monthlyCost(fleet: Fleet): { least: number; most: number } | undefined {
   const hour = hourOf2xlarge[familyOf(fleet.instanceType)];
@@ -137,17 +137,17 @@ export function monthlyCost(fleet: Fleet): { least: number; most: number } | und
 }
 
 /**
- * Tokens that were generated in a second: docs/performance.md, "Tokens a second", with the default model and engine, one answer at
- * a time. What generates tokens is memory, of which a server has about as much for each core, and each token touches the
- * whole model.
+ * Tokens generated per second: docs/performance.md, "Tokens a second", with the default model and engine, one answer at
+ * a time. Memory speed decides, because each token touches the whole model; a server has about the same memory speed
+ * per core.
  */
 export const measured = { tokensPerSecond: 12, cores: 2, modelBytes: 1.19e9 };
 
-/** What the price of a token hangs on. */
+/** What the price of a token depends on. */
 export interface Computing {
   type: string;
   vcpus: number;
-  /** Physical ones: a core with two threads is two vCPUs. */
+  /** Physical cores: a core with two threads is two vCPUs. */
   cores: number;
   engine: Engine;
   /** Requests that it answers at once. */
@@ -156,9 +156,9 @@ export interface Computing {
 }
 
 /**
- * Dollars for a million generated tokens on an instance that generates them all the time, in all of its slots; and how many
- * it generates in a second. Idle slots and long prompts make it dearer. Reckoned, not measured on AWS. Undefined: the
- * instance type is not in the table.
+ * Dollars per million generated tokens on an instance that generates all the time, in all of its slots; and how many it
+ * generates per second. Idle slots and long prompts raise the price. Calculated, not measured on AWS. Undefined: the
+ * table does not have the instance type.
  */
 export function tokenCost({
   type,

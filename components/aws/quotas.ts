@@ -2,28 +2,28 @@ import type { Problem } from "../errors.ts";
 import type { Limits } from "./service/scaling.ts";
 import { mostReplicas, mostTasks } from "./service/scaling.ts";
 
-/** One of AWS's limits for an account in a region, and what a rollout at maxReplicas takes of it. */
+/** One of AWS's limits for an account in a region, and how much of it a rollout at maxReplicas takes. */
 export interface QuotaNeed {
-  /** By which an increase is asked for: docs.aws.amazon.com, "Amazon EC2 service quotas". */
+  /** The code for requesting an increase: docs.aws.amazon.com, "Amazon EC2 service quotas". */
   quotaCode: string;
   /** What is counted. */
   what: string;
   needed: number;
-  /** The setting that decides. */
+  /** The setting that determines it. */
   key: string;
   value: number;
 }
 
 export interface Demand extends Limits {
-  /** Percent of what is above minReplicas. */
+  /** Percentage of the instances above minReplicas. */
   spot: number;
-  /** Of one instance. */
+  /** Per instance. */
   vcpus: number;
   /** Each has an Elastic IP address. */
   natGateways: number;
 }
 
-/** What is needed; others in the account may have taken some of it, which is not looked at. */
+/** What is needed. Others in the account may use some of the quota; that is not checked. */
 export function quotasFor(demand: Demand): QuotaNeed[] {
   const { minReplicas, spot, vcpus, natGateways } = demand;
   const tasks = mostTasks(demand);
@@ -37,13 +37,13 @@ export function quotasFor(demand: Demand): QuotaNeed[] {
   return needs.filter(({ needed }) => needed > 0);
 }
 
-/** The setting that has the most replicas: a schedule's may be more. */
+/** The setting with the most replicas: a schedule may have more. */
 function decisive(limits: Omit<Limits, "minReplicas">): { key: "maxReplicas" | "scaling"; value: number } {
   const value = mostReplicas(limits);
   return { key: value > limits.maxReplicas ? "scaling" : "maxReplicas", value };
 }
 
-/** @param quota undefined: it could not be read, and nothing is wrong as far as anybody knows */
+/** @param quota undefined: it could not be read, so no problem is known */
 export function checkQuota({ quotaCode, what, needed, key, value }: QuotaNeed, quota: number | undefined): Problem[] {
   if (quota === undefined || needed <= quota) return [];
   const wrong = `a rollout with it needs ${needed} ${what}, and the account's quota is ${quota}`;
@@ -51,7 +51,7 @@ export function checkQuota({ quotaCode, what, needed, key, value }: QuotaNeed, q
   return [{ key, value, wrong, right: `fewer, a smaller instanceType, or a larger quota: ${increase}` }];
 }
 
-/** Each replica takes two addresses, the instance's and the task's, and replicas are spread over the subnets. */
+/** Each replica takes two addresses, the instance's and the task's. Replicas are spread over the subnets. */
 export function checkAddresses(
   key: "vpcCidr" | "privateSubnetIds",
   subnets: { value: unknown; free: readonly number[] } | undefined,

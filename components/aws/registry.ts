@@ -9,12 +9,13 @@ export interface EcrRegistryArgs {
   tags: Record<string, string>;
 }
 
-/** The kinds of images that the repository has, as their tags begin. */
+/** The kinds of images in the repository: the prefixes of their tags. */
 const kinds = ["server-", "gateway-", "balancer-"];
 
 /**
- * A repository of Amazon's registry: $0.10 a GB and month, for the 20 images of a kind that were pushed last, which
- * share layers. Scanned for known vulnerabilities, encrypted, its tags immutable; what runs is named by digest.
+ * A repository in ECR: $0.10 per GB and month, for the 20 most recently pushed images of each kind, which share layers.
+ * It is scanned for known vulnerabilities and encrypted, and its tags are immutable. Running images are named by
+ * digest.
  */
 export class EcrRegistry extends pulumi.ComponentResource implements Registry {
   readonly repository: pulumi.Output<string>;
@@ -33,14 +34,14 @@ export class EcrRegistry extends pulumi.ComponentResource implements Registry {
         imageTagMutability: "IMMUTABLE",
         imageScanningConfiguration: { scanOnPush: true },
         encryptionConfigurations: [{ encryptionType: "AES256" }],
-        // Or destroy would fail because there are images.
+        // Otherwise destroy would fail because of the images.
         forceDelete: true,
         tags,
       },
       parent,
     );
     new aws.ecr.LifecyclePolicy(name, { repository: repository.name, policy: repositoryLifecycle(kinds) }, parent);
-    // Of the repository's own registry; it is good for twelve hours, and every update gets a new one.
+    // For the repository's own registry. It is valid for twelve hours, and every update gets a new one.
     const token = aws.ecr.getAuthorizationTokenOutput({ registryId: repository.registryId }, parent);
 
     this.repository = repository.repositoryUrl;

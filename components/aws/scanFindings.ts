@@ -1,4 +1,4 @@
-/** What ECR says about a scan, in the part that is looked at: docs.aws.amazon.com, API_DescribeImageScanFindings. */
+/** The part of ECR's answer about a scan that is used: docs.aws.amazon.com, API_DescribeImageScanFindings. */
 export interface ScanAnswer {
   imageScanStatus?: { status?: string | undefined; description?: string | undefined } | undefined;
   imageScanFindings?:
@@ -30,7 +30,7 @@ interface EnhancedFinding {
 
 export type ScanState = { state: "pending" } | { state: "done" } | { state: "unknown"; why: string };
 
-/** How a scan stands. Inspector goes on for as long as an image is watched (ACTIVE), and has findings from the first on. */
+/** A scan's state. Inspector keeps scanning while it watches an image (ACTIVE), with findings from the start. */
 export function scanState({ imageScanStatus }: ScanAnswer): ScanState {
   const { status = "PENDING", description = "ECR gives no reason" } = imageScanStatus ?? {};
   if (status === "IN_PROGRESS" || status === "PENDING") return { state: "pending" };
@@ -38,7 +38,7 @@ export function scanState({ imageScanStatus }: ScanAnswer): ScanState {
   return { state: "unknown", why: `${status}: ${description}` };
 }
 
-/** Each CRITICAL finding in a few words, such as "CVE-2026-0001 in openssl 3.5.0"; none is named twice. */
+/** Each CRITICAL finding in a few words, such as "CVE-2026-0001 in openssl 3.5.0", without duplicates. */
 export function criticalFindings({ imageScanFindings }: ScanAnswer): string[] {
   const { findings = [], enhancedFindings = [] } = imageScanFindings ?? {};
   const basic = findings.filter(isCritical).map(({ name = "a finding", attributes = [] }) => {

@@ -13,9 +13,9 @@ export interface ZoneLayout {
 const extraBits = 4;
 
 /**
- * Shares a VPC's range out among zones: 16 parts of equal size, the first eight public, the others private, so that
- * a zone more moves no subnet that is already there.
- * @param cidr of /16 to /24, which leaves 16 to 4096 addresses a subnet (AWS takes subnets of /28 and larger)
+ * Divides a VPC's range among zones: 16 equal parts, the first eight public, the others private. An additional zone
+ * therefore moves no existing subnet.
+ * @param cidr from /16 to /24, which leaves 16 to 4096 addresses per subnet (AWS accepts subnets of /28 and larger)
  */
 export function layOutSubnets(cidr: string, zones: readonly string[]): ZoneLayout[] {
   const [address, prefix] = ipaddr.IPv4.parseCIDR(cidr);

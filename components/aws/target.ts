@@ -22,18 +22,18 @@ import type { ContainerName } from "./service/taskDefinition.ts";
 import { bundleGateway } from "../../gateway/bundle.ts";
 import { describeCost, describeTokenCost } from "./prices.ts";
 
-/** What a stack on AWS tells. */
+/** The outputs of a stack on AWS. */
 export interface AwsOutputs {
   /** The OpenAI-compatible API. */
   url: pulumi.Output<string>;
   healthUrl: pulumi.Output<string>;
-  /** The name under which the API reports the model. */
+  /** The model's name in the API. */
   model: string;
-  /** The image that the tasks run, by digest. */
+  /** The tasks' image, by digest. */
   image: pulumi.Output<string>;
-  /** How many at least and at most. */
+  /** The minimum and the maximum. */
   replicas: string;
-  /** The first key, a secret: `pulumi stack output apiKey --show-secrets`. */
+  /** The first key. A secret: `pulumi stack output apiKey --show-secrets`. */
   apiKey: pulumi.Output<string>;
   dashboardUrl: pulumi.Output<string>;
   /** The ECR repository. */
@@ -41,13 +41,13 @@ export interface AwsOutputs {
   /** The name of the ECS cluster and of the service in it. */
   service: pulumi.Output<string>;
   region: string;
-  /** In dollars, by a table with a date. */
+  /** In dollars, from a dated table. */
   costPerMonth: string;
-  /** In dollars, by the same table and a speed that was measured elsewhere. */
+  /** In dollars, from the same table and a speed that was measured elsewhere. */
   costPerMillionTokens: string;
 }
 
-/** What was checked before. */
+/** The results of the earlier checks. */
 export interface AwsTargetArgs {
   settings: AwsSettings;
   stackId: StackId;
@@ -98,7 +98,7 @@ export async function awsTarget(args: AwsTargetArgs): Promise<AwsOutputs> {
   };
 }
 
-/** The images of a task's containers, by digest: built and pushed, but for a server's that was built elsewhere. */
+/** The images of a task's containers, by digest: built and pushed, except a server image that was built elsewhere. */
 function createImages(
   { stackId, settings, model, account }: AwsTargetArgs,
   registry: EcrRegistry,
@@ -126,7 +126,7 @@ function createImages(
   };
 }
 
-/** Has ECR's findings read in what was pushed to the repository, and so not in a server's image that was built elsewhere. */
+/** Reads ECR's findings for images that were pushed to the repository, so not for a server image built elsewhere. */
 function scanImages(
   { settings, account }: AwsTargetArgs,
   repository: string,
@@ -137,7 +137,7 @@ function scanImages(
   return readImageScan("image-scan", { region: account.region, repository, images: pushed, failOnCritical });
 }
 
-/** The repository of an image that was built elsewhere, if that is one of ECR. */
+/** The ECR repository of an image that was built elsewhere, if it is in ECR. */
 function givenRepository({ image }: AwsSettings, { partition }: Account): string[] {
   const arn = image === undefined ? undefined : repositoryArnOf(parseReference(image), partition);
   return arn === undefined ? [] : [arn];

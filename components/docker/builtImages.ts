@@ -4,20 +4,20 @@ import { z } from "zod";
 /** https://distribution.github.io/distribution/spec/api/#listing-image-tags */
 const tagList = z.object({ tags: z.array(z.string()).nullish() });
 
-/** Milliseconds that a registry on loopback has to answer. */
+/** Timeout for an answer of a registry on loopback, in milliseconds. */
 const timeout = 2000;
 
-/** The names and tags, such as `bitnet-server-registry:0123`, of all images that this machine's engine has. */
+/** Names and tags, such as `bitnet-server-registry:0123`, of all images on this machine's engine. */
 export async function tagsOnEngine(docker = new Docker()): Promise<ReadonlySet<string>> {
   const images = await docker.listImages();
-  // Null in some engines, whatever the declarations say.
+  // Null in some engines, despite the declarations.
   return new Set(images.flatMap(({ RepoTags }) => (RepoTags as string[] | null) ?? []));
 }
 
 /**
- * The tags that a repository of a stack's registry on loopback has. While the registry does not run nobody can tell: what
- * is on the engine then is enough, as replicas can be made from that, unless the registry has lost its volume.
- * @param id the stack's; undefined: it is new, and so is its registry
+ * The tags in a repository of a stack's registry on loopback. They are unknown while the registry does not run. What is
+ * on the engine is enough then, because replicas can be created from it, unless the registry has lost its volume.
+ * @param id the stack's id. Undefined: the stack is new, and so is its registry
  */
 export async function tagsInRegistry(
   repository: string,

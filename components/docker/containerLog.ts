@@ -1,17 +1,19 @@
 /** How many lines are shown. */
 const most = 6;
 
-/** Whether the entrypoint itself has ended the container: another start would come to the same end. */
+/** Whether the entrypoint itself ended the container: another start would end the same way. */
 export function givesReason(log: string): boolean {
   return /^bitnet-server: /m.test(log);
 }
 
-/** What names a cause: the entrypoint's own messages, what belongs to them (indented), and the engines' errors. */
+/**
+ * Lines that name a cause: the entrypoint's own messages, their continuation lines (indented), and the engines' errors.
+ */
 const cause = /^(bitnet-server|self-test): |^\S*error\b|\berror: /i;
 
 /**
- * The lines of a container's log that say why it ended: a server that refuses an argument prints pages of usage after
- * its error. A container that was restarted says the same several times; each line is taken once.
+ * The lines of a container's log that say why it ended. (A server that refuses an argument prints pages of usage after
+ * its error.) A container that was restarted repeats itself; each line is taken once.
  * @returns the lines that name a cause; the last ones if none does
  */
 export function whyItEnded(log: string): string {
@@ -27,8 +29,8 @@ function belongsToCause(lines: readonly string[], index: number): boolean {
 }
 
 /**
- * A container's log without a terminal is in frames: 8 bytes of head, the last four of them the length, then the text
- * (docs.docker.com/reference/api/engine, "attach to a container", stream format).
+ * Without a terminal, a container's log consists of frames: an 8-byte header, whose last four bytes are the length,
+ * then text (docs.docker.com/reference/api/engine, "attach to a container", stream format).
  */
 export function textOf(log: Buffer): string {
   const parts: string[] = [];

@@ -7,11 +7,11 @@ export function cpuSet(cores: readonly Core[]): string {
 }
 
 /**
- * Shares the cores out so that no two replicas have one in common: ggml's threads meet hundreds of times a token, and one
- * that shares its core lets all the others wait (docs/DESIGN.md). Cores that are left over go to the first replicas, one
+ * Divides the cores so that no two replicas share one. ggml's threads synchronise hundreds of times per token, and a
+ * thread that shares its core makes all the others wait (docs/DESIGN.md). Leftover cores go to the first replicas, one
  * each.
- * @returns for each replica its cores
- * @throws RangeError if there are more replicas than cores; the settings are checked against the machine before
+ * @returns each replica's cores
+ * @throws RangeError if there are more replicas than cores; the settings are checked against the machine earlier
  */
 export function shareCores(cores: readonly Core[], replicas: number): Core[][] {
   if (replicas > cores.length) {
@@ -27,7 +27,7 @@ export function shareCores(cores: readonly Core[], replicas: number): Core[][] {
 }
 
 /**
- * Groups CPUs into cores by what Linux says in /sys/devices/system/cpu/cpu<id>/topology/thread_siblings_list.
+ * Groups CPUs into cores, as Linux reports them in /sys/devices/system/cpu/cpu<id>/topology/thread_siblings_list.
  * @param siblings by CPU id, a list such as "0,4" or "0-1"; a CPU without one counts as a core of its own
  */
 export function groupIntoCores(cpus: readonly number[], siblings: ReadonlyMap<number, string>): Core[] {
@@ -40,11 +40,11 @@ export function groupIntoCores(cpus: readonly number[], siblings: ReadonlyMap<nu
 }
 
 /**
- * Which CPUs the engine has, of which it tells only how many: all of this machine's, or those that a container around
- * this process and the engine leaves to both.
- * @param online of this machine
- * @param allowed that this process may run on
- * @returns undefined if neither are so many: the engine has others, and nobody knows which
+ * The engine's CPUs. The engine reports only their number: they are all of this machine's, or those allowed by a
+ * container that holds both this process and the engine.
+ * @param online this machine's CPUs
+ * @param allowed the CPUs that this process may run on
+ * @returns undefined if neither number matches: the engine has other CPUs, and it is unknown which
  */
 export function engineCpus(
   count: number,

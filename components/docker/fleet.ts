@@ -21,41 +21,42 @@ export interface DockerFleetArgs {
   image: pulumi.Input<string>;
   /** How many servers. Each holds the whole model in RAM. */
   replicas: number;
-  /** The cores that the replicas share out among them. */
+  /** The cores that are divided among the replicas. */
   cores: readonly Core[];
-  /** Whether each replica is held to its cores; otherwise it has only as many threads. */
+  /** Whether each replica is pinned to its cores; otherwise it just has as many threads. */
   pinned: boolean;
   /**
-   * Whether a single replica is replaced by starting the new one first, which needs memory for two; otherwise nobody
-   * answers while the new one loads its model. Several are replaced one at a time, without memory for another.
+   * Whether a single replica is replaced by starting the new one first, which needs memory for two. Otherwise there is
+   * no answer while the new one loads its model. Several replicas are replaced one at a time, without memory for
+   * another.
    */
   startFirst: boolean;
   server: ServerOptions;
   /** Memory limit of one replica, in bytes: what the model, its context and the buffers need. */
   memoryBytes: number;
   /**
-   * `unlimited` raises the limit for locked memory; `inherit` leaves it as the Docker daemon has it, for daemons that
-   * may not raise it (rootless, nested). IPC_LOCK, which every replica holds, locks the model in either case.
+   * `unlimited` raises the limit for locked memory. `inherit` keeps the Docker daemon's limit, for daemons that may not
+   * raise it (rootless, nested). Every replica has IPC_LOCK, which locks the model in either case.
    */
   memlock: "unlimited" | "inherit";
-  /** Where the load balancer is reached: an address of this machine and a port. */
+  /** Where the load balancer listens: an address of this machine and a port. */
   bindAddress: string;
   port: number;
   /** The loopback port of the statistics page and the Prometheus metrics. */
   statsPort: number;
   /** The loopback port of the dashboard. Undefined: nothing is monitored. */
   dashboardPort: number | undefined;
-  /** In PEM. Undefined: plain HTTP. */
+  /** In PEM format. Undefined: plain HTTP. */
   tls: pulumi.Output<string> | undefined;
   gateway: Omit<GatewayOptions, "balancer">;
   /**
-   * Secrets, of which the gateways ask for one; nobody else knows them, so that other keys replace only the gateways.
-   * Undefined: everybody who reaches the port may ask.
+   * Secrets; the gateways require one of them. Nothing else knows the keys, so changed keys replace only the gateways.
+   * Undefined: anyone who reaches the port may ask.
    */
   apiKeys: pulumi.Output<readonly NamedKey[]> | undefined;
   /** Load balancer and gateways have images of their own. */
   images: StackImages;
-  /** The names of containers that are off their networks, and so to be made anew. */
+  /** Names of containers that have lost their networks and have to be recreated. */
   offNetwork: readonly string[];
 }
 
@@ -66,15 +67,15 @@ interface Replica {
 }
 
 /**
- * Replicas of the server on this machine's Docker Engine, each on cores of its own, and HAProxy and the gateways in front.
- * Replicas are replaced without a failed request, one after another if there are several; a single one, only where
- * `startFirst` is. One that does not start fails the update at once; those that there were go on serving.
+ * Replicas of the server on this machine's Docker Engine, each on its own cores, with HAProxy and the gateways in
+ * front. Several replicas are replaced one after another, without a failed request; a single one only with
+ * `startFirst`. A replica that does not start fails the update at once, and the previous ones keep serving.
  */
 export class DockerFleet extends pulumi.ComponentResource {
-  /** The ids of the replicas' containers, in order, once all of them are ready. */
+  /** The ids of the replicas' containers, in order; known once all are ready. */
   readonly replicaIds: pulumi.Output<string[]>;
   readonly loadBalancerId: pulumi.Output<string>;
-  /** The ids of the gateways' containers, once all of them are ready. */
+  /** The ids of the gateways' containers; known once all are ready. */
   readonly gatewayIds: pulumi.Output<string[]>;
 
   constructor(name: string, args: DockerFleetArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -91,7 +92,7 @@ export class DockerFleet extends pulumi.ComponentResource {
     const { parallel } = args.server;
     const balancer = loadBalancer(`${name}-load-balancer`, { ...args, parallel, networks }, this);
     const replicas = this.createReplicas(name, args, inside, balancer.parts);
-    // After the replicas: if a new model does not start, the gateways go on with the old one's prompts.
+    // After the replicas: if a new model does not start, the gateways keep using the old model's prompt format.
     const dependsOn = [...balancer.parts, ...replicas.map(({ ready }) => ready)];
     this.gatewayIds = gateways(name, { ...args, options: args.gateway, network: between, dependsOn }, this);
     if (args.dashboardPort !== undefined) {
@@ -106,8 +107,8 @@ export class DockerFleet extends pulumi.ComponentResource {
   }
 
   /**
-   * Where the balancer meets replicas, or gateways. Nothing leads out of it: not to the internet, and without an address of
-   * the host's on its bridge not to the host either.
+   * The network between the balancer and the replicas, or the gateways. It has no way out: none to the internet, and
+   * none to the host either, which has no address on its bridge.
    */
   private createInternal(name: string, { images }: DockerFleetArgs): docker.Network {
     const options = { "com.docker.network.bridge.inhibit_ipv4": "true" };
@@ -118,7 +119,7 @@ export class DockerFleet extends pulumi.ComponentResource {
     );
   }
 
-  /** Where the balancer's ports are published; an internal network has none. */
+  /** The network on which the balancer's ports are published; an internal network cannot publish any. */
   private createOutside(name: string, { images }: DockerFleetArgs): docker.Network {
     const ours = labels(images.stackId, "network");
     return new docker.Network(`${name}-outside`, { driver: "bridge", labels: ours }, { parent: this });
@@ -132,10 +133,10 @@ export class DockerFleet extends pulumi.ComponentResource {
   ): Replica[] {
     const shares = shareCores(args.cores, args.replicas);
     const replicas: Replica[] = [];
-    // The last one first: one that a larger fleet adds is there before those that there were are replaced.
+    // The last one first: a replica that a larger fleet adds is ready before the existing ones are replaced.
     for (const [index, cores] of [...shares.entries()].reverse()) {
-      // One at a time: each waits until the one before it is ready. All wait for the balancer: one that is being replaced
-      // must be there again before a replica can fail the update.
+      // One at a time: each waits until the one before it is ready. All wait for the balancer: if it is being replaced,
+      // it must be back before a replica can fail the update.
       const dependsOn = [...balancer, ...replicas.slice(0, 1).map(({ ready }) => ready)];
       const container = this.createReplica(`${name}-replica-${index}`, args, cores, network, dependsOn);
       replicas.unshift({ container, ready: this.awaitReplica(`${name}-replica-${index}`, container) });
@@ -154,7 +155,7 @@ export class DockerFleet extends pulumi.ComponentResource {
       name,
       {
         image: args.image,
-        // Another share of the cores is another number of threads, and so another replica: more threads than cores
+        // Another share of the cores means another number of threads, and so another replica: more threads than cores
         // would wait for each other.
         envs: serverEnvironment({ ...args.server, threads: args.server.threads ?? cores.length }),
         networksAdvanced: [{ name: network.name, aliases: [dnsNames.replicas] }],
@@ -170,7 +171,7 @@ export class DockerFleet extends pulumi.ComponentResource {
         parent: this,
         dependsOn,
         deleteBeforeReplace: args.replicas > 1 || !args.startFirst,
-        // One that was stopped is made anew, and so waited for and asked anew.
+        // A stopped container is recreated, and so waited for and asked again.
         replaceOnChanges: ["mustRun"],
       },
     );
@@ -190,7 +191,7 @@ export class DockerFleet extends pulumi.ComponentResource {
   }
 }
 
-/** Known once the replica is ready: whoever uses the id waits for that. */
+/** Known once the replica is ready, so whatever uses the id waits for that. */
 function idOnceReady({ container, ready }: Replica): pulumi.Output<string> {
   return pulumi.all([container.id, ready.id]).apply(([id]) => id);
 }

@@ -12,16 +12,16 @@ import { buildLocally, common, environment } from "./shared.ts";
 
 export interface GatewaysArgs {
   options: Omit<GatewayOptions, "balancer">;
-  /** Secrets, of which one is asked for. Undefined: everybody who reaches the port may ask. */
+  /** Secrets, one of which is required. Undefined: anyone who reaches the port may ask. */
   apiKeys: pulumi.Output<readonly NamedKey[]> | undefined;
-  /** The network where they meet the balancer, and nobody else. */
+  /** The network that they share with the balancer, and nothing else. */
   network: docker.Network;
-  /** HAProxy's statistics, on this machine: they tell whether it has found a gateway. */
+  /** HAProxy's statistics on this machine, which tell whether it has found a gateway. */
   statsPort: number;
   images: StackImages;
-  /** Containers to make anew: see {@link rejoin}. */
+  /** Containers to recreate: see {@link rejoin}. */
   offNetwork: readonly string[];
-  /** What has to be there before the first gateway is replaced. */
+  /** What has to exist before the first gateway is replaced. */
   dependsOn: pulumi.Resource[];
 }
 
@@ -29,8 +29,8 @@ export interface GatewaysArgs {
 const gatewayMemory = 256 * 2 ** 20;
 
 /**
- * Two gateways: one can be replaced, or die, without a refused request. They are replaced one after the other.
- * @returns the ids of their containers, once all are ready
+ * Two gateways, so that one can be replaced, or die, without a refused request. They are replaced one after the other.
+ * @returns the ids of their containers; known once all are ready
  */
 export function gateways(name: string, args: GatewaysArgs, parent: pulumi.Resource): pulumi.Output<string[]> {
   const image = buildLocally(`${name}-gateway-image`, "gateway", args.images, parent);
@@ -43,7 +43,7 @@ export function gateways(name: string, args: GatewaysArgs, parent: pulumi.Resour
         image: image.repoDigest,
         envs: environment({
           ...gatewayEnvironment({ ...args.options, balancer: dnsNames.balancer }),
-          // Hashes, but of keys that somebody may have made up.
+          // Hashes, but of keys that a person may have made up.
           ...(args.apiKeys === undefined ? {} : { [apiKeysVariable]: pulumi.secret(args.apiKeys.apply(apiKeysValue)) }),
         }),
         networksAdvanced: [{ name: args.network.name, aliases: [server] }],
@@ -54,7 +54,7 @@ export function gateways(name: string, args: GatewaysArgs, parent: pulumi.Resour
       {
         parent,
         dependsOn: [...args.dependsOn, ...ready.slice(-1)],
-        // Otherwise old ones, with old keys, would answer until the update's end.
+        // Otherwise old gateways, with old keys, would answer until the update ends.
         deleteBeforeReplace: true,
         replaceOnChanges: ["mustRun"],
       },

@@ -10,43 +10,43 @@ import type { StackImages } from "./shared.ts";
 import { buildLocally, common, environment, labels } from "./shared.ts";
 
 export interface LoadBalancerArgs {
-  /** Where it is reached: an address of this machine and a port. */
+  /** Where it listens: an address of this machine and a port. */
   bindAddress: string;
   port: number;
   /** The loopback port of the statistics page and the Prometheus metrics. */
   statsPort: number;
   /** Requests that one replica answers at once. */
   parallel: number;
-  /** A certificate, the rest of its chain and its key, in PEM. Undefined: plain HTTP. */
+  /** A certificate, the rest of its chain and its key, in PEM format. Undefined: plain HTTP. */
   tls: pulumi.Output<string> | undefined;
   networks: pulumi.Input<docker.types.input.ContainerNetworksAdvanced>[];
   images: StackImages;
-  /** Containers to make anew: see {@link rejoin}. */
+  /** Containers to recreate: see {@link rejoin}. */
   offNetwork: readonly string[];
 }
 
 export interface LoadBalancer {
-  /** The container's id, once it serves. */
+  /** The container's id; known once it serves. */
   id: pulumi.Output<string>;
-  /** What has to be there before it serves. */
+  /** What has to exist before it serves. */
   parts: pulumi.Resource[];
 }
 
-/** Docker's own DNS server, the same in every container on a network of the user's. */
+/** Docker's own DNS server, at the same address in every container on a user-defined network. */
 const dockerDns = "127.0.0.11:53";
 
-/** Connections that one source may have: more than a busy server's, an eighth of what the edge takes. */
+/** Maximum connections per source: more than a busy server needs, an eighth of what the edge accepts. */
 const sourceLimit = 500;
 
 /** Twice what all connections take with their buffers in use: docker/load-balancer/haproxy.cfg. */
 const balancerMemory = 512 * 2 ** 20;
 
-/** In docker/load-balancer's image this folder is HAProxy's user's. */
+/** In docker/load-balancer's image, HAProxy's user owns this folder. */
 const certificateFolder = "/certificate";
 
 /**
- * HAProxy, Debian's own, in an image of its own. Whatever changes replaces it, which closes the port for a moment; but for
- * another certificate, which it is given while it runs.
+ * HAProxy from Debian, in its own image. Any change replaces it, which closes the port for a moment. The exception is a
+ * new certificate, which HAProxy gets while it runs.
  */
 export function loadBalancer(name: string, args: LoadBalancerArgs, parent: pulumi.Resource): LoadBalancer {
   const { tls } = args;
@@ -54,7 +54,7 @@ export function loadBalancer(name: string, args: LoadBalancerArgs, parent: pulum
     const container = createContainer(name, args, undefined, parent);
     return { id: container.id, parts: [container] };
   }
-  // A container that is started anew, as after a reboot, finds the last certificate there.
+  // A container that is restarted, as after a reboot, finds the last certificate there.
   const volume = new docker.Volume(
     `${name}-certificate`,
     { labels: labels(args.images.stackId, "certificate") },
@@ -83,7 +83,7 @@ function createContainer(
   const settings = balancerEnvironment({
     parallel: args.parallel,
     dns: dockerDns,
-    // On loopback everybody comes from one address: Docker's.
+    // On loopback, all clients have the same address: Docker's.
     sourceLimit: isLoopback(args.bindAddress) ? undefined : sourceLimit,
     tls: certificate && `${certificateFolder}/certificate.pem`,
   });

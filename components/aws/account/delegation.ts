@@ -1,10 +1,12 @@
 import { promises as dns } from "node:dns";
 import type { Problem } from "../../errors.ts";
 
-/** Of everybody, so that a name that only this network resolves is not taken for a public one: Cloudflare's and Google's. */
+/**
+ * Public resolvers (Cloudflare's and Google's): a name that only this network resolves must not pass for a public one.
+ */
 const publicResolvers = ["1.1.1.1", "8.8.8.8"];
 
-/** What public DNS says of a zone's name servers. Undefined: it cannot be asked from here. */
+/** A zone's name servers according to public DNS. Undefined: public DNS cannot be reached from here. */
 export async function publicNameServers(zone: string): Promise<readonly string[] | undefined> {
   const resolver = new dns.Resolver({ timeout: 2000, tries: 1 });
   resolver.setServers(publicResolvers);
@@ -17,8 +19,8 @@ export async function publicNameServers(zone: string): Promise<readonly string[]
 }
 
 /**
- * Whether public DNS sends those who ask for the zone to Route 53. Where it does not, ACM never sees the record that proves
- * the name, and the update would wait for its certificate for more than an hour.
+ * Whether public DNS delegates the zone to Route 53. If it does not, ACM never sees the record that proves the name,
+ * and the update would wait more than an hour for its certificate.
  * @param nameServers the hosted zone's
  * @param answer see {@link publicNameServers}
  */

@@ -1,10 +1,10 @@
 import * as aws from "@pulumi/aws";
 
 /**
- * Warns of a customer's key as the account's default for disks. Auto Scaling starts instances by a role of its own; a key
- * that this may not use ends them at once, with no more than "Client.InternalError" (docs.aws.amazon.com, "Required AWS KMS
- * key policy for use with encrypted volumes"). Whether it may, only the key's policy and grants say. One that may not be
- * looked at is not warned of.
+ * Warns if the account's default key for disks is customer-managed. Auto Scaling starts instances with a role of its
+ * own. If that role may not use the key, the instances end at once, with no more than "Client.InternalError"
+ * (docs.aws.amazon.com, "Required AWS KMS key policy for use with encrypted volumes"). Only the key's policy and grants
+ * tell whether it may. There is no warning if the default key may not be looked up.
  */
 export async function diskKeyWarnings(): Promise<string[]> {
   try {

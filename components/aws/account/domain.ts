@@ -14,20 +14,20 @@ export function checkCertificate(certificateArn: string | undefined, region: str
 }
 
 /**
- * The zone that the domain's record goes into; undefined: no record is made.
+ * The zone for the domain's record. Undefined: no record is created.
  * @throws UserError if there is none, or if public DNS does not lead to it
  */
 export async function lookUpHostedZone(settings: Partial<AwsSettings>): Promise<string | undefined> {
   const { domain, hostedZone, certificateArn, internal = false } = settings;
   if (domain === undefined || (certificateArn !== undefined && hostedZone === undefined)) return undefined;
   const parent = domain.slice(domain.indexOf(".") + 1);
-  // The domain may be a zone itself. Nobody has one of a top-level domain.
+  // The domain may itself be a zone. Nobody has a zone for a top-level domain.
   const names = hostedZone === undefined ? [domain, parent].filter((name) => name.includes(".")) : [hostedZone];
   const zones = await Promise.allSettled(names.map((name) => aws.route53.getZone({ name, privateZone: internal })));
   const found = zones.find((zone) => zone.status === "fulfilled");
   if (found !== undefined) {
     const { zoneId, name: zone, nameServers } = found.value;
-    // ACM follows public DNS to the record that proves the domain; with a certificate at hand nobody has to.
+    // ACM follows public DNS to the record that proves the domain. With an existing certificate, that is not needed.
     if (!internal && certificateArn === undefined) {
       const problems = checkDelegation({ domain, zone, nameServers }, await publicNameServers(zone));
       if (problems.length > 0) throw new UserError(...problems);

@@ -9,8 +9,8 @@ import { ecrOf, parseReference, platformsOf } from "../imageReference.ts";
 import { wordsOf } from "./words.ts";
 
 /**
- * Checks an image that was built elsewhere: that the instances can reach its registry, that it is there, and that it is
- * for their architecture. Whether it has the model that the settings name, only the smoke test tells.
+ * Checks an image that was built elsewhere: that the instances can reach its registry, that it exists, and that it is
+ * for their architecture. Only the smoke test tells whether it contains the model that the settings name.
  */
 export async function checkImage(
   { image, egress, vpcId }: Partial<AwsSettings>,
@@ -40,7 +40,7 @@ async function lookUpPlatforms(image: string, reference: ImageReference): Promis
   }
 }
 
-/** To ECR, as who deploys. */
+/** Logs in to ECR with the credentials of whoever deploys. */
 async function loginTo(reference: ImageReference): Promise<Login | undefined> {
   const ecr = ecrOf(reference);
   if (ecr === undefined) return undefined;

@@ -11,7 +11,7 @@ export interface Identity {
   region: string;
 }
 
-/** @throws UserError if nobody can be asked, or AWS does not answer */
+/** @throws UserError if AWS cannot be asked, or does not answer */
 export async function lookUpIdentity(): Promise<Identity> {
   try {
     const [identity, partition, region] = await Promise.all([
@@ -26,8 +26,9 @@ export async function lookUpIdentity(): Promise<Identity> {
 }
 
 /**
- * Why AWS could not be asked. A plugin that is missing is no matter of credentials.
- * @param words Pulumi's or AWS's; Pulumi's of a plugin: pulumi/pulumi, sdk/go/common/workspace/plugins.go, MissingError
+ * Why AWS could not be asked. A missing plugin is not a matter of credentials.
+ * @param words the message of Pulumi or AWS; Pulumi's about a plugin: pulumi/pulumi,
+ *   sdk/go/common/workspace/plugins.go, MissingError
  */
 export function unanswered(words: string): Problem {
   if (/resource plugin '?(pulumi-resource-)?aws\b/.test(words)) {
@@ -39,12 +40,13 @@ export function unanswered(words: string): Problem {
   return { key: "AWS", wrong: words, right };
 }
 
-/** Minutes that an update usually takes: the first one half an hour, a rollout of several replicas longer. */
+/** Minutes that an update usually takes: half an hour for the first one, longer for a rollout of several replicas. */
 const usualMinutes = 60;
 
 /**
- * Warns of credentials that are likely to end before the update does. Only those in the environment end for good, and only
- * some tools say when (`aws configure export-credentials`, aws-vault); a profile's are renewed by the provider.
+ * Warns of credentials that are likely to expire before the update ends. Only those in the environment expire for good,
+ * and only some tools say when (`aws configure export-credentials`, aws-vault). The provider renews a profile's
+ * credentials.
  */
 export function credentialWarnings(environment: NodeJS.ProcessEnv, now: number): string[] {
   const { AWS_SESSION_TOKEN = "", AWS_CREDENTIAL_EXPIRATION = "" } = environment;

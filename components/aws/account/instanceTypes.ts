@@ -39,7 +39,7 @@ export async function lookUpSizes({ type }: InstanceFacts): Promise<InstanceFact
   return Promise.all(sizes.map(async (instanceType) => toFacts(await aws.ec2.getInstanceType({ instanceType }))));
 }
 
-/** Of these types, those that are offered and that can do what is wanted: another family has less memory. */
+/** Those of the given types that are offered and meet the demand: another family may have less memory. */
 export async function onlyFit(types: readonly string[], demand: InstanceDemand): Promise<string[]> {
   const fit = async (instanceType: string) =>
     (await zonesWith(instanceType)).length > 0 &&

@@ -7,12 +7,12 @@ import { checkAddresses } from "../quotas.ts";
 import { layOutSubnets } from "../subnets.ts";
 import { wordsOf } from "./words.ts";
 
-/** Where instances are to be, and of which type. */
+/** Where instances go, and of which type they are. */
 export type Place = Partial<AwsSettings> & { instanceType: string; region: string };
 
 /**
- * Checks where the instances are to be.
- * @param offered the zones that have the type
+ * Checks the places for the instances.
+ * @param offered the zones that offer the type
  * @param zones those for a VPC of the stack's own, in order
  */
 export async function checkPlace(
@@ -26,7 +26,7 @@ export async function checkPlace(
   return [...checkZones(place, place.zones, zones.slice(0, place.zones), offered), ...range];
 }
 
-/** AWS keeps five addresses of each subnet; an endpoint has one in each. */
+/** AWS reserves five addresses of each subnet; an endpoint takes one in each. */
 function checkOwnRange({ egress, ...replicas }: Place, vpcCidr: string, zones: readonly string[]): Problem[] {
   const taken = 5 + (egress === "endpoints" ? endpointServices.length : 0);
   const free = layOutSubnets(vpcCidr, zones).map(
@@ -35,13 +35,15 @@ function checkOwnRange({ egress, ...replicas }: Place, vpcCidr: string, zones: r
   return checkAddresses("vpcCidr", { value: vpcCidr, free }, replicas);
 }
 
-/** Undefined: the subnets are not known. What of the stack's own takes addresses already is not told from others'. */
+/** Undefined: the subnets are not known. Addresses that the stack uses already are not told apart from others'. */
 function freeAddresses(subnets: Subnets | undefined) {
   if (subnets === undefined) return undefined;
   return { value: subnets.map(({ id }) => id), free: subnets.map((subnet) => subnet.availableIpAddressCount) };
 }
 
-/** In order. Without Local Zones, which offerings list as well once they are opted in to: little of AWS is there. */
+/**
+ * In order. Excludes Local Zones, which appear among the offerings once they are opted in to: they have little of AWS.
+ */
 export async function zonesWith(instanceType: string): Promise<string[]> {
   const [offerings, { names }] = await Promise.all([
     aws.ec2.getInstanceTypeOfferings({
@@ -84,16 +86,16 @@ function checkZones(
   ];
 }
 
-/** Whether the zones that instances would be put into have the type: two, for the one that is lost. */
+/** Whether the zones that instances would go into offer the type: two of them, so that one may be lost. */
 function checkPlacement(instanceType: string, zones: readonly string[], offered: readonly string[]): Problem[] {
   const fit = zones.filter((zone) => offered.includes(zone));
-  // Subnets in one zone are refused for that.
+  // Subnets in a single zone are refused for that reason.
   if (fit.length >= 2 || zones.length < 2) return [];
   const wrong = `the instances' subnets are in ${zones.join(", ")}, and it is offered in ${offered.join(", ") || "none"}`;
   return [{ key: "instanceType", value: instanceType, wrong, right: "a type that two of the subnets' zones have" }];
 }
 
-/** An existing VPC's subnets: of that VPC, and in two zones at least, as a load balancer wants them. */
+/** An existing VPC's subnets have to belong to it and be in at least two zones, as a load balancer requires. */
 async function checkSubnets(
   { vpcId = "", publicSubnetIds, privateSubnetIds, instanceType, ...replicas }: Place,
   offered: readonly string[],
@@ -126,7 +128,7 @@ async function lookUpSubnets(key: string, ids: readonly string[] = []): Promise<
 
 const zonesOf = (subnets: Subnets = []) => [...new Set(subnets.map(({ availabilityZone }) => availabilityZone))];
 
-/** Fewer than two were refused with the settings. */
+/** Fewer than two are refused when the settings are checked. */
 function checkSubnetList(key: string, subnets: Subnets = [], vpcId: string): Problem[] {
   const value = subnets.map(({ id }) => id);
   if (value.length < 2) return [];

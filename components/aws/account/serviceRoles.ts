@@ -2,8 +2,8 @@ import * as aws from "@pulumi/aws";
 import { wordsOf } from "./words.ts";
 
 /**
- * The roles that ECS, Auto Scaling and ECS's scaling act by in an account, by service. A new account lacks them; the
- * cluster makes those that are missing. docs.aws.amazon.com, "Using service-linked roles" of each.
+ * The roles with which ECS, Auto Scaling and ECS's scaling act in an account, by service. A new account lacks them; the
+ * cluster creates the missing ones. See "Using service-linked roles" of each service, docs.aws.amazon.com.
  */
 export const serviceRoles = {
   "ecs.amazonaws.com": "AWSServiceRoleForECS",
@@ -11,7 +11,9 @@ export const serviceRoles = {
   "ecs.application-autoscaling.amazonaws.com": "AWSServiceRoleForApplicationAutoScaling_ECSService",
 } as const;
 
-/** Says which of them are missing, and what making them takes. One that may not be looked at is not warned of. */
+/**
+ * Says which of them are missing, and what creating them takes. There is no warning of one that may not be looked up.
+ */
 export async function serviceRoleWarnings(): Promise<string[]> {
   const names = Object.values(serviceRoles);
   const missing = await Promise.all(names.map(isMissing));

@@ -7,13 +7,13 @@ import type { LaunchTemplateArgs } from "./launchTemplate.ts";
 
 export interface ClusterArgs extends LaunchTemplateArgs {
   minReplicas: number;
-  /** The most instances of a kind: more than there are tasks at any time. */
+  /** Maximum instances of a kind: more than there are tasks at any time. */
   maxInstances: number;
-  /** Percent of the instances above `minReplicas` that are spot. */
+  /** Percentage of the instances above `minReplicas` that are spot. */
   spot: number;
   /** The first is preferred; all run the same code. */
   instanceTypes: readonly string[];
-  /** All that an instance's first start needs: the way out, the endpoints. */
+  /** Everything that an instance's first start needs: outbound access, the endpoints. */
   dependsOn: pulumi.Resource[];
 }
 
@@ -21,8 +21,8 @@ export interface ClusterArgs extends LaunchTemplateArgs {
 type Strategy = aws.types.input.ecs.ServiceCapacityProviderStrategy[];
 
 /**
- * An ECS cluster (free) and its EC2 capacity: ECS itself starts an instance for each task that finds none, and removes
- * those that have had no task for 15 minutes.
+ * An ECS cluster (free) and its EC2 capacity. ECS itself starts an instance for each task that finds none, and removes
+ * instances that have had no task for 15 minutes.
  */
 export class Cluster extends pulumi.ComponentResource {
   readonly clusterArn: pulumi.Output<string>;
@@ -45,11 +45,11 @@ export class Cluster extends pulumi.ComponentResource {
       { parent: this, dependsOn: [roles] },
     );
     const template = new LaunchTemplate(`${name}-instance`, args, { parent: this });
-    // On destroy the instances are gone before their cluster is: AWS deletes none that has instances.
+    // On destroy the instances go before their cluster: AWS does not delete a cluster that has instances.
     const needed = [roles, cluster, ...args.dependsOn];
     const { minReplicas, spot } = args;
-    // base: so many tasks are on demand whatever the weights say. Without spot it says nothing, and another minReplicas would
-    // be another strategy, which is a rollout.
+    // base: this many tasks are on demand whatever the weights are. Without spot it has no effect, and another
+    // minReplicas would be another strategy, which is a rollout.
     const onDemand = {
       provider: this.createCapacity("on-demand", template, needed),
       base: spot === 0 ? 0 : minReplicas,
@@ -79,7 +79,7 @@ export class Cluster extends pulumi.ComponentResource {
     this.registerOutputs({ clusterArn: this.clusterArn });
   }
 
-  /** Makes those that the account lacks. They stay: they are the account's. */
+  /** Creates those that the account lacks. Destroy leaves them: they belong to the account. */
   private createServiceLinkedRoles(): command.local.Command {
     const services = Object.keys(serviceRoles);
     return new command.local.Command(
@@ -92,7 +92,9 @@ export class Cluster extends pulumi.ComponentResource {
     );
   }
 
-  /** Auto Scaling does not replace a protected instance, however old it is: an age leaves the tasks to managed draining. */
+  /**
+   * Auto Scaling never replaces a protected instance, however old. So with an age, managed draining protects the tasks.
+   */
   get #protected(): boolean {
     return this.#args.maxInstanceAgeDays === undefined;
   }
@@ -111,7 +113,7 @@ export class Cluster extends pulumi.ComponentResource {
         autoScalingGroupProvider: {
           autoScalingGroupArn: group.arn,
           managedScaling: { status: "ENABLED", targetCapacity: 100 },
-          // Only instances without a task are removed, and a task that is on one that leaves is moved first.
+          // Only instances without a task are removed; a task on an instance that leaves is moved first.
           managedTerminationProtection: this.#protected ? "ENABLED" : "DISABLED",
           managedDraining: "ENABLED",
         },
@@ -134,7 +136,7 @@ export class Cluster extends pulumi.ComponentResource {
       name,
       {
         minSize: 0,
-        // Without a desired capacity: it is ECS's.
+        // No desired capacity: ECS sets it.
         maxSize: maxInstances,
         vpcZoneIdentifiers: network.privateSubnetIds,
         protectFromScaleIn: this.#protected,
@@ -151,7 +153,7 @@ export class Cluster extends pulumi.ComponentResource {
             spotAllocationStrategy: "price-capacity-optimized",
           },
         },
-        // Destroy ends instances that are protected, too.
+        // Destroy also terminates protected instances.
         forceDelete: true,
         waitForCapacityTimeout: "0",
         tags: Object.entries(all).map(([key, value]) => ({
@@ -165,7 +167,7 @@ export class Cluster extends pulumi.ComponentResource {
   }
 }
 
-/** The AWS SDK's credentials in a command: those of the environment, or of the profile that the provider has. */
+/** The AWS SDK's credentials in a command: those of the environment, or of the provider's profile. */
 export function profile(): Record<string, string> {
   return aws.config.profile === undefined ? {} : { AWS_PROFILE: aws.config.profile };
 }

@@ -13,11 +13,13 @@ export interface LaunchTemplateArgs {
   instanceType: string;
   /** The instances' disk, in GB; $0.08 a month each. */
   volumeGb: number;
-  /** true: the newest ECS-optimised Amazon Linux 2023, at each update; false: the one that the template has. */
+  /**
+   * true: each update takes the newest ECS-optimised Amazon Linux 2023; false: the template keeps the one that it has.
+   */
   updateAmi: boolean;
-  /** Instances are replaced when they are that old, by some with the newest image. Undefined: they are not. */
+  /** Instances of this age are replaced by ones with the newest image. Undefined: they are not replaced. */
   maxInstanceAgeDays: number | undefined;
-  /** The ECS cluster's name, and that of the instances. */
+  /** The name of the ECS cluster and of the instances. */
   cluster: string;
   partition: string;
   region: string;
@@ -27,10 +29,10 @@ export interface LaunchTemplateArgs {
   tags: Record<string, string>;
 }
 
-/** What an instance is started from, and what it may do and reach. Each change is a version of its own. */
+/** What an instance is started from, and what it may do and reach. Each change creates a version. */
 export class LaunchTemplate extends pulumi.ComponentResource {
   readonly templateId: pulumi.Output<string>;
-  /** A number, never $Latest: what runs is always known. */
+  /** A number, never $Latest, so it is always known what runs. */
   readonly version: pulumi.Output<string>;
 
   constructor(name: string, args: LaunchTemplateArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -81,7 +83,8 @@ export class LaunchTemplate extends pulumi.ComponentResource {
     const { architecture, instanceType, volumeGb, updateAmi, maxInstanceAgeDays, cluster, tags } = args;
     const labelled = named(tags, cluster);
     const kept = !updateAmi && maxInstanceAgeDays === undefined;
-    // A template of its own, for what must not be kept: another architecture's image, or a parameter in place of one.
+    // A separate template where the image must not be kept: another architecture's, or a parameter in place of an
+    // image.
     const own = `${name}-${architecture.replace("_", "-")}${maxInstanceAgeDays === undefined ? "" : "-newest"}`;
     return new aws.ec2.LaunchTemplate(
       own,
@@ -93,7 +96,7 @@ export class LaunchTemplate extends pulumi.ComponentResource {
         instanceType,
         iamInstanceProfile: { arn: profile.arn },
         vpcSecurityGroupIds: [group.id],
-        // With one hop the answer does not get past the instance itself: containers have no role.
+        // With one hop the answer does not leave the instance itself, so containers get no role.
         metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
         blockDeviceMappings: [
           {

@@ -1,4 +1,4 @@
-/** What AWS says about a service's deployments, in the part that is looked at: docs.aws.amazon.com, API_Deployment. */
+/** The part of AWS's answer about a service's deployments that is used: docs.aws.amazon.com, API_Deployment. */
 export interface Deployment {
   id?: string | undefined;
   taskDefinition?: string | undefined;
@@ -23,7 +23,7 @@ export interface StoppedTask {
 
 export type Verdict = { state: "pending" } | { state: "done" } | { state: "failed" | "missing"; why: string };
 
-/** The deployment that is meant: any of the task definition, or one alone, by its id. */
+/** The deployment in question: any of the task definition, or a single one by its id. */
 export interface Wanted {
   /** The ARN. */
   taskDefinition: string;
@@ -31,9 +31,10 @@ export interface Wanted {
 }
 
 /**
- * How a deployment stands. A service that was rolled back is as steady as one that was updated, and counts as such for
- * whoever only waits for that (terraform-provider-aws, issues 19519 and 20858): the task definition tells them apart.
- * "missing": none of it is there. It was rolled back, or ECS, which is consistent in the end only, does not show it yet.
+ * A deployment's state. A service that was rolled back is as steady as one that was updated, so whoever waits only for
+ * a steady state takes it for a success (terraform-provider-aws, issues 19519 and 20858). The task definition tells
+ * them apart. "missing": there is no such deployment. It was rolled back, or ECS, which is eventually consistent, does
+ * not show it yet.
  */
 export function judge(deployments: readonly Deployment[], wanted: Wanted): Verdict {
   const own = deployments.find(({ id, taskDefinition }) =>
@@ -62,12 +63,12 @@ export function idOf(arn: string): string {
   return arn.slice(arn.lastIndexOf("/") + 1);
 }
 
-/** The container whose words explain a task's end: the first that ended badly, or the server. */
+/** The container whose log explains why a task ended: the first that failed, or the server. */
 export function culprit({ containers = [] }: StoppedTask): string {
   return containers.find(({ exitCode }) => exitCode !== undefined && exitCode !== 0)?.name ?? "server";
 }
 
-/** Where the log driver writes what a task's container says: prefix/container/task. */
+/** The log stream of a task's container, as the log driver names it: prefix/container/task. */
 export function logStream(container: string, taskArn: string): string {
   return `task/${container}/${idOf(taskArn)}`;
 }

@@ -1,23 +1,25 @@
 import type { Deployment, Verdict, Wanted } from "./explain.ts";
 import { judge } from "./explain.ts";
 
-/** What a wait for a deployment asks of its surroundings. */
+/** What waiting for a deployment needs from outside. */
 export interface Surroundings {
-  /** The service's deployments, as ECS shows them now. */
+  /** Reads the service's current deployments from ECS. */
   look: () => Promise<readonly Deployment[]>;
   /** Deploys the task definition once more. @returns the deployment's id */
   redeploy: () => Promise<string | undefined>;
-  /** Waits until the next look. @returns false: the time is up */
+  /** Waits until it is time to look again. @returns false if the time is up */
   pause: () => Promise<boolean>;
 }
 
-/** So many looks without a trace of the deployment are no delay of ECS's any more: a minute, at one every ten seconds. */
+/**
+ * After this many looks, a missing deployment is no longer just ECS's delay: a minute, at one look every ten seconds.
+ */
 export const patience = 6;
 
 /**
- * Waits until ECS has rolled the task definition out, or has given it up. Where it had failed before this began, it is
- * deployed once more: the update that failed has left its task definition in the state, so that the next one, with the
- * same settings, changes nothing of the service.
+ * Waits until ECS has rolled out the task definition, or has given up. If the deployment had already failed when the
+ * wait began, it is started once more: the failed update left its task definition in the state, so the next update with
+ * the same settings does not change the service.
  * @returns "pending" if the time is up
  */
 export async function awaitRollout(

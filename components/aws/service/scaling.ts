@@ -1,11 +1,11 @@
 import { metricNamespace } from "../metrics.ts";
 
-/** Percent of slots that are busy, with the requests that wait: at 70 a task is started before anyone waits long. */
+/** Busy slots and waiting requests, as a percentage of the slots: at 70, a task starts before anyone waits long. */
 const targetLoad = 70;
 
 /**
- * A policy as aws.appautoscaling.Policy takes it. Running requests alone are capped by the slots: a full fleet would look
- * like one that is just busy enough. What waits counts as well.
+ * A policy as aws.appautoscaling.Policy takes it. Running requests alone are capped by the slots, so a full fleet would
+ * look like one that is just busy enough. Waiting requests therefore count as well.
  * @param service the value of the metric's dimension
  */
 export function targetTracking(service: string) {
@@ -22,7 +22,7 @@ export function targetTracking(service: string) {
   };
 }
 
-/** Other limits from a moment on. */
+/** Other limits from a given time on. */
 export interface Schedule {
   /** Six fields: minute, hour, day of month, month, day of week, year. UTC. */
   cron: string;
@@ -35,18 +35,19 @@ export function scheduledAction({ cron, minReplicas, maxReplicas }: Schedule) {
   return { schedule: `cron(${cron})`, scalableTargetAction: { minCapacity: minReplicas, maxCapacity: maxReplicas } };
 }
 
-/** Between how many replicas the service scales. */
+/** The limits between which the service scales. */
 export interface Limits {
   minReplicas: number;
   maxReplicas: number;
-  /** Other limits by the clock. */
+  /** Other limits on a schedule. */
   scaling?: readonly Pick<Schedule, "minReplicas" | "maxReplicas">[] | undefined;
 }
 
 /**
- * How many percent of the tasks there may be while a version is rolled out: with one, the new one beside it; with more,
- * half as many again, so that a version that is healthy but wrong has reached half of the fleet when the alarms see it. The
- * fewest by any schedule count: 150 % of one task is one, rounded down, and nothing would be replaced.
+ * How many tasks there may be during a rollout, in percent. With one task, the new one starts beside it; with more,
+ * there may be half as many again, so a version that is healthy but wrong has reached half of the fleet when the alarms
+ * see it. The lowest minimum of any schedule counts: 150 % of one task is one, rounded down, and nothing would be
+ * replaced.
  */
 export function rolloutPercent({ minReplicas, scaling = [] }: Omit<Limits, "maxReplicas">): number {
   return fewestReplicas({ minReplicas, scaling }) === 1 ? 200 : 150;
@@ -62,7 +63,7 @@ export function mostReplicas({ maxReplicas, scaling = [] }: Omit<Limits, "minRep
   return Math.max(maxReplicas, ...scaling.map((schedule) => schedule.maxReplicas));
 }
 
-/** The most tasks that there are at any time. */
+/** The most tasks that exist at any time. */
 export function mostTasks(limits: Limits): number {
   return Math.floor((mostReplicas(limits) * rolloutPercent(limits)) / 100);
 }

@@ -22,30 +22,33 @@ export interface EcsServiceArgs {
   /** The repositories of ECR that the images are in. */
   repositoryArns: pulumi.Input<string>[];
   logGroupArn: pulumi.Input<string>;
-  /** The load balancer's: nobody else may connect. */
+  /** The load balancer's security group; nothing else may connect. */
   loadBalancerSecurityGroupId: pulumi.Input<string>;
   targetGroupArn: pulumi.Input<string>;
-  /** The alarms that undo a rollout. */
+  /** The alarms that roll back a rollout. */
   alarmNames: pulumi.Input<string>[];
   minReplicas: number;
   maxReplicas: number;
   scaling: readonly Schedule[];
   roles: RoleSettings;
   tags: Record<string, string>;
-  /** All that a task's first start needs: the keys, the listener. */
+  /** Everything that a task's first start needs: the keys, the listener. */
   dependsOn: pulumi.Resource[];
 }
 
-/** How long ECS overlooks a task's failing health checks: its server loads, and answers known questions, on a new disk. */
+/**
+ * How long ECS ignores a task's failing health checks: its server loads the model from a new disk and answers known
+ * questions.
+ */
 const gracePeriod = readyTimeout + 300;
 
 /** How long an update waits for a rollout, in seconds: each step needs an instance, an image of gigabytes, a model. */
 const rolloutTimeout = 3 * 3600;
 
-/** As many tasks as the load asks for, each on an instance of its own, and how they are replaced. */
+/** As many tasks as the load requires, each on an instance of its own, and how they are replaced. */
 export class EcsService extends pulumi.ComponentResource {
   readonly serviceName: pulumi.Output<string>;
-  /** The task definition that runs, once the rollout has ended well. */
+  /** The running task definition; known once the rollout has succeeded. */
   readonly version: pulumi.Output<string>;
 
   readonly #name: string;
@@ -80,7 +83,7 @@ export class EcsService extends pulumi.ComponentResource {
     return [role, new aws.iam.RolePolicy(name, { role: role.id, policy }, parent)];
   }
 
-  /** In from the load balancer, on two ports; out to nowhere. */
+  /** Inbound from the load balancer on two ports; outbound nothing. */
   private createSecurityGroup(): aws.ec2.SecurityGroup {
     const { network, loadBalancerSecurityGroupId, tags } = this.#args;
     const parent = { parent: this };
@@ -141,23 +144,24 @@ export class EcsService extends pulumi.ComponentResource {
         cluster: cluster.clusterArn,
         taskDefinition: task.arn,
         capacityProviderStrategies: cluster.strategy,
-        // At first; from then on it is the scaling's.
+        // Initial value; after that, scaling sets it.
         desiredCount: minReplicas,
         placementConstraints: [{ type: "distinctInstance" }],
         orderedPlacementStrategies: [{ type: "spread", field: "attribute:ecs.availability-zone" }],
         networkConfiguration: { subnets: network.privateSubnetIds, securityGroups: [group.id], assignPublicIp: false },
         loadBalancers: [{ targetGroupArn, containerName: "balancer", containerPort: ports.edge }],
         healthCheckGracePeriodSeconds: gracePeriod,
-        // The rolling strategy, as only that has the circuit breaker: docs/architecture.md, "On AWS".
+        // The rolling strategy, because only that has the circuit breaker: docs/architecture.md, "On AWS".
         deploymentMinimumHealthyPercent: 100,
         deploymentMaximumPercent: rolloutPercent(this.#args),
         deploymentCircuitBreaker: { enable: true, rollback: true },
         alarms: { enable: true, rollback: true, alarmNames },
-        // The command below waits: it tells a rollback from a success, and says why.
+        // The command below waits instead: it can tell a rollback from a success, and says why.
         waitForSteadyState: false,
-        // Otherwise another share of spot would replace the service: the provider's words on capacity_provider_strategy.
+        // Otherwise another share of spot would replace the service: see the provider's docs on
+        // capacity_provider_strategy.
         forceNewDeployment: true,
-        // Destroy ends tasks that run.
+        // Destroy stops running tasks.
         forceDelete: true,
         enableEcsManagedTags: true,
         propagateTags: "SERVICE",
@@ -183,7 +187,7 @@ export class EcsService extends pulumi.ComponentResource {
     const target = new aws.appautoscaling.Target(
       this.#name,
       { ...scaled, minCapacity: minReplicas, maxCapacity: maxReplicas, tags },
-      // With a schedule the limits are the schedule's, and an update must not set them back.
+      // A schedule owns the limits, and an update must not reset them.
       { ...parent, ignoreChanges: scaling.length === 0 ? [] : ["minCapacity", "maxCapacity"] },
     );
     const dependsOn = [target];
@@ -205,7 +209,7 @@ export class EcsService extends pulumi.ComponentResource {
     }
   }
 
-  /** See commands/awaitDeployment.ts. If it fails, so does the update, and the next one tries again. */
+  /** See commands/awaitDeployment.ts. If it fails, the update fails, and the next one tries again. */
   private awaitDeployment(service: aws.ecs.Service, task: aws.ecs.TaskDefinition): command.local.Command {
     const { cluster, task: description } = this.#args;
     const request = {

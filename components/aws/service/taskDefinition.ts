@@ -6,26 +6,29 @@ import type { ServerOptions } from "../../serving/server.ts";
 import { serverEnvironment } from "../../serving/server.ts";
 import { balancerGrace, drainTimeout, readyTimeout, replicaGrace } from "../../serving/timeouts.ts";
 
-/** All that decides about a task. No secret is among it: a task definition can be read by whoever may look at the account. */
+/**
+ * Everything that determines a task. It contains no secret, because anyone who may read the account can read a task
+ * definition.
+ */
 export interface TaskDescription {
   region: string;
   /** The images, by digest. */
   images: Readonly<Record<ContainerName, string>>;
   server: ServerOptions;
   gateway: Pick<GatewayOptions, "prompt" | "corsOrigins" | "allowedHosts">;
-  /** The instance's vCPUs: the task takes all of them, so that an instance has one task. */
+  /** The instance's vCPUs. The task takes all of them, so an instance has one task. */
   vcpus: number;
-  /** What the server may use, in bytes: the model, its context and its buffers. */
+  /** Memory that the server may use, in bytes: the model, its context and its buffers. */
   memoryBytes: number;
-  /** The secret with the keys' hashes, and its version, so that changed keys are another task definition. */
+  /** The secret with the keys' hashes, and its version, so that changed keys create another task definition. */
   secretArn: string;
   secretVersion: string;
   logGroup: string;
-  /** Where the gateway's metrics go, and the dimension that tells this service's from others'. */
+  /** The namespace of the gateway's metrics, and the dimension that sets this service's apart from others'. */
   metricNamespace: string;
   service: string;
   /**
-   * The launch template and its version. Not needed by a container: because of it a changed template is another task
+   * The launch template and its version. No container needs it: it makes a changed template create another task
    * definition, whose tasks start on new instances.
    */
   launchTemplate: string;
@@ -33,19 +36,25 @@ export interface TaskDescription {
 
 export type ContainerName = "server" | "gateway" | "balancer";
 
-/** Seconds that the load balancer keeps a connection on which nothing passes: as long as HAProxy waits for a token, and a little more, so that the client gets HAProxy's answer. AWS's default is 60, its limit 4000. */
+/**
+ * Seconds that the load balancer keeps an idle connection: a little longer than HAProxy waits for a token, so that the
+ * client gets HAProxy's answer. AWS's default is 60, its limit 4000.
+ */
 export const idleTimeout = drainTimeout + 10;
 
-/** Longer than that: if HAProxy closed a connection just as the load balancer sends a request on it, the client would get a 502. */
+/**
+ * Longer than idleTimeout: if HAProxy closed a connection just as the load balancer sends a request on it, the client
+ * would get a 502.
+ */
 export const keepAlive = idleTimeout + 10;
 
-/** MiB that the two small containers may use: what 1,024 connections with full buffers, and 512 requests, take, twice. */
+/** MiB that the two small containers may use: twice what 1,024 connections with full buffers and 512 requests take. */
 const memoryMiB = { gateway: 384, balancer: 512 };
 
-/** MiB that the task takes beside the server's. */
+/** MiB that the task takes in addition to the server's. */
 export const besideServerMiB = memoryMiB.gateway + memoryMiB.balancer;
 
-/** Of 1024 for each vCPU; shares, not limits, and enough for both to answer at once while the server computes. */
+/** Out of 1024 per vCPU. Shares, not limits: enough for both to answer at once while the server computes. */
 const cpuShares = { gateway: 512, balancer: 256 };
 
 /** A container as ECS takes it: docs.aws.amazon.com, API_ContainerDefinition. */
@@ -77,12 +86,12 @@ export interface ContainerDefinition {
 /** ECS's limit for a whole task definition, in bytes: docs.aws.amazon.com, "Amazon ECS service quotas". */
 export const taskDefinitionLimit = 64 * 1024;
 
-/** What of a task definition is not known before it is made, as long as it can be. */
+/** Stands for parts of a task definition that are not known in advance, at their maximum length. */
 const unknownYet = { arn: "a".repeat(200), image: "i".repeat(400) };
 
 /**
- * The bytes that the task definition has, at most, for what is known of it before anything is made; what is not known of it
- * is short, but for what comes out of the model's file: its chat template and its control tokens.
+ * The maximum size of the task definition in bytes, from what is known before anything is created. The unknown parts
+ * are short, except those from the model's file: its chat template and its control tokens.
  */
 export function taskDefinitionBytes(known: Pick<TaskDescription, "server" | "gateway">): number {
   const { arn, image } = unknownYet;
@@ -127,7 +136,7 @@ function server(description: TaskDescription): ContainerDefinition {
     },
     ulimits: [{ name: "memlock", softLimit: -1, hardLimit: -1 }],
     // ECS allows a start period of 300 s; the retries make it the time that a server has everywhere to become ready.
-    // One that hangs later is found out within seconds, by HAProxy and the load balancer.
+    // HAProxy and the load balancer notice within seconds if one hangs later.
     healthCheck: {
       command: ["CMD", "/opt/bitnet-server/healthcheck.sh"],
       interval: (readyTimeout - 300) / 10,
@@ -154,13 +163,13 @@ function gateway(description: TaskDescription): ContainerDefinition {
     }),
     // By field and version: docs.aws.amazon.com, "Pass sensitive data to an Amazon ECS container".
     secrets: [{ name: apiKeysVariable, valueFrom: `${secretArn}:${apiKeysVariable}::${secretVersion}` }],
-    // ECS stops a container before those that it depends on: the server is last.
+    // ECS stops a container before those that it depends on, so the server stops last.
     dependsOn: [{ containerName: "server", condition: "START" }],
     stopTimeout: drainTimeout + 5,
   };
 }
 
-/** HAProxy, before and behind the gateway. It brings the last answers to the clients, and stops first. */
+/** HAProxy, in front of the gateway and behind it. It passes the last answers to the clients, and stops first. */
 function balancer(description: TaskDescription): ContainerDefinition {
   return {
     ...container("balancer", description),
@@ -169,14 +178,14 @@ function balancer(description: TaskDescription): ContainerDefinition {
     portMappings: [ports.edge, ports.health].map((containerPort) => ({ containerPort, protocol: "tcp" })),
     environment: variables(balancerEnvironment({ parallel: description.server.parallel, keepAlive })),
     linuxParameters: { capabilities: { drop: ["ALL"], add: [] }, tmpfs: [tmpfs("/run", 1)] },
-    // Two for each connection, of which haproxy.cfg takes 6,000; it does not start with less than it needs.
+    // Two per connection, of which haproxy.cfg allows 6,000; HAProxy does not start with fewer than it needs.
     ulimits: [{ name: "nofile", softLimit: 16_384, hardLimit: 16_384 }],
     dependsOn: [{ containerName: "gateway", condition: "START" }],
     stopTimeout: balancerGrace,
   };
 }
 
-/** What holds for every container. */
+/** Settings of every container. */
 function container(name: ContainerName, { images, region, logGroup }: TaskDescription): ContainerDefinition {
   return {
     name,
@@ -192,8 +201,8 @@ function container(name: ContainerName, { images, region, logGroup }: TaskDescri
     linuxParameters: { capabilities: { drop: ["ALL"], add: [] }, tmpfs: [] },
     ulimits: [],
     dependsOn: [],
-    // In its place, with the model still in the others' reach. One that ends within a minute of its start, or lacks the
-    // CPU that it was compiled for (78), ends the task instead, and ECS counts a failed start.
+    // Restarts in place. A container that ends within a minute of its start, or lacks the CPU that it was compiled for
+    // (78), ends the task instead, and ECS counts a failed start.
     restartPolicy: { enabled: true, ignoredExitCodes: [78], restartAttemptPeriod: 60 },
     stopTimeout: 0,
     dockerLabels: {},
@@ -203,7 +212,7 @@ function container(name: ContainerName, { images, region, logGroup }: TaskDescri
         "awslogs-group": logGroup,
         "awslogs-region": region,
         "awslogs-stream-prefix": "task",
-        // A full buffer loses lines instead of stopping the server.
+        // A full buffer drops lines instead of blocking the server.
         mode: "non-blocking",
         "max-buffer-size": "4m",
       },

@@ -4,8 +4,8 @@ import type { AwsSettings } from "../../settings/aws.ts";
 import { taskDefinitionBytes, taskDefinitionLimit } from "./taskDefinition.ts";
 
 /**
- * Whether ECS takes the task definition. What is long in it is the model's chat template and control tokens, and what the
- * stack sets for the server and the gateway. Settings that are missing were refused already.
+ * Whether ECS accepts the size of the task definition. Its long parts are the model's chat template and control tokens,
+ * and the stack's settings for the server and the gateway. Missing settings have been refused already.
  */
 export function checkTaskSize(
   { parallel = 1, corsOrigins, allowedHosts, extraArgs = [], ...settings }: Partial<AwsSettings>,
