@@ -17,7 +17,7 @@ import { portsOf } from "./settings/docker.ts";
 import type { CheckedSettings, Configuration } from "./settings/schema.ts";
 import { checkSettings } from "./settings/schema.ts";
 
-/** A stack that can be brought up, as far as anybody can tell before anything is built or changed. */
+/** A stack that can be brought up, as far as can be known before anything is built or changed. */
 export type Plan = DockerPlan | AwsPlan;
 
 export interface DockerPlan {
@@ -27,7 +27,7 @@ export interface DockerPlan {
   machine: Machine;
   /** Requests that a replica answers at once. */
   slots: number;
-  /** The certificate, the rest of its chain and its key, in PEM. Undefined: plain HTTP. */
+  /** The certificate, the rest of its chain and its key, in PEM format. Undefined: plain HTTP. */
   tls: string | undefined;
 }
 
@@ -38,20 +38,20 @@ export interface AwsPlan {
   account: Account;
 }
 
-/** What the checks of a stack found, each as far as the others' mistakes allow. */
+/** The results of a stack's checks, each as far as the others' problems allow. */
 export interface Examination {
   readonly settings: CheckedSettings;
   readonly source: Checked<void>;
   readonly model: Checked<Model>;
   readonly tls: Checked<string | undefined>;
-  /** Nothing is found and nothing is wrong where the target is another one. */
+  /** Empty, without problems, if the target is another one. */
   readonly machine: Checked<Pick<DockerPlan, "machine" | "slots">>;
 }
 
 /**
- * Checks the settings, the sources, the model and the machine; it only reads. Of an AWS account only Pulumi's engine can
- * ask.
- * @param owner whose containers' ports and memory are not in the way
+ * Checks the settings, the sources, the model and the machine. It only reads. Only Pulumi's engine can query an AWS
+ * account.
+ * @param owner whose containers' ports and memory do not count as in use
  */
 export async function examine(configuration: Configuration, owner: Owner): Promise<Examination> {
   const settings = checkSettings(configuration);
@@ -68,9 +68,9 @@ export async function examine(configuration: Configuration, owner: Owner): Promi
 }
 
 /**
- * Checks everything that a stack is made from, before anything is built or changed. It only reads.
+ * Checks everything that a stack is built from, before anything is built or changed. It only reads.
  * @param stackId undefined in the preview of a new stack, which has nothing on this machine yet
- * @throws UserError with every problem that was found
+ * @throws UserError with every problem found
  */
 export async function preflight(configuration: Configuration, stackId: string | undefined): Promise<Plan> {
   const owner = { id: stackId, stack: pulumi.getStack() };
@@ -91,7 +91,7 @@ export async function preflight(configuration: Configuration, stackId: string | 
 
 const unchecked: Checked<never> = { found: undefined, problems: [] };
 
-/** A model that the settings do not name rightly cannot be looked at, nor one whose token is wrong. */
+/** A model cannot be inspected if the settings name it incorrectly, or if its token is wrong. */
 async function checkModel({ sound, invalid }: CheckedSettings): Promise<Checked<Model>> {
   const named = sound.modelUrl === undefined ? ["model", "modelUrl"] : ["modelUrl"];
   return [...named, "modelToken"].some((key) => invalid.has(key)) ? unchecked : resolveModel(sound);
@@ -104,7 +104,7 @@ async function checkDockerEngine(
 ): Promise<Checked<Pick<DockerPlan, "machine" | "slots">>> {
   const { bindAddress = "127.0.0.1" } = settings;
   const { port, ...local } = portsOf(settings);
-  // On an address that is not known, no port can be tried.
+  // Without an address, no port can be tried.
   const ports = settings.bindAddress === undefined ? local : { port, ...local };
   const inspected = await attempt(() => inspectMachine(owner, bindAddress, ports));
   const { found: machine, problems } = inspected;
@@ -121,7 +121,7 @@ async function checkAwsAccount(
   model: Model | undefined,
 ): Promise<Checked<Account>> {
   const known = { ...settings };
-  // The stack makes no VPC of its own, although the one that it is to use is not known.
+  // The stack creates no VPC of its own, although the one to use is unknown.
   if (invalid.has("vpcId")) {
     delete known.zones;
     delete known.vpcCidr;

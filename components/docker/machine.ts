@@ -10,31 +10,31 @@ import type { Room } from "../model/slots.ts";
 import type { Core } from "./cpus.ts";
 import { engineCpus, groupIntoCores, parseCpuList } from "./cpus.ts";
 
-/** What the Docker Engine's machine has to give. */
+/** The resources of the Docker Engine's machine. */
 export interface Machine {
   cores: readonly Core[];
-  /** Whether the cores' CPU ids are the engine's; otherwise only their number is known, and nothing can be pinned. */
+  /** Whether the cores' CPU ids are the engine's. Otherwise only their number is known, and nothing can be pinned. */
   cpuIdsKnown: boolean;
   memoryBytes: number;
-  /** What this stack's running replicas may use of it: their memory limits. */
+  /** How much of it this stack's running replicas may use: their memory limits. */
   replicasBytes: number;
-  /** Ports that something other than this stack listens on, of those that were asked about. */
+  /** Those of the given ports that something other than this stack listens on. */
   portsInUse: readonly number[];
-  /** Whether the address that was asked about is this machine's; true where this process cannot tell. */
+  /** Whether the given address is this machine's; true if this process cannot tell. */
   hasAddress: boolean;
 }
 
-/** What a stack wants of the machine, as far as it is known: only that is checked. */
+/** What a stack requires of the machine, as far as it is known; only that is checked. */
 export interface Demand {
   replicas?: number | undefined;
   threads?: number | undefined;
-  /** What one replica needs. */
+  /** One replica's need. */
   memory?: MemoryNeed | undefined;
   bindAddress: string;
   ports: Ports;
 }
 
-/** Whose containers are the stack's own. */
+/** Identifies the stack's own containers. */
 export interface Owner {
   /** Undefined: the stack is new. */
   id: string | undefined;
@@ -46,12 +46,12 @@ export type Ports = Readonly<
   Partial<Record<"port" | "statsPort" | "monitoringPort" | "registryPort", number | undefined>>
 >;
 
-/** The part of the machine's memory that replicas may lock; the rest is for the system and for what else runs. */
+/** The share of the machine's memory that replicas may lock. The rest is for the system and other programs. */
 export const usableMemory = 0.9;
 
 /**
  * Asks the Docker Engine and, for the ports, the operating system.
- * @param owner its own containers' ports do not count as in use
+ * @param owner whose containers' ports do not count as in use
  * @param bindAddress where `ports.port` is to be opened; the others are opened on loopback
  * @throws UserError if the engine cannot be reached, with what to do about it
  */
@@ -65,7 +65,7 @@ export async function inspectMachine(owner: Owner, bindAddress: string, ports: P
     const limits = await Promise.all(replicas.map(async ({ Id }) => memoryLimit(docker, Id)));
     const own = new Set(containers.flatMap(({ Ports }) => Ports.map(({ PublicPort }) => PublicPort)));
     const used: number[] = [];
-    // One after the other: two settings with the same port would get in each other's way.
+    // One after the other: two settings with the same port would conflict.
     for (const [key, port] of portEntries(ports).filter(([, port]) => !own.has(port))) {
       if ((await listenError(key === "port" ? bindAddress : "127.0.0.1", port)) === "EADDRINUSE") used.push(port);
     }
@@ -81,13 +81,13 @@ export async function inspectMachine(owner: Owner, bindAddress: string, ports: P
   }
 }
 
-/** Versions before ids labelled containers with the stack's name alone: an update replaces those. */
+/** Versions without ids labelled containers with the stack's name only. An update replaces such containers. */
 function isOwn(labels: Readonly<Record<string, string>>, { id, stack }: Owner): boolean {
   const owner = labels["bitnet-server.id"];
   return owner === undefined ? labels["bitnet-server.stack"] === stack : owner === id;
 }
 
-/** Compares a stack's demand with the machine: all mistakes, not just the first. A pure function. */
+/** Compares a stack's demand with the machine. Reports all problems, not just the first. A pure function. */
 export function checkMachine(machine: Machine, demand: Demand): Problem[] {
   const { cores, memoryBytes, portsInUse } = machine;
   const { replicas } = demand;
@@ -130,7 +130,7 @@ function portEntries(ports: Ports): [key: string, port: number][] {
   return Object.entries(ports).flatMap(([key, port]) => (port === undefined ? [] : [[key, port]]));
 }
 
-/** Whether one more replica fits beside those that run: then a new one can start before the old one stops. */
+/** Whether one more replica fits beside the running ones, so that a new one can start before the old one stops. */
 export function hasRoomForNext(machine: Pick<Machine, "memoryBytes" | "replicasBytes">, need: MemoryNeed): boolean {
   return machine.replicasBytes + need.total <= lockable(machine.memoryBytes);
 }
@@ -145,7 +145,7 @@ function lockable(memoryBytes: number): number {
   return Math.floor(usableMemory * memoryBytes);
 }
 
-/** 0 for one without a limit, or that ended meanwhile. */
+/** 0 for a container that has no limit, or has ended meanwhile. */
 async function memoryLimit(docker: Docker, id: string): Promise<number> {
   try {
     return (await docker.getContainer(id).inspect()).HostConfig.Memory ?? 0;
@@ -155,7 +155,7 @@ async function memoryLimit(docker: Docker, id: string): Promise<number> {
   }
 }
 
-/** One message for each way in which a Docker Engine cannot be had. */
+/** One message for each reason why a Docker Engine is unavailable. */
 function engineProblem(error: NodeJS.ErrnoException): Problem {
   const socket = process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock";
   if (error.code === "EACCES") {
@@ -175,7 +175,7 @@ function engineProblem(error: NodeJS.ErrnoException): Problem {
 }
 
 /**
- * The engine's CPUs, grouped by what shares a core. Only Linux tells; elsewhere each CPU counts as a core, and the engine
+ * The engine's CPUs, grouped by core. Only Linux reports the cores; elsewhere each CPU counts as a core, and the engine
  * runs in a virtual machine, which numbers them from 0.
  */
 function readCores(count: number): Pick<Machine, "cores" | "cpuIdsKnown"> {
@@ -188,7 +188,7 @@ function readCores(count: number): Pick<Machine, "cores" | "cpuIdsKnown"> {
   return { cores: groupIntoCores(cpus, new Map(cpus.flatMap(siblingsOf))), cpuIdsKnown: true };
 }
 
-/** Not every machine tells: then the CPU counts as a core. */
+/** Not every machine reports this; without it, the CPU counts as a core. */
 function siblingsOf(cpu: number): [number, string][] {
   try {
     const path = `/sys/devices/system/cpu/cpu${cpu}/topology/thread_siblings_list`;
@@ -198,15 +198,17 @@ function siblingsOf(cpu: number): [number, string][] {
   }
 }
 
-/** Whether the engine opens its ports on the machine that this process runs on. Elsewhere it may be in a virtual one. */
+/**
+ * Whether the engine opens its ports on the machine that this process runs on. Elsewhere it may be in a virtual one.
+ */
 function engineIsHere(): boolean {
   const { DOCKER_HOST: host } = process.env;
   return platform() === "linux" && (host === undefined || host === "" || host.startsWith("unix://"));
 }
 
 /**
- * Why this process cannot listen there; undefined if it can. What else it is refused (a port below 1024, say) may be
- * granted to the engine.
+ * Why this process cannot listen there; undefined if it can. Other refusals (a port below 1024, say) are ignored,
+ * because the engine may be allowed to.
  */
 async function listenError(host: string, port: number): Promise<string | undefined> {
   const server = createServer();

@@ -2,9 +2,9 @@ import { Readable } from "node:stream";
 import Docker from "dockerode";
 
 /**
- * Whether the Docker daemon may raise a container's limit for locked memory. It may not where it lacks CAP_SYS_RESOURCE
- * itself: rootless Docker, LXC, a dev container. That is only known by trying, with a container of an image that has
- * nothing in it: Docker sets the limit before it looks for the program, which is not there.
+ * Whether the Docker daemon may raise a container's limit for locked memory. It may not if it lacks CAP_SYS_RESOURCE
+ * itself: rootless Docker, LXC, a dev container. Only an attempt tells, with a container of an empty image: Docker sets
+ * the limit before it looks for the program, which does not exist.
  */
 export async function mayRaiseMemlock(docker = new Docker()): Promise<boolean> {
   const image = docker.getImage(await importNothing(docker));
@@ -30,7 +30,7 @@ export async function mayRaiseMemlock(docker = new Docker()): Promise<boolean> {
   }
 }
 
-/** @returns the id of a new image without a file in it: no registry is asked for one */
+/** @returns the id of a new image without files, which needs no registry */
 async function importNothing(docker: Docker): Promise<string> {
   const emptyTar = Buffer.alloc(1024); // two blocks of zeros are an archive's end: POSIX, pax
   const answer = await docker.importImage(Readable.from([emptyTar]));

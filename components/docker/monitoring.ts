@@ -7,19 +7,19 @@ import { buildLocally, common, labels } from "./shared.ts";
 export interface MonitoringArgs {
   /** The loopback port of the dashboard and of Prometheus' API. */
   port: number;
-  /** Where whatever is monitored is found, and one that a port can be published on. */
+  /** The networks on which the monitored containers are found, and one on which a port can be published. */
   networks: pulumi.Input<docker.types.input.ContainerNetworksAdvanced>[];
   images: StackImages;
-  /** The names of containers that were taken off a network. */
+  /** Names of containers that were taken off a network. */
   offNetwork: readonly string[];
 }
 
-/** Some five times what it takes for 64 replicas; auto-gomemlimit keeps Go's heap below it. */
+/** About five times what 64 replicas take; auto-gomemlimit keeps Go's heap below it. */
 const monitoringMemory = 512 * 2 ** 20;
 
 /**
- * Prometheus, Debian's own, with the dashboard that it serves. Its figures are in a volume: they outlive its container,
- * and go with the stack.
+ * Prometheus from Debian, with the dashboard that it serves. Its data is in a volume, which outlives its container and
+ * is removed with the stack.
  */
 export function monitoring(name: string, args: MonitoringArgs, parent: pulumi.Resource): docker.Container {
   const { stackId } = args.images;

@@ -5,8 +5,8 @@ import { dnsNames } from "../serving/balancer.ts";
 import { ofStack } from "./ofStack.ts";
 
 /**
- * How many of its stack's networks a container is on, by its role, and whether others find it there by name. The registry
- * is on none.
+ * How many of its stack's networks a container is on, by its role, and whether others find it there by name. The
+ * registry is on none of them.
  */
 const places: Readonly<Partial<Record<string, { networks: number; isNamed: boolean }>>> = {
   replica: { networks: 1, isNamed: true },
@@ -15,14 +15,14 @@ const places: Readonly<Partial<Record<string, { networks: number; isNamed: boole
   monitoring: { networks: 3, isNamed: false },
 };
 
-/** By which the others find a container. `docker network connect`, by hand, gives it none. */
+/** The alias by which others find a container. A manual `docker network connect` sets none. */
 const aliases: ReadonlySet<string> = new Set([dnsNames.replicas, ...dnsNames.gateways, dnsNames.balancer]);
 
 /**
- * The names of a stack's running containers that nobody reaches, because they were taken off one of its networks or lost
- * their alias there. The provider's refresh does not see that: `networks_advanced` stays as the program put it
+ * The names of a stack's running containers that cannot be reached, because they were taken off one of its networks or
+ * lost their alias there. The provider's refresh does not see that: `networks_advanced` stays as the program set it
  * (kreuzwerker/terraform-provider-docker 4.2.0, resourceDockerContainerRead).
- * @param id the stack's; undefined: it is new, and has no containers
+ * @param id the stack's id. Undefined: the stack is new and has no containers
  */
 export async function offNetwork(id: string | undefined, docker = new Docker()): Promise<string[]> {
   if (id === undefined) return [];
@@ -38,10 +38,10 @@ export async function offNetwork(id: string | undefined, docker = new Docker()):
   );
 }
 
-/** What makes a container anew if it is one of these; otherwise nothing, which leaves the host name as it is. */
+/** Arguments that recreate a container if it is one of these; otherwise none, which keeps the host name. */
 export function rejoin(name: string, offNetwork: readonly string[]): { hostname?: string } {
-  // Pulumi's names end in seven random digits. The host name serves because the provider replaces a container for a new
-  // one, and ignores that it is unset afterwards.
+  // Pulumi's names end in seven random digits. The host name works because the provider replaces a container when it
+  // changes, and ignores that it is unset afterwards.
   const isOff = offNetwork.some((found) => found.startsWith(`${name}-`));
   return isOff ? { hostname: `rejoined-${randomBytes(4).toString("hex")}` } : {};
 }
@@ -58,7 +58,7 @@ function nameOf({ Name }: ContainerInspectInfo): string {
   return Name.replace(/^\//, "");
 }
 
-/** Undefined if it has ended meanwhile. */
+/** Undefined if the container has ended meanwhile. */
 async function inspect(docker: Docker, id: string): Promise<ContainerInspectInfo | undefined> {
   try {
     return await docker.getContainer(id).inspect();

@@ -5,15 +5,15 @@ import type { StackImages } from "./shared.ts";
 import { buildLocally, common, labels } from "./shared.ts";
 
 export interface LocalRegistryArgs {
-  /** The port on 127.0.0.1; Docker pushes to a registry on loopback without TLS. */
+  /** The port on 127.0.0.1. Docker pushes to a registry on loopback without TLS. */
   port: number;
-  /** The registry is Debian's own package, in an image of its own. */
+  /** The registry is Debian's package, in its own image. */
   images: StackImages;
-  /** What it has already. */
+  /** What it already has. */
   tags: ReadonlySet<string>;
 }
 
-/** A registry in a container, on loopback, with its blobs in a volume of its own: about the image's compressed size. */
+/** A registry in a container, on loopback. Its blobs are in its own volume, about the image's compressed size. */
 export class LocalRegistry extends pulumi.ComponentResource implements Registry {
   readonly repository: pulumi.Output<string>;
   readonly credentials = undefined;
@@ -42,16 +42,16 @@ export class LocalRegistry extends pulumi.ComponentResource implements Registry 
 
     this.tags = args.tags;
     this.containerId = container.id;
-    // The name is known before the container runs; whoever pushes has to wait for it.
+    // The name is known before the container runs, so whatever pushes has to wait for the container.
     this.repository = pulumi.all([container.id]).apply(() => localRepository(args.port));
     this.registerOutputs({ repository: this.repository });
   }
 }
 
-/** It streams what it is sent to its disk. */
+/** It streams uploads to its disk. */
 const registryMemory = 512 * 2 ** 20;
 
-/** Where a local registry on this port has the server's images. */
+/** The repository of the server's images in a local registry on this port. */
 export function localRepository(port: number): string {
   return `127.0.0.1:${port}/bitnet-server`;
 }
@@ -59,11 +59,11 @@ export function localRepository(port: number): string {
 export interface ExternalRegistryArgs {
   /** Host and repository, such as registry.example.com/team/bitnet-server. */
   repository: string;
-  /** Undefined: what `docker login` has stored on this machine. The password becomes a Pulumi secret. */
+  /** Undefined: the login that `docker login` has stored on this machine. The password becomes a Pulumi secret. */
   login: { username: string; password: string } | undefined;
 }
 
-/** A registry that exists already. It makes no resource: what is pushed there stays when the stack is destroyed. */
+/** An existing registry. No resource is created: what is pushed there stays when the stack is destroyed. */
 export class ExternalRegistry implements Registry {
   readonly repository: pulumi.Output<string>;
   readonly credentials: RegistryCredentials | undefined;

@@ -20,8 +20,8 @@ export type Role =
   | "registry-blobs";
 
 /**
- * Says whose everything is that a stack makes on the Docker Engine: by the id, which alone every filter uses. For people,
- * the stack's name, as it was when the stack was made, and what it is for: `docker ps --filter label=…`.
+ * Labels everything that a stack creates on the Docker Engine. Filters use only the id. For people, there are also the
+ * stack's name, as it was when the stack was created, and the purpose: `docker ps --filter label=…`.
  */
 export function labels({ hex, firstName }: StackId, role: Role): { label: string; value: pulumi.Input<string> }[] {
   return [
@@ -31,10 +31,10 @@ export function labels({ hex, firstName }: StackId, role: Role): { label: string
   ];
 }
 
-/** At most 5 x 10 MB of log for each container; Docker's default has no limit. */
+/** At most 5 x 10 MB of log per container; Docker's default has no limit. */
 const logRotation = { logDriver: "json-file", logOpts: { "max-size": "10m", "max-file": "5" } };
 
-/** No capabilities, nothing to write to, and started again if it ends. */
+/** No capabilities, no writable file system, and a restart if it ends. */
 const containment = {
   capabilities: { drops: ["ALL"] },
   securityOpts: ["no-new-privileges"],
@@ -43,20 +43,20 @@ const containment = {
 };
 
 /**
- * Processes and threads that a container's user may have. Linux counts a user's in all containers together, and a replica
- * has some 70 and one for each core; the provider has no limit that counts a container's alone (Docker's --pids-limit).
+ * Maximum processes and threads of a container's user. Linux counts a user's in all containers together. A replica has
+ * some 70, and one per core. The provider lacks Docker's --pids-limit, which counts a single container's.
  */
 export const processLimit = { name: "nproc", soft: 8192, hard: 8192 };
 
-/** What holds for every container, unless it says otherwise after this: whose it is, and the limits that it lives in. */
+/** Settings of every container, unless it overrides them after this: its labels and its limits. */
 export function common(stackId: StackId, role: Role, memoryBytes: number) {
-  // In MiB, as the provider has it. Without an equal memorySwap every later update would be a change.
+  // In MiB, as the provider expects. Without an equal memorySwap, every later update would see a change.
   const memory = Math.ceil(memoryBytes / 2 ** 20);
   const limits = { memory, memorySwap: memory, ulimits: [processLimit] };
   return { ...limits, ...containment, ...logRotation, labels: labels(stackId, role) };
 }
 
-/** A container's environment as the provider has it. */
+/** A container's environment as the provider expects it. */
 export function environment(variables: Readonly<Record<string, pulumi.Input<string>>>): pulumi.Input<string>[] {
   return Object.entries(variables).map(([name, value]) => pulumi.interpolate`${name}=${value}`);
 }
@@ -64,7 +64,7 @@ export function environment(variables: Readonly<Record<string, pulumi.Input<stri
 /** What the images of a stack have in common. */
 export interface StackImages {
   stackId: StackId;
-  /** The tags that this machine's engine has. */
+  /** The tags on this machine's engine. */
   onEngine: ReadonlySet<string>;
   /** Removes the stack's images at the very end: see components/image/imageCleanup.ts. */
   cleanup: pulumi.Resource;
@@ -72,7 +72,7 @@ export interface StackImages {
   baseImage: string;
 }
 
-/** Builds one of the small images on this machine's engine, where alone it is used: it is not pushed. */
+/** Builds one of the small images on this machine's engine. It is used only there, so it is not pushed. */
 export function buildLocally(
   name: string,
   folder: "registry" | "load-balancer" | "gateway" | "monitoring",

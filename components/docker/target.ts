@@ -24,27 +24,27 @@ import { offNetwork } from "./networkDrift.ts";
 import { ExternalRegistry, LocalRegistry, localRepository } from "./registry.ts";
 import type { StackImages } from "./shared.ts";
 
-/** What a stack on this machine's Docker Engine tells. */
+/** The outputs of a stack on this machine's Docker Engine. */
 export interface DockerOutputs {
   /** The OpenAI-compatible API. */
   url: string;
   healthUrl: string;
-  /** The load balancer's statistics page, on this machine only. */
+  /** The load balancer's statistics page; on this machine only. */
   statsUrl: string;
-  /** The same as Prometheus text. */
+  /** The same in Prometheus' text format. */
   metricsUrl: string;
-  /** The dashboard, on this machine only. Absent where `monitoring` is false. */
+  /** The dashboard; on this machine only. Absent if `monitoring` is false. */
   dashboardUrl?: string;
-  /** The name under which the API reports the model. */
+  /** The model's name in the API. */
   model: string;
-  /** The image that the replicas run, by digest. */
+  /** The replicas' image, by digest. */
   image: pulumi.Output<string>;
   replicas: number;
-  /** The first key, a secret: `pulumi stack output apiKey --show-secrets`. Absent where none is asked for. */
+  /** The first key. A secret: `pulumi stack output apiKey --show-secrets`. Absent if no key is required. */
   apiKey?: pulumi.Output<string>;
 }
 
-/** What was checked before. */
+/** The results of the earlier checks. */
 export interface DockerTargetArgs {
   stackId: StackId;
   settings: DockerSettings;
@@ -52,7 +52,7 @@ export interface DockerTargetArgs {
   machine: Machine;
   /** Requests that a replica answers at once. */
   slots: number;
-  /** The certificate, the rest of its chain and its key, in PEM. Undefined: plain HTTP. */
+  /** The certificate, the rest of its chain and its key, in PEM format. Undefined: plain HTTP. */
   tls: string | undefined;
 }
 
@@ -122,7 +122,10 @@ async function fleetArgs(
   };
 }
 
-/** Whether a new replica can start before the old one stops. Where the only one cannot, the user is warned. */
+/**
+ * Whether a new replica can start before the old one stops. If that is impossible for the only replica, it warns the
+ * user.
+ */
 function mayStartFirst({ replicas }: DockerSettings, memory: MemoryNeed, machine: Machine): boolean {
   const startFirst = hasRoomForNext(machine, memory);
   if (replicas === 1 && !startFirst) {
@@ -151,12 +154,14 @@ function outputsOf(
     model: model.alias,
     image,
     replicas,
-    // Pulumi warns of outputs that are undefined.
+    // Pulumi warns of undefined outputs.
     ...(apiKey === undefined ? {} : { apiKey }),
   };
 }
 
-/** Secrets. Undefined: none is asked for, as on loopback, unless some are set; elsewhere there is always one. */
+/**
+ * Secrets. Undefined: no key is required. That is so on loopback unless keys are set; elsewhere there is always a key.
+ */
 function chooseApiKeys({ apiKeys, bindAddress }: DockerSettings): pulumi.Output<NamedKey[]> | undefined {
   if (apiKeys.length > 0) return pulumi.secret(apiKeys);
   if (isLoopback(bindAddress)) return undefined;
@@ -164,7 +169,7 @@ function chooseApiKeys({ apiKeys, bindAddress }: DockerSettings): pulumi.Output<
   return pulumi.secret(result.apply((key) => [{ name: "key-1", key, limits: {} }]));
 }
 
-/** Without a key a web page must not be able to reach the API under a name of its own: gateway/src/rules/host.ts. */
+/** Without a key, a web page must not be able to reach the API under its own name: gateway/src/rules/host.ts. */
 function ownNames(bindAddress: string): string[] {
   return [...new Set(["localhost", "127.0.0.1", "[::1]", hostInUrl(bindAddress)])];
 }
@@ -182,7 +187,7 @@ async function chooseRegistry(settings: DockerSettings, images: StackImages): Pr
   return new ExternalRegistry({ repository: registry, login });
 }
 
-/** Where a client on this machine reaches an address: "any" is not one that can be connected to. */
+/** The address that a client on this machine connects to: "any" cannot be connected to. */
 function hostInUrl(bound: string): string {
   const reachable = bound === "0.0.0.0" ? "127.0.0.1" : bound === "::" ? "::1" : bound;
   return reachable.includes(":") ? `[${reachable}]` : reachable;

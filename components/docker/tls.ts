@@ -4,9 +4,10 @@ import type { Problem } from "../errors.ts";
 import { UserError } from "../errors.ts";
 
 /**
- * Reads what the edge serves HTTPS with. A key is never shown, not even a part of it.
- * @returns the certificate, the rest of its chain and the key, in PEM, as HAProxy wants them; undefined if none is set
- * @throws UserError if a file cannot be read, is not what it should be, or the two do not belong together
+ * Reads the certificate and key with which the edge serves HTTPS. It never shows a key, not even part of it.
+ * @returns the certificate, the rest of its chain and the key, in PEM format, as HAProxy expects; undefined if none is
+ *   set
+ * @throws UserError if a file cannot be read or has the wrong content, or if the two do not belong together
  */
 export function readTls(files: {
   tlsCertificate?: string | undefined;

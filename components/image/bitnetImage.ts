@@ -15,29 +15,31 @@ import type { Registry } from "./registry.ts";
 export interface BitnetImageArgs {
   stackId: StackId;
   registry: Registry;
-  /** What the image has baked in: downloaded in the build from a URL, or taken from a file of this machine. */
+  /** The model built into the image: downloaded during the build from a URL, or copied from a file on this machine. */
   model: { url: string } | { path: string };
-  /** Access token of a gated or private model at a URL. Default: the model is public. */
+  /** Access token for a gated or private model at a URL. Default: the model is public. */
   modelToken?: string | undefined;
-  /** Default: the file is taken as it comes, once it is known to be a BitNet GGUF. */
+  /** Default: any file is accepted once it is known to be a BitNet GGUF. */
   modelSha256?: string | undefined;
   engine: "bitnet.cpp" | "ik_llama.cpp";
-  /** A git URL or a source tarball of this machine. Default: docker/server/Dockerfile's for the engine. */
+  /** A git URL, or a source tarball on this machine. Default: docker/server/Dockerfile's for the engine. */
   engineRepo?: string | undefined;
-  /** Default: docker/server/Dockerfile's, the commit that this version was tested with. */
+  /** Default: docker/server/Dockerfile's, the commit with which this version was tested. */
   engineRef?: string | undefined;
-  /** See the setting of that name. Costs: a minute more of compiling. */
+  /** See the setting of that name. It costs another minute of compiling. */
   optimize: boolean;
-  /** `native` or a name that -march knows. */
+  /** `native`, or a name that -march accepts. */
   cpuTarget: string;
   /** linux/amd64 or linux/arm64. */
   platform: string;
   baseImage: string;
-  /** What must be there before the image, and be gone after it. */
+  /** What has to be created before the image and removed after it. */
   dependsOn: pulumi.Resource[];
 }
 
-/** The server's image: engine and model built in, pushed to the registry. Everything downstream uses its digest. */
+/**
+ * The server's image, with engine and model built in, pushed to the registry. Everything downstream uses its digest.
+ */
 export class BitnetImage extends pulumi.ComponentResource {
   /** `repository@sha256:…` */
   readonly digest: pulumi.Output<string>;
@@ -48,7 +50,7 @@ export class BitnetImage extends pulumi.ComponentResource {
     const { platform, registry, stackId } = args;
     const { context, download } = this.layOutContext(name, args);
     const [buildArgs, proxies] = [buildArguments(args), proxyArgs()];
-    // A private model is a part of the context once it has been downloaded.
+    // A private model is part of the context once it has been downloaded.
     const build = () =>
       pulumi.output(download?.id).apply(() => ({ context: contextDigest(context), args: buildArgs, platform }));
     const ownTag = registry.immutableTags ? uniqueTag(name, "server", build(), proxies, { parent: this }) : undefined;
@@ -70,7 +72,7 @@ export class BitnetImage extends pulumi.ComponentResource {
           builderVersion: docker.BuilderVersion.BuilderBuildKit,
         },
         ...(registry.credentials === undefined ? {} : { registry: registry.credentials }),
-        // A preview says what would be built; it does not build.
+        // A preview shows what would be built, but does not build it.
         buildOnPreview: false,
       },
       {
@@ -84,7 +86,7 @@ export class BitnetImage extends pulumi.ComponentResource {
     this.registerOutputs({ digest: this.digest });
   }
 
-  /** Lays the build context out. A private model comes into it by a download, when an update runs. */
+  /** Lays out the build context. A private model is downloaded into it when an update runs. */
   private layOutContext(name: string, args: BitnetImageArgs) {
     const context = contextFolder(pulumi.getStack(), "server");
     const privateModel = privateModelOf(args, context);
@@ -94,7 +96,7 @@ export class BitnetImage extends pulumi.ComponentResource {
   }
 }
 
-/** docker/server/Dockerfile's arguments. A file of this machine is named by its name in the build context. */
+/** docker/server/Dockerfile's arguments. A file on this machine is given by its name in the build context. */
 export function buildArguments(
   args: Omit<BitnetImageArgs, "stackId" | "registry" | "platform" | "dependsOn">,
 ): Record<string, string> {
@@ -111,7 +113,7 @@ export function buildArguments(
   };
 }
 
-/** A private model is a file in the context by the time that the image is built. */
+/** By the time the image is built, a private model is a file in the context. */
 function modelLocation({ model, modelToken }: Pick<BitnetImageArgs, "model" | "modelToken">): string {
   if ("path" in model) {
     return basename(model.path);

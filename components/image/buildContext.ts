@@ -17,20 +17,23 @@ import { basename, dirname, join, relative } from "node:path";
 import { buildFolder } from "./buildFolder.ts";
 import { fileDigest } from "./fileDigest.ts";
 
-/** Files of this machine that a build needs: `context/<kind>/<name>` in the build context, by kind. */
+/** Files on this machine that a build needs, by kind: `context/<kind>/<name>` in the build context. */
 export type LocalFiles = Partial<Record<"model" | "engine", string>>;
 
-/** Where a stack's build context for an image is: no other stack's files count as a change of it. */
+/**
+ * The folder of a stack's build context for an image. Each stack has its own, so other stacks' files do not change it.
+ */
 export function contextFolder(stack: string, image: string): string {
   return join(buildFolder(stack), image);
 }
 
 /**
- * Lays out a build context in a folder of its own: of a folder of docker/ what its .dockerignore does not leave out, and
- * the model and the engine's source, linked in where they are files of this machine. Copies have the same modes whatever
- * the checkout's are, so that equal content is an equal context. What is right already stays untouched, because an update
- * may be reading it; what is not is replaced as a whole, so that a reader sees the old file or the new one.
- * @param kept the name of a file in `context/model/` that was downloaded there; it stays, with what a download goes on from
+ * Lays out a build context in its own folder. It contains a folder of docker/, minus what its .dockerignore excludes,
+ * and links to the model and the engine's source if they are files on this machine. Copies have the same modes whatever
+ * the checkout's are, so equal content makes an equal context. What is already right stays untouched, because an update
+ * may be reading it; the rest is replaced as a whole, so that a reader sees either the old file or the new one.
+ * @param kept the name of a file in `context/model/` that was downloaded there; it stays, along with what a download
+ *   resumes from
  */
 export function stageBuildContext(source: string, destination: string, files: LocalFiles = {}, kept?: string): void {
   const ours = filesOf(source);
@@ -45,15 +48,15 @@ export function stageBuildContext(source: string, destination: string, files: Lo
   for (const path of filesBelow(destination)) {
     if (!wanted.has(path) && !isKept(path)) rmSync(join(destination, path));
   }
-  // Beside the context: whatever lies in it, even for a moment, is a part of it.
+  // Beside the context: anything inside it, even for a moment, is part of it.
   const part = `${destination}.${process.pid}.tmp`;
-  // A process of this id that was killed may have left a link to a model there.
+  // A killed process with the same id may have left a link to a model there.
   rmSync(part, { force: true });
   for (const path of ours) copy(join(source, path), join(destination, path), part);
   for (const { from, to } of given) linkOrCopy(realpathSync(from), join(destination, to), part);
 }
 
-/** What a build sees of a folder: files that lie in it for other builds (`context/model/…`) are theirs. */
+/** What a build sees of a folder. Files that are there for other builds (`context/model/…`) are excluded. */
 function filesOf(source: string): string[] {
   const ignoreFile = join(source, ".dockerignore");
   const patterns = existsSync(ignoreFile) ? readFileSync(ignoreFile, "utf8") : "";
@@ -78,7 +81,7 @@ function copy(from: string, to: string, part: string): void {
   moveInto(part, to);
 }
 
-/** A link costs neither time nor disk, but needs the same file system. */
+/** A link costs neither time nor disk space, but needs the same file system. */
 function linkOrCopy(from: string, to: string, part: string): void {
   const [is, was] = [statSync(from), statSync(to, { throwIfNoEntry: false })];
   if (was !== undefined && was.ino === is.ino && was.dev === is.dev) return;
@@ -91,7 +94,7 @@ function linkOrCopy(from: string, to: string, part: string): void {
   moveInto(part, to);
 }
 
-/** The Dockerfiles set the modes of what they copy, so that these only have to be readable, and the same everywhere. */
+/** The Dockerfiles set the modes of what they copy, so these only have to be readable and the same everywhere. */
 const [fileMode, folderMode] = [0o644, 0o755];
 
 function hasMode({ mode }: Stats, wanted: number): boolean {

@@ -4,9 +4,9 @@ import { join, relative } from "node:path";
 import { fileDigest } from "./fileDigest.ts";
 
 /**
- * SHA-256 of all that a build can see of a staged context: each file's path, mode and content. The docker provider takes
- * a build for changed by the same three (`hashContext` in pulumi-docker's provider/provider.go), so that a tag made of
- * this changes when, and only when, the provider builds.
+ * SHA-256 of everything that a build can see of a staged context: each file's path, mode and content. The docker
+ * provider uses the same three to detect a change (`hashContext` in pulumi-docker's provider/provider.go). So a tag
+ * made from this digest changes when, and only when, the provider builds.
  */
 export function contextDigest(folder: string): string {
   const hash = createHash("sha256");

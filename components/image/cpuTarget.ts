@@ -1,23 +1,22 @@
-/** As AWS calls them. */
+/** With AWS's names. */
 export type Architecture = "x86_64" | "arm64";
 
 export interface CpuTarget {
-  /** What the compiler takes as -march (x86_64) or -mcpu (arm64). */
+  /** The compiler's -march (x86_64) or -mcpu (arm64). */
   name: string;
-  /** Whether the family is in the table; otherwise `name` is what every CPU of the architecture that will do runs. */
+  /** Whether the family is in the table. Otherwise `name` is what every suitable CPU of the architecture can run. */
   known: boolean;
 }
 
 /**
- * The least that the engines' kernels for ternary weights are written for: AVX2, or NEON with dot products. The same
- * as docker/server/build/build-engine.sh's `baseline`.
+ * The minimum for the engines' kernels for ternary weights: AVX2, or NEON with dot products. The same as `baseline` in
+ * docker/server/build/build-engine.sh.
  */
 const baselines: Readonly<Record<Architecture, string>> = { x86_64: "x86-64-v3", arm64: "neoverse-n1" };
 
 /**
- * The CPUs of EC2's instance families, from aws.amazon.com/ec2/instance-types, by the name that gcc 14 and clang 19
- * (Debian 13's) know them by. A family that comes with several CPUs has the oldest: c5, m5, r5 are Skylake or Cascade
- * Lake.
+ * The CPUs of EC2's instance families, from aws.amazon.com/ec2/instance-types, under their names in gcc 14 and clang 19
+ * (Debian 13's). A family with several CPUs is listed with the oldest: c5, m5, r5 are Skylake or Cascade Lake.
  */
 const families: Readonly<Record<Architecture, Readonly<Record<string, readonly string[]>>>> = {
   x86_64: {
@@ -42,24 +41,24 @@ export function familyOf(instanceType: string): string {
   return instanceType.split(".", 1)[0] ?? "";
 }
 
-/** What to compile for, so that an instance of this type runs it as fast as it can. */
+/** The compilation target with which an instance of this type runs as fast as possible. */
 export function cpuTargetOf(instanceType: string, architecture: Architecture): CpuTarget {
   const family = familyOf(instanceType);
   const found = Object.entries(families[architecture]).find(([, members]) => members.includes(family));
   return found === undefined ? { name: baselines[architecture], known: false } : { name: found[0], known: true };
 }
 
-/** Instance types of the same size that run the same code. The one asked about comes first. */
+/** Instance types of the same size that run the same code. The given one comes first. */
 export function sameInstructions(instanceType: string, architecture: Architecture): string[] {
   const family = familyOf(instanceType);
   const size = instanceType.slice(family.length);
   const siblings = Object.values(families[architecture]).find((members) => members.includes(family)) ?? [];
-  // Flex families give the whole CPU only some of the time.
+  // Flex families provide the full CPU only some of the time.
   const others = siblings.filter((member) => member !== family && !member.endsWith("-flex"));
   return [instanceType, ...others.map((member) => member + size)];
 }
 
-/** The architecture that a CPU's name belongs to; undefined where the name does not tell. */
+/** The architecture that a CPU's name belongs to; undefined if the name does not tell. */
 export function architectureOf(cpu: string): Architecture | undefined {
   if (/^(neoverse|cortex|ampere|armv[89])/.test(cpu)) return "arm64";
   if (/^(x86-64|znver|.*lake|.*rapids|haswell|broadwell)/.test(cpu)) return "x86_64";

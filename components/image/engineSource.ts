@@ -1,12 +1,12 @@
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { UserError } from "../errors.ts";
 
-/** A git URL has a scheme or is of ssh's form, user@host:path; anything else is a path of this machine. */
+/** A git URL has a scheme or ssh's form, user@host:path; anything else is a path on this machine. */
 export function isGitUrl(location: string): boolean {
   return /^[a-z][a-z0-9+.-]*:\/\//.test(location) || /^[^/]+@[^/]+:/.test(location);
 }
 
-/** @throws UserError if `engineRepo` is a URL that a build cannot clone, or a file of this machine that is not there */
+/** @throws UserError if `engineRepo` is a URL that a build cannot clone, or a missing file on this machine */
 export function requireEngineSource(engineRepo: string | undefined): void {
   if (engineRepo === undefined) return;
   if (isGitUrl(engineRepo)) {
@@ -23,7 +23,10 @@ export function requireEngineSource(engineRepo: string | undefined): void {
   });
 }
 
-/** How a tar archive begins, plain or compressed as the image's build can unpack it, and at which byte (magic(5)). */
+/**
+ * How tar archives begin, and at which byte (magic(5)): plain, or compressed in a way that the image's build can
+ * unpack.
+ */
 const beginnings = [
   { at: 257, hex: "7573746172" }, // ustar
   { at: 0, hex: "1f8b" }, // gzip
@@ -42,12 +45,12 @@ function isTarball(path: string): boolean {
   }
 }
 
-/** A build has no SSH key, no credentials and no file of this machine. */
+/** A build has no SSH key, no credentials and no files of this machine. */
 function requireCloneable(engineRepo: string): void {
   const url = URL.parse(engineRepo);
   const cloneable = url !== null && ["https:", "http:", "git:"].includes(url.protocol);
   const right = "an https://, http:// or git:// URL without a user name or password, or the path of a source tarball";
-  // Such a value is a secret, and not shown.
+  // Such a value is a secret and is not shown.
   if ((url?.password ?? "") !== "" || (cloneable && url.username !== "")) {
     const wrong = "it has a user name or a password in it, which state, logs and the image's history would show";
     throw new UserError({ key: "engineRepo", wrong, right });

@@ -4,16 +4,16 @@ import { closeSync, mkdirSync, openSync, readFileSync, readSync, renameSync, sta
 import { dirname, join } from "node:path";
 import { z } from "zod";
 
-/** Bytes from which on a file's digest is remembered: a model is gigabytes, which every run would read again. */
+/** Minimum file size, in bytes, for remembering a digest: a model has gigabytes, which every run would read again. */
 const large = 16 * 2 ** 20;
 const memory = join(".build", "digests.json");
-/** Whoever writes to a file changes the time of its last change; two changes within one tick of the clock have the same. */
+/** Writing to a file changes its ctime, but two changes within one tick of the clock get the same ctime. */
 const settledAfter = 2_000_000_000n;
 
 const rememberedFiles = z.record(z.string(), z.object({ state: z.string(), digest: z.string() }));
 type RememberedFiles = z.infer<typeof rememberedFiles>;
 
-/** SHA-256 of a file's content. Of a large file that has not changed since, what was computed before. */
+/** SHA-256 of a file's content. For a large file that has not changed since, the earlier result is used. */
 export function fileDigest(path: string): string {
   const stats = statSync(path, { bigint: true });
   if (stats.size < large) return compute(path);
@@ -27,14 +27,14 @@ export function fileDigest(path: string): string {
   return digest;
 }
 
-/** No program can set the time of a file's last change (ctime) but the kernel, which does so at every write. */
+/** Only the kernel sets the time of a file's last change (ctime), at every write; no program can. */
 function stateOf({ size, mtimeNs, ctimeNs }: BigIntStats): string {
   return [size, mtimeNs, ctimeNs].join(" ");
 }
 
 function compute(path: string): string {
   const hash = createHash("sha256");
-  // In parts: a model is larger than what a buffer may be.
+  // In parts: a model is larger than the maximum size of a buffer.
   const file = openSync(path, "r");
   try {
     const part = Buffer.alloc(2 ** 20);
@@ -49,7 +49,7 @@ function recall(): RememberedFiles {
   try {
     return rememberedFiles.parse(JSON.parse(readFileSync(memory, "utf8")));
   } catch {
-    return {}; // not there yet, or damaged: then everything is read
+    return {}; // missing or damaged: then everything is read
   }
 }
 

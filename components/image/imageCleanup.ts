@@ -5,9 +5,9 @@ import { join } from "node:path";
 import type { StackId } from "../stackId.ts";
 
 /**
- * Removes the stack's images from this machine when it is destroyed: the docker provider leaves them, and their tags,
- * where they are. Whatever runs one of them has to depend on this, so that it is gone first. An image that somebody else's
- * container was made from stays.
+ * Removes the stack's images from this machine when the stack is destroyed, because the docker provider leaves them and
+ * their tags behind. Whatever runs one of them has to depend on this, so that it is removed first. An image stays if a
+ * container outside the stack was created from it.
  */
 export function cleanUpImages(
   name: string,
@@ -17,9 +17,10 @@ export function cleanUpImages(
   return new command.local.Command(
     name,
     {
-      // "true" does nothing, successfully: there is nothing to do before the end.
+      // "true" succeeds without doing anything: there is nothing to do before the end.
       create: "true",
-      // Its text is stored in the state and may run years later, so the shell and Docker's client are all that it needs.
+      // The command's text is stored in the state and may run years later, so it needs only the shell and Docker's
+      // client.
       delete: readFileSync(join("commands", "removeImages.sh"), "utf8"),
       interpreter: ["/bin/sh", "-ec"],
       environment: { STACK_ID: hex, ...sameEngine },
@@ -28,5 +29,8 @@ export function cleanUpImages(
   );
 }
 
-/** Docker's client then asks the engine that DOCKER_HOST names, as Pulumi's provider does, whatever `docker context` says. */
+/**
+ * Makes Docker's client use the engine that DOCKER_HOST names, as Pulumi's provider does, whatever `docker context`
+ * says.
+ */
 export const sameEngine = { DOCKER_CONTEXT: "default" };

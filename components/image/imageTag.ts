@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { createHash } from "node:crypto";
 
-/** What an image is made from. */
+/** What an image is built from. */
 export interface Build {
   /** Of the build context: {@link contextDigest}. */
   context: string;
@@ -10,19 +10,19 @@ export interface Build {
   platform: string;
 }
 
-/** SHA-256 of all that an image is made from, in hexadecimal digits. */
+/** SHA-256 of everything that an image is built from, in hexadecimal digits. */
 export function buildDigest({ context, args, platform }: Build): string {
   const inputs = [context, platform, Object.entries(args).toSorted()];
   return createHash("sha256").update(JSON.stringify(inputs)).digest("hex");
 }
 
 /**
- * A tag that no image has had, for registries whose tags are immutable: it stays while what is built stays, and is new
- * after every change, a change back to an earlier state included. Handed to the build as TAG, which becomes a label, it
- * makes the image's digest as new as the tag.
- * @param proxies what the image is built through: as a change of them is a build for the provider, which pushes again,
- *   and as such a registry refuses a tag that it has even for the same image (aws/containers-roadmap's issue 2380), they
- *   make a new tag as well
+ * A tag that no image has had before, for registries with immutable tags. It stays the same while what is built stays
+ * the same, and is new after every change, including a change back to an earlier state. The build gets it as TAG, which
+ * becomes a label, so the image's digest is as new as the tag.
+ * @param proxies the proxies that the build uses. A change of them makes the provider build and push again, and such a
+ *   registry refuses a tag that it already has, even for the same image (aws/containers-roadmap's issue 2380). So they
+ *   create a new tag as well
  */
 export function uniqueTag(
   name: string,

@@ -5,15 +5,15 @@ import { sameEngine } from "./imageCleanup.ts";
 
 export interface OldImagesArgs {
   stackId: StackId;
-  /** The server's image that runs now, by digest. */
+  /** The server image that is running now, by digest. */
   image: pulumi.Input<string>;
-  /** The container of the stack's own registry; undefined: the registry is somebody else's, and what is in it stays. */
+  /** The container of the stack's own registry. Undefined: the registry is external, and its content stays. */
   registry: pulumi.Input<string> | undefined;
 }
 
 /**
- * Removes the images that earlier updates have left, after an update that went well: see commands/removeOldImages.ts.
- * The one that runs and the one before it stay. It depends on the smoke test, so that a new image has answered first.
+ * Removes the images that earlier updates have left, after a successful update: see commands/removeOldImages.ts. The
+ * current and the previous image stay. It depends on the smoke test, so a new image has answered first.
  */
 export function removeOldImages(
   name: string,
@@ -23,7 +23,7 @@ export function removeOldImages(
   return new command.local.Command(
     name,
     {
-      // It prints what it has kept, and Pulumi hands that to the next run as PULUMI_COMMAND_STDOUT.
+      // It prints what it has kept, and Pulumi passes that to the next run as PULUMI_COMMAND_STDOUT.
       create: "node commands/removeOldImages.ts",
       environment: {
         STACK_ID: stackId.hex,

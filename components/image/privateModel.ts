@@ -8,7 +8,7 @@ export interface PrivateModelArgs {
   url: string;
   /** An access token; becomes a Pulumi secret. */
   token: string;
-  /** The file to write, of the name that `privateModelName` gives. */
+  /** The file to write, named by `privateModelName`. */
   destination: string;
 }
 
@@ -19,8 +19,8 @@ export function privateModelName(url: string): string {
 
 /**
  * Downloads a gated or private model on this machine, into the build context: docker.Image has no build secrets, and a
- * build argument would leave the token in the image's history. By the rules of every other download
- * (docker/server/build/download.sh); curl gets the token by standard input, so that no process list shows it.
+ * build argument would leave the token in the image's history. The rules are those of every other download
+ * (docker/server/build/download.sh). curl gets the token on standard input, so no process list shows it.
  */
 export function downloadPrivateModel(
   name: string,
@@ -34,7 +34,7 @@ export function downloadPrivateModel(
     name,
     {
       create: "sh commands/downloadModel.sh",
-      // Kept in the state: it has to work years later, in whatever checkout.
+      // Kept in the state: it has to work years later, in any checkout.
       delete: 'rm -f "$DESTINATION" "$DESTINATION".part "$DESTINATION".part.*',
       triggers: [randomUUID()],
       interpreter: ["/bin/sh", "-ec"],

@@ -1,12 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
 
-/** Nothing in a build asks its own loopback, and some callers (`npm run up`) add these to what the user has set. */
+/** A build never contacts its own loopback, and some callers (`npm run up`) add these to the user's value. */
 const loopback = new Set(["localhost", "127.0.0.1", "::1", "[::1]"]);
 
 /**
- * The proxies that this process is told of, as Docker's predefined build arguments: its builder keeps them out of the
- * image, its history and the cache's keys (docs.docker.com/reference/dockerfile, "predefined ARGs"). Of both forms, as
- * curl reads http_proxy only, and other programs read HTTP_PROXY. Nothing where there is no proxy.
+ * This process's proxy settings, as Docker's predefined build arguments: the builder keeps them out of the image, its
+ * history and the cache keys (docs.docker.com/reference/dockerfile, "predefined ARGs"). In both spellings, because curl
+ * reads only http_proxy, and other programs read HTTP_PROXY. Empty without a proxy.
  */
 export function proxyArgs(environment: NodeJS.ProcessEnv = process.env): Record<string, string> {
   const valueOf = (name: string) => environment[name] || environment[name.toLowerCase()] || "";
@@ -25,7 +25,7 @@ export function proxyArgs(environment: NodeJS.ProcessEnv = process.env): Record<
   );
 }
 
-/** A proxy's address may have a password in it. */
+/** A proxy's address may contain a password. */
 export function secretArgs(args: Readonly<Record<string, string>>): Record<string, pulumi.Output<string>> {
   return Object.fromEntries(Object.entries(args).map(([name, value]) => [name, pulumi.secret(value)]));
 }

@@ -1,14 +1,14 @@
 import type * as pulumi from "@pulumi/pulumi";
 
-/** Where a stack's image is pushed to and run from. */
+/** The registry that a stack's image is pushed to and run from. */
 export interface Registry {
   /** Host and repository, without a tag: 127.0.0.1:5088/bitnet-server. */
   readonly repository: pulumi.Output<string>;
-  /** How to log in; undefined where the registry asks for nothing, or where `docker login` has been done. */
+  /** The login. Undefined if the registry needs none, or after `docker login`. */
   readonly credentials: RegistryCredentials | undefined;
-  /** true: the registry refuses a tag that it has had, so that every push needs a tag of its own. */
+  /** true: the registry refuses a tag that it has had, so every push needs a new tag. */
   readonly immutableTags?: boolean;
-  /** The tags that it has now, before anything is changed. Undefined: it is taken to have what was pushed. */
+  /** The tags that it has now, before anything changes. Undefined: it is assumed to have what was pushed. */
   readonly tags?: ReadonlySet<string>;
 }
 

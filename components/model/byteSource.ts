@@ -2,32 +2,32 @@ import { open, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { UserError } from "../errors.ts";
 
-/** A file, here or on the web, of which parts can be read. */
+/** A local or remote file of which parts can be read. */
 export interface ByteSource {
-  /** The file's length in bytes, once something was read; undefined if the server does not tell. */
+  /** The file's length in bytes, once something has been read; undefined if the server does not report it. */
   readonly size: number | undefined;
-  /** The bytes from `start` up to, not including, `end`; fewer where the file ends before. */
+  /** The bytes from `start` up to, but not including, `end`; fewer if the file ends earlier. */
   read: (start: number, end: number) => Promise<Uint8Array>;
 }
 
-/** Makes the error for a source that cannot be read; it knows which setting names the source. */
+/** Creates the error for a source that cannot be read; it knows which setting names the source. */
 export type Refuse = (wrong: string, right: string) => UserError;
 
 /** How long to wait for a server. */
 export interface Patience {
-  /** Milliseconds without a byte after which an attempt is given up. Default: 10,000. */
+  /** Milliseconds without a byte after which an attempt is abandoned. Default: 10,000. */
   silence: number;
   /** Milliseconds before the second attempt, and twice as many before the third and last. Default: 500. */
   pause: number;
 }
 
 const DEFAULT_PATIENCE: Patience = { silence: 10_000, pause: 500 };
-/** Attempts in all, for faults that may pass: resets, silence, 429 and 5xx. */
+/** Total attempts, for faults that may pass: resets, silence, 429 and 5xx. */
 const ATTEMPTS = 3;
-/** Milliseconds that one attempt may take, however busily the server trickles: 2 MB at 17 kB/s. */
+/** Maximum milliseconds per attempt, even while the server keeps trickling: 2 MB at 17 kB/s. */
 const LONGEST_ATTEMPT = 120_000;
 
-/** @throws UserError if the file does not exist, is no file, or may not be read */
+/** @throws UserError if the file does not exist, is not a file, or may not be read */
 export function fileSource(path: string, refuse: Refuse): ByteSource {
   let size: number | undefined;
   return {
@@ -36,7 +36,7 @@ export function fileSource(path: string, refuse: Refuse): ByteSource {
     },
     async read(start, end) {
       try {
-        // Before it is opened, which for a pipe would wait for a writer.
+        // Checked before opening, because opening a pipe would wait for a writer.
         const status = await stat(path);
         if (!status.isFile()) throw refuse("it is not a file", "the path of a GGUF file");
         size = status.size;
@@ -63,8 +63,8 @@ interface Fault {
 }
 
 /**
- * Reads by range requests; from a server that ignores ranges, it reads up to what is needed and hangs up.
- * @param token sent as a bearer token, not to the host that a redirect leads to, and shown in no message
+ * Reads with range requests. If a server ignores ranges, it reads up to what is needed and then disconnects.
+ * @param token sent as a bearer token, but not to the host that a redirect leads to; no message shows it
  */
 export function httpSource(
   url: URL,
@@ -96,7 +96,7 @@ interface Range {
   end: number;
 }
 
-/** @returns the bytes, and the size of the whole file if the server says it */
+/** @returns the bytes, and the size of the whole file if the server reports it */
 async function askForRange(
   url: URL,
   token: string | undefined,
@@ -116,7 +116,7 @@ async function askForRange(
       },
       signal: AbortSignal.any([silence.signal, AbortSignal.timeout(LONGEST_ATTEMPT)]),
     });
-    // A server has no range of an empty file to give.
+    // An empty file has no range to serve.
     if (response.status === 416) return { bytes: new Uint8Array(), size: 0 };
     const fault = statusFault(response.status, token !== undefined);
     if (fault !== undefined) {
@@ -138,8 +138,8 @@ function sizeOf({ status, headers }: Response): number | undefined {
 }
 
 /**
- * The file's SHA-256, if the server states it before it sends the file: Hugging Face does, for what it keeps in Git LFS
- * (HUGGINGFACE_HEADER_X_LINKED_ETAG in huggingface_hub's constants.py), in the answer that redirects to the file.
+ * The file's SHA-256, if the server states it before it sends the file. Hugging Face does so for files in Git LFS
+ * (HUGGINGFACE_HEADER_X_LINKED_ETAG in huggingface_hub's constants.py), in the response that redirects to the file.
  */
 export async function publishedSum(url: URL, token: string | undefined): Promise<string | undefined> {
   const response = await fetch(url, {
@@ -151,7 +151,7 @@ export async function publishedSum(url: URL, token: string | undefined): Promise
   return /^"?([0-9a-f]{64})"?$/.exec(response?.headers.get("x-linked-etag") ?? "")?.[1];
 }
 
-/** `length` bytes of a response's body after the first `skip`; then it hangs up. */
+/** Reads `length` bytes of a response's body after the first `skip`, then disconnects. */
 async function part(response: Response, skip: number, length: number, onBytes: () => void): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let position = 0;

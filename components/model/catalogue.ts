@@ -4,27 +4,27 @@ import type { Engine } from "./engines.ts";
 
 /** A published 1-bit or 1.58-bit model in GGUF. */
 export interface CatalogueModel {
-  /** What a stack calls it in the setting `model`; also the name that the API reports, unless `modelAlias` is set. */
+  /** Its name in the setting `model`; also its name in the API, unless `modelAlias` is set. */
   name: string;
   url: string;
-  /** The file's SHA-256, which `modelSha256` defaults to; absent where no page was found that says it. */
+  /** The file's SHA-256, the default of `modelSha256`; absent if no page was found that states it. */
   sha256?: string;
-  /** The file's length in bytes; absent where no page was found that says it. */
+  /** The file's length in bytes; absent if no page was found that states it. */
   size?: number;
   /**
-   * Tokens that the model was trained to look back on; absent where no page was found that says it of this very model
-   * (Falcon3's 1.58-bit models have shorter contexts than the models that they were made from). For reading only: what
-   * the GGUF itself says decides.
+   * The model's trained context length in tokens; absent if no page was found that states it for this very model
+   * (Falcon3's 1.58-bit models have shorter contexts than the models that they were made from). For information only:
+   * what the GGUF itself says counts.
    */
   contextLength?: number;
-  /** The engines that run it, as the image is built here. */
+  /** The engines that run it, as built into the image here. */
   engines: readonly Engine[];
   license: string;
   /** The public page that names the repository and the file. */
   source: string;
 }
 
-/** The branch, where no page was found, as of November 2026, that names a revision. */
+/** The branch, used if no page was found, as of November 2026, that names a revision. */
 const revisionUnknown = "main";
 
 const FALCON_LICENSE = "Falcon-LLM License (falconllm.tii.ae/falcon-terms-and-conditions.html)";
@@ -32,22 +32,22 @@ const FALCON_LICENSE = "Falcon-LLM License (falconllm.tii.ae/falcon-terms-and-co
 const BOTH: readonly Engine[] = ["bitnet.cpp", "ik_llama.cpp"];
 
 /**
- * Published models of which a public page names a GGUF file that an engine here runs. Left out are models that come as
- * safetensors (1bitLLM's) or as files that have to be converted first, and Ternary-Bonsai, in Q2_0, PQ2_0 and PTQ1_0, which
- * no engine here computes. Of TriLM, in TQ1_0 and TQ2_0, no page was found that names a file of the publisher's: it is
- * served from `modelUrl`.
+ * Published models for which a public page names a GGUF file that an engine here runs. Left out are models that come as
+ * safetensors (1bitLLM's) or as files that have to be converted first, and Ternary-Bonsai, in Q2_0, PQ2_0 and PTQ1_0,
+ * which no engine here computes. For TriLM, in TQ1_0 and TQ2_0, no page was found that names a file of its publisher;
+ * use `modelUrl` to serve it.
  *
  * Context lengths: the 2B-4T's is its GGUF's own (github.com/ikawrakow/ik_llama.cpp/issues/365 prints it), Llama 3's is
  * in github.com/microsoft/vidur/issues/78, Falcon3-1B's in huggingface.co/tiiuae/Falcon3-1B-Instruct-1.58bit's
  * config.json, the Bonsai models' on their pages.
  *
- * Revisions, sums and sizes, looked up in November 2026 on pages other than Hugging Face's own, which could not be
- * reached: of the 2B-4T all three stand in several projects that pin it (a test of theirs, a list of cases to validate,
- * a record of a download), and agree. The Falcon models' sums and sizes are in one catalogue of a public project
- * (`BITNET_MODEL_CATALOG` of its model registry), whose entry for the 2B-4T is right; no page was found that names a
- * revision of theirs, so it is the sum that pins them. Of the Bonsai models several projects name all three and agree, one
- * after it had downloaded the 1.7B, one after it had compared the 8B with Hugging Face's own record. Of Llama3-8B-1.58 nothing
- * was found: its address is its branch, and what it leads to may change.
+ * Revisions, sums and sizes were looked up in November 2026 on pages other than Hugging Face's own, which could not be
+ * reached. For the 2B-4T, several projects that pin it name all three (in a test, a list of cases to validate, a record
+ * of a download), and they agree. The Falcon models' sums and sizes are in one catalogue of a public project
+ * (`BITNET_MODEL_CATALOG` of its model registry), whose entry for the 2B-4T is right. No page was found that names a
+ * revision of theirs, so the sum pins them. For the Bonsai models, several projects name all three and agree: one after
+ * it had downloaded the 1.7B, one after it had compared the 8B with Hugging Face's own record. For Llama3-8B-1.58
+ * nothing was found: its address is its branch, and what it leads to may change.
  */
 export const CATALOGUE: readonly CatalogueModel[] = [
   {
@@ -145,11 +145,11 @@ export const CATALOGUE: readonly CatalogueModel[] = [
 
 /**
  * The catalogue's default: trained as BitNet from the start, published by BitNet's authors under a free licence, small
- * enough for most machines, pinned by its revision and its sum, and run by both engines.
+ * enough for most machines, pinned by revision and sum, and supported by both engines.
  */
 export const DEFAULT_MODEL = "bitnet-b1.58-2B-4T";
 
-/** @throws UserError, with the nearest name, if the catalogue has no model of that name */
+/** @throws UserError, with the closest name, if the catalogue has no model of that name */
 export function findModel(name: string): CatalogueModel {
   const model = CATALOGUE.find((entry) => entry.name.toLowerCase() === name.toLowerCase());
   if (model !== undefined) return model;
@@ -168,12 +168,12 @@ export function findModel(name: string): CatalogueModel {
   });
 }
 
-/** All of them keep the name that Microsoft's converter gives a file of type I2_S. */
+/** All of them keep the file name that Microsoft's converter uses for type I2_S. */
 function i2s(repository: string, revision: string): string {
   return `https://huggingface.co/${repository}/resolve/${revision}/ggml-model-i2_s.gguf`;
 }
 
-/** Everything in Q1_0, the embedding too. */
+/** Everything is in Q1_0, including the embedding. */
 function bonsai(name: string, revision: string): CatalogueModel {
   const page = `https://huggingface.co/prism-ml/${name}-gguf`;
   const url = `${page}/resolve/${revision}/${name}-Q1_0.gguf`;

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { UserError } from "../errors.ts";
 
-/** @throws UserError if this machine has not what a gated or private model is downloaded with */
+/** @throws UserError if this machine lacks the tools for downloading a gated or private model */
 export function requireDownloader(): void {
   if (spawnSync("curl", ["--version"]).error === undefined) return;
   throw new UserError({

@@ -1,8 +1,8 @@
-/** What can be compiled into llama-server. */
+/** The engines that can be compiled into llama-server. */
 export const ENGINE_NAMES = ["bitnet.cpp", "ik_llama.cpp"] as const;
 export type Engine = (typeof ENGINE_NAMES)[number];
 
-/** The types that weights of one bit, or of three values, come in; the numbers are in {@link tensorTypeName}. */
+/** The types of one-bit and ternary weights; the numbers are in {@link tensorTypeName}. */
 // prettier-ignore
 export const TERNARY_TYPES = [
   "I2_S", "TL1", "TQ1_0", "TQ2_0", "Q1_0", "Q2_0", "IQ1_BN", "IQ2_BN", "PQ2_0", "PTQ1_0",
@@ -11,7 +11,7 @@ export type TernaryType = (typeof TERNARY_TYPES)[number];
 
 const ROTATED = "it is PrismML's own, with rotated weights that only its fork of llama.cpp computes (Ternary-Bonsai-2)";
 
-/** Those that no engine here computes, and why. */
+/** Types that no engine here computes, and why. */
 export const UNSUPPORTED_TYPES: Readonly<Partial<Record<TernaryType, string>>> = {
   // microsoft/BitNet's utils/codegen_tl1.py.
   TL1: "its kernels are generated for the matrix sizes of one model, and not compiled in",
@@ -20,30 +20,31 @@ export const UNSUPPORTED_TYPES: Readonly<Partial<Record<TernaryType, string>>> =
   PTQ1_0: ROTATED,
 };
 
-/** What an engine, as docker/server/Dockerfile builds it, was shown to do. */
+/** What an engine, as docker/server/Dockerfile builds it, has been shown to do. */
 export interface EngineAbilities {
   /**
    * By value of `general.architecture`, the types that it computes rightly, from the file as it is or converted while
    * the image is built.
    */
   types: ReadonlyMap<string, readonly TernaryType[]>;
-  /** Types that docker/server/build/convert-model.sh turns into `to`, without loss. */
+  /** Types that docker/server/build/convert-model.sh converts to `to`, without loss. */
   converts: { from: readonly TernaryType[]; to: TernaryType } | undefined;
-  /** Values of `tokenizer.ggml.pre` that such models come with and that it refuses to load. */
+  /** Values of `tokenizer.ggml.pre` that such models have and that it refuses to load. */
   unknownTokenizers: readonly string[];
-  /** How many requests one replica may compute at once with every answer right. */
+  /** How many requests one replica may compute at once with all answers correct. */
   maxParallel: number;
 }
 
-/** The architectures that models with ternary weights come in: those that microsoft/BitNet's converters write. */
+/** The architectures of models with ternary weights: those that microsoft/BitNet's converters write. */
 const BITNET = ["bitnet-b1.58", "bitnet-25", "bitnet", "llama"];
 
 const each = (architectures: readonly string[], types: readonly TernaryType[]) =>
   architectures.map((architecture) => [architecture, types] as const);
 
 /**
- * - bitnet.cpp: TQ1_0 and TQ2_0 were never compared with known answers. 4 slots: 48 starts without a wrong answer (docs).
- * - ik_llama.cpp: src/llama-arch.cpp. It loads I2_S but computes it wrongly and silently; its own pull request 169 made
+ * - bitnet.cpp: TQ1_0 and TQ2_0 were never compared with known answers. 4 slots: 48 starts without a wrong answer
+ *   (docs).
+ * - ik_llama.cpp: src/llama-arch.cpp. It loads I2_S but silently computes it wrong; its own pull request 169 made
  *   llama-quantize read I2_S instead. It has no TQ1_0 and TQ2_0 (ggml/include/ggml.h), which
  *   docker/server/build/pack-ternary.pl writes as IQ2_BN. Q1_0 is its Q1_0_G128 (its pull request 1570), which was
  *   compared with plain arithmetic in the only architecture that models come in. Its src/llama-vocab.cpp does not know

@@ -11,16 +11,16 @@ import { tensorBytes, tensorTypeName } from "./tensorTypes.ts";
 export interface Tensor {
   name: string;
   type: string;
-  /** The length of a row first. */
+  /** The length of a row comes first. */
   dims: readonly number[];
 }
 
-/** What a model's file says of itself. */
+/** What a model's file says about itself. */
 export interface ModelFacts {
   architecture: string;
   /** `general.name`, if it has one. */
   name: string | undefined;
-  /** Tokens that the model was trained to look back on. */
+  /** The trained context length, in tokens. */
   contextLength: number;
   layers: number;
   /** Length of the residual stream. */
@@ -40,11 +40,11 @@ export interface ModelFacts {
 export interface InspectOptions {
   /** The setting that named the model, for messages. */
   key: "model" | "modelUrl";
-  /** What that setting says, for messages. */
+  /** That setting's value, for messages. */
   value: string;
   /** An http(s) URL, or the path of a file. */
   location: string;
-  /** Undefined: any that there is. */
+  /** Undefined: any existing one. */
   engine: Engine | undefined;
   /** A bearer token, for private and gated models. */
   token?: string | undefined;
@@ -52,21 +52,21 @@ export interface InspectOptions {
   patience?: Patience;
 }
 
-/** What @huggingface/gguf asks for at a time. */
+/** The number of bytes that @huggingface/gguf requests at a time. */
 const CHUNK = 2_000_000;
-/** Real models have some hundreds; the library stops at 10 million and 100,000. */
+/** Real models have a few hundred; the library stops at 10 million and 100,000. */
 const MOST_TENSORS = 100_000n;
 const MOST_KEYS = 100_000n;
 /**
- * GGUF_DEFAULT_ALIGNMENT (ggml/include/ggml.h). What llama-quantize makes of a file is laid out by it, and says what the
- * file said of another one.
+ * GGUF_DEFAULT_ALIGNMENT (ggml/include/ggml.h). A file written by llama-quantize is laid out with this alignment, even
+ * if it still states the original file's.
  */
 const ALIGNMENT = 32;
 const ALIGNED = `tensors aligned to ${ALIGNMENT} bytes, as the engines' llama-quantize writes them: convert it again`;
 
 /**
- * Reads a GGUF's header, some MB at most, and decides whether the engine runs the model rightly.
- * @throws UserError if it cannot be read, is no whole GGUF, or is no BitNet model that the engine runs
+ * Reads a GGUF's header, a few MB at most, and decides whether the engine runs the model correctly.
+ * @throws UserError if it cannot be read, is not a complete GGUF, or is not a BitNet model that the engine runs
  */
 export async function inspectModel(options: InspectOptions): Promise<ModelFacts> {
   const { key, value, location, engine } = options;
@@ -82,7 +82,7 @@ export async function inspectModel(options: InspectOptions): Promise<ModelFacts>
   return facts;
 }
 
-/** Whether a location is meant as a URL, rather than as the path of a file. */
+/** Whether a location is meant as a URL rather than a file's path. */
 export function isUrl(location: string): boolean {
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(location);
 }
@@ -103,7 +103,7 @@ function sourceOf({ location, token, patience }: InspectOptions, refuse: Refuse)
 const WHOLE_FILE = "the complete file: download or convert it again";
 const BITNET_GGUF = "a GGUF file of a BitNet model";
 
-/** The first bytes: is it GGUF, and one that the engines read? Says what it is instead where that can be seen. */
+/** Checks by the first bytes that it is a GGUF that the engines read. If not, says what it is, if recognisable. */
 function checkStart(start: Uint8Array, size: number | undefined, location: string, refuse: Refuse): void {
   const bytes = Buffer.from(start.buffer, start.byteOffset, start.byteLength);
   const text = bytes.toString("latin1", 0, 512);
@@ -142,14 +142,14 @@ interface Header {
   metadata: ReadonlyMap<string, unknown>;
   tokenizer: unknown;
   tensors: Tensor[];
-  /** Where the last tensor's data ends, or begins if its size is not known. */
+  /** Where the last tensor's data ends, or begins if its size is unknown. */
   dataEnd: number;
 }
 
 async function readHeader(source: ByteSource, start: Uint8Array, refuse: Refuse): Promise<Header> {
   const truncated = () => refuse("it is truncated: the file ends within its header", WHOLE_FILE);
-  // The library fetches by itself, without timeouts and without a look at the status, and its reader of local files
-  // runs past the end: both are replaced by our reader. It takes what is no http URL for a local file.
+  // The library fetches by itself, without timeouts and without checking the status, and its reader of local files
+  // runs past the end: our reader replaces both. The library treats anything but an http URL as a local file.
   const fetchRange = async (_: unknown, init?: RequestInit): Promise<Response> => {
     const [, from = 0, last = 0] = (new Headers(init?.headers).get("range")?.match(/(\d+)-(\d+)/) ?? []).map(Number);
     const bytes = last < CHUNK ? start.subarray(from) : await source.read(from, last + 1);
@@ -168,7 +168,7 @@ async function readHeader(source: ByteSource, start: Uint8Array, refuse: Refuse)
       dataEnd = Math.max(dataEnd, dataStart + Number(offset) + tensorBytes(type, dims));
     }
     const metadata = new Map<string, unknown>(Object.entries(parsed.metadata));
-    // The engines end at any other kind.
+    // The engines exit at any other kind.
     const kind = parsed.typedMetadata["general.alignment"]?.type ?? GGUFValueType.UINT32;
     if (kind !== GGUFValueType.UINT32)
       throw refuse("its header has general.alignment of another kind than uint32", ALIGNED);
@@ -186,7 +186,7 @@ function factsOf({ metadata, tensors }: Header, refuse: Refuse): Omit<ModelFacts
   if (typeof architecture !== "string") throw refuse("its header names no architecture", BITNET_GGUF);
   const optional = (key: string): number | undefined => {
     const value = metadata.get(`${architecture}.${key}`);
-    // Some models give one number for each layer.
+    // Some models give one number per layer.
     const number = Array.isArray(value) ? Math.max(...value.map(Number)) : value;
     return typeof number === "number" || typeof number === "bigint" ? Number(number) : undefined;
   };
@@ -216,7 +216,7 @@ function factsOf({ metadata, tensors }: Header, refuse: Refuse): Omit<ModelFacts
   };
 }
 
-/** Refuses whole files that no engine of ours reads rightly. */
+/** Refuses complete files that none of our engines reads correctly. */
 function refuseUnreadable(metadata: Header["metadata"], refuse: Refuse): void {
   if ([...metadata.keys()].some((key) => key.startsWith("prism."))) {
     const wrong = "its weights are rotated (prism.hadamard), which only PrismML's fork of llama.cpp undoes";

@@ -4,7 +4,7 @@ import { ENGINES } from "./engines.ts";
 import type { ModelFacts } from "./inspect.ts";
 import { tensorBytes } from "./tensorTypes.ts";
 
-/** What one replica needs, in bytes. */
+/** One replica's memory need, in bytes. */
 export interface MemoryNeed {
   weights: number;
   kvCache: number;
@@ -15,13 +15,13 @@ export interface MemoryNeed {
 
 const MIB = 2 ** 20;
 
-/** Tokens that llama-server computes at once while it reads a prompt: its default for --ubatch-size. */
+/** Tokens that llama-server computes at once while reading a prompt: its default for --ubatch-size. */
 const BATCH = 512;
 
 /**
- * What the server needs besides the model's buffers: its code, the vocabulary, the sockets, the requests' texts. A
- * margin, not a measurement. The server's cache of old prompts is not in it: it must be off (`--cache-ram 0`), or its
- * limit, 8 GiB by default in ik_llama.cpp (common/common.h), be added.
+ * What the server needs in addition to the model's buffers: its code, the vocabulary, the sockets, the requests' texts.
+ * A margin, not a measurement. It excludes the server's cache of old prompts, which must be off (`--cache-ram 0`);
+ * otherwise its limit has to be added, by default 8 GiB in ik_llama.cpp (common/common.h).
  */
 const OVERHEAD = 256 * MIB;
 
@@ -40,8 +40,8 @@ export function memoryNeed(facts: ModelFacts, engine: Engine, contextSize: numbe
 }
 
 /**
- * The largest of what is alive at the same time, in F32, while a batch is computed: the logits and the last layer's
- * output; or, without flash attention, each head's attention scores, their mask, and the layer's inputs and outputs.
+ * The peak of what is held at the same time, in F32, while a batch is computed: the logits and the last layer's output;
+ * or, without flash attention, each head's attention scores, their mask, and the layer's inputs and outputs.
  * For the 2B-4T model at 4096 tokens that is 255.5 MiB, which is what ik_llama.cpp prints ("CPU compute buffer size",
  * its pull request 337).
  */
@@ -49,7 +49,7 @@ function computeBytes({ vocabulary, width, heads }: ModelFacts, tokens: number):
   return BATCH * 4 * Math.max(vocabulary + width, (heads + 1) * tokens + 4 * width);
 }
 
-/** The weights as docker/server/build/convert-model.sh makes them of the file's: what a token touches. */
+/** The weights after docker/server/build/convert-model.sh has converted them: what a token touches. */
 export function imageWeights({ tensors, ternaryType }: ModelFacts, engine: Engine): number {
   const { converts } = ENGINES[engine];
   const ternary = converts?.from.includes(ternaryType) === true ? converts.to : ternaryType;
@@ -62,8 +62,9 @@ export function imageWeights({ tensors, ternaryType }: ModelFacts, engine: Engin
 }
 
 /**
- * The weights as the engine holds them. Without an output matrix it makes one of the embedding, which it then has twice
- * (`TENSOR_DUPLICATED` in both engines' loaders; ik_llama.cpp prints 1,014.88 MiB for the 758 MiB of the 2B-4T model).
+ * The weights as the engine holds them. Without an output matrix, it makes one from the embedding and so holds that
+ * twice (`TENSOR_DUPLICATED` in both engines' loaders; ik_llama.cpp prints 1,014.88 MiB for the 758 MiB of the 2B-4T
+ * model).
  */
 function weightBytes(facts: ModelFacts, engine: Engine): number {
   const vocabulary = facts.tensors.filter(isVocabulary);
@@ -77,8 +78,8 @@ type Tensor = ModelFacts["tensors"][number];
 const isVocabulary = ({ name }: Tensor) => /^(token_embd|output)\.weight$/.test(name);
 
 /**
- * Embedding and output matrix become Q6_K, or Q8_0 where a row is no multiple of Q6_K's blocks, unless they are smaller
- * already and of a type that docker/server/build/check-gguf.pl has among its `%quantised`. A model in Q1_0 stays as it is.
+ * Embedding and output matrix become Q6_K, or Q8_0 if a row is not a multiple of Q6_K's block size, unless they are
+ * already smaller and of a type in docker/server/build/check-gguf.pl's `%quantised`. A model in Q1_0 stays as it is.
  */
 function vocabularyBytes({ type, dims }: Tensor, ternaryType: TernaryType): number {
   const own = tensorBytes(type, dims);
@@ -92,13 +93,13 @@ const STAYS = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
 
 export interface Memory {
-  /** Bytes that replicas may use there. */
+  /** Bytes available to replicas there. */
   available: number;
-  /** Where that is, for the message: "this machine", "a c7a.2xlarge". */
+  /** The place, for the message: "this machine", "a c7a.2xlarge". */
   where: string;
 }
 
-/** Says what is wrong if so many replicas do not fit into the memory there. */
+/** Reports a problem if this many replicas do not fit into the memory there. */
 export function memoryProblem(need: MemoryNeed, replicas: number, { available, where }: Memory): Problem | undefined {
   if (need.total * replicas <= available) return undefined;
   const fit = Math.floor(available / need.total);

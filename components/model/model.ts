@@ -16,22 +16,22 @@ import type { MemoryNeed } from "./memory.ts";
 import { memoryNeed } from "./memory.ts";
 import { servedName } from "./servedName.ts";
 
-/** A model that was looked at and found fit to be served. */
+/** A model that has been checked and can be served. */
 export interface Model {
-  /** The name that the API reports. */
+  /** The model's name in the API. */
   alias: string;
-  /** Where the build gets it from. */
+  /** Where the build takes it from. */
   source: { url: string } | { path: string };
-  /** What the file's SHA-256 has to be: the setting, or else the catalogue's; undefined where nobody says. */
+  /** The file's expected SHA-256: from the setting, or else the catalogue; undefined if neither has one. */
   sha256: string | undefined;
   facts: ModelFacts;
   /** Tokens per slot. */
   contextSize: number;
-  /** What one replica needs that answers so many requests at once. */
+  /** The memory need of one replica that answers this many requests at once. */
   memoryNeed: (slots: number) => MemoryNeed;
 }
 
-/** The settings that decide about the model. Without an engine only the file is checked. */
+/** The settings that determine the model. Without an engine, only the file is checked. */
 export interface ModelSettings {
   model?: string | undefined;
   modelUrl?: string | undefined;
@@ -42,12 +42,12 @@ export interface ModelSettings {
   engine?: Engine | undefined;
 }
 
-/** Tokens per slot unless `contextSize` says otherwise: what the 2B-4T model was trained with. */
+/** Default tokens per slot, unless `contextSize` is set: the context with which the 2B-4T model was trained. */
 export const DEFAULT_CONTEXT = 4096;
 
 /**
- * Finds the model that the settings name, reads its header and checks all that can be known before anything is built.
- * `modelUrl` goes before `model`.
+ * Finds the model that the settings name, reads its header and checks everything that can be known before anything is
+ * built. `modelUrl` takes precedence over `model`.
  */
 export async function resolveModel(settings: ModelSettings, patience?: Patience): Promise<Checked<Model>> {
   const { engine, modelToken: token } = settings;
@@ -107,7 +107,7 @@ function checkContext({ contextSize }: ModelSettings, { contextLength }: ModelFa
   return [{ key: "contextSize", value: contextSize, wrong, right: `at most ${contextLength}` }];
 }
 
-/** If a server does not state its file's sum, the build finds out. */
+/** If a server does not state its file's checksum, the build finds out. */
 async function checkSum(location: string, expected: string | undefined, token: string | undefined): Promise<Problem[]> {
   if (expected === undefined) return [];
   const actual = isUrl(location) ? await publishedSum(new URL(location), token) : await fileSum(location);

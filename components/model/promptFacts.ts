@@ -1,23 +1,26 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** What a model's file says of how a conversation becomes tokens. Undefined: it does not say. */
+/** What a model's file says about how a conversation becomes tokens. Undefined: it says nothing. */
 export interface PromptFacts {
   /** Jinja source. */
   chatTemplate: string | undefined;
   bosToken: string | undefined;
   eosToken: string | undefined;
-  /** What the tokenizer takes for a control token wherever a text spells it. */
+  /** Texts that the tokenizer treats as control tokens wherever they appear. */
   specialTokens: readonly string[] | undefined;
 }
 
-/** Kinds of tokens that are no text: LLAMA_TOKEN_TYPE_UNKNOWN and _CONTROL in llama.h. */
+/** Kinds of tokens that are not text: LLAMA_TOKEN_TYPE_UNKNOWN and _CONTROL in llama.h. */
 const noText: readonly unknown[] = [2, 3];
 
-/** Microsoft's converter writes a placeholder for the chat template: docker/server/build/check-gguf.pl knows it by this, too. */
+/**
+ * Microsoft's converter writes a placeholder for the chat template; docker/server/build/check-gguf.pl recognises it by
+ * this, too.
+ */
 const placeholder = "BITNETAssistant";
 
-/** What such a model was trained with; the server's container is given the same file. */
+/** The template that such a model was trained with; the server's container gets the same file. */
 const trainedTemplate = join(import.meta.dirname, "../../docker/server/runtime/trained-template.jinja");
 
 /** @param metadata of a GGUF's header: docs/gguf.md of ggml names the keys */

@@ -1,8 +1,8 @@
 /**
- * The name that a model is served under unless a setting gives one: its repository's on Hugging Face, or else its own
- * (`general.name`), or else its file's; safe in a URL, on a command line and in a file of lines, as the setting
- * modelAlias must be. docker/server/build/check-gguf.pl has the same rule, for images that are built without Pulumi.
- * @param location a URL, whose query is no part of the name and may be a secret, or a path
+ * The default name under which a model is served: its repository's on Hugging Face, or else its own (`general.name`),
+ * or else its file's. Like the setting modelAlias, it is safe in a URL, on a command line and in a line-based file.
+ * docker/server/build/check-gguf.pl has the same rule, for images that are built without Pulumi.
+ * @param location a URL, whose query is not part of the name and may be a secret; or a path
  */
 export function servedName(location: string, ownName: string | undefined): string {
   const repository = /^https:\/\/huggingface\.co\/[^/]+\/([^/]+)\/resolve\//.exec(location)?.[1];

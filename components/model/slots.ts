@@ -1,15 +1,15 @@
 import type { Engine } from "./engines.ts";
 import type { MemoryNeed } from "./memory.ts";
 
-/** What one replica has for its requests. */
+/** The resources of one replica. */
 export interface Room {
-  /** Physical cores, or the threads that it is told to use. */
+  /** Physical cores, or the configured number of threads. */
   cores: number;
   /** Bytes. */
   memory: number;
 }
 
-/** How many times as fast as one answer so many of ik_llama.cpp's come side by side (docs/performance.md, "Slots"). */
+/** Speed of that many ik_llama.cpp answers side by side, compared with one answer (docs/performance.md, "Slots"). */
 export const measuredSideBySide = [
   [1, 1],
   [4, 1.77],
@@ -17,8 +17,8 @@ export const measuredSideBySide = [
 ] as const;
 
 /**
- * How many times as fast as one answer so many are written side by side, all together: on a straight line between two that
- * were measured. bitnet.cpp's gain next to nothing.
+ * The combined speed of this many answers side by side, compared with one answer. Values between two measured ones are
+ * interpolated linearly. bitnet.cpp's answers gain next to nothing.
  */
 export function sideBySide(engine: Engine, answers: number): number {
   if (engine === "bitnet.cpp") return 1;
@@ -28,21 +28,21 @@ export function sideBySide(engine: Engine, answers: number): number {
 }
 
 /**
- * The most slots that are chosen by themselves: eight are hardly faster than four, and each slot takes memory for a whole
- * conversation.
+ * The most slots that are chosen automatically: eight are hardly faster than four, and each slot takes memory for a
+ * whole conversation.
  */
 export const mostChosenSlots = 4;
 
-/** The settings that decide, those that are right. */
+/** The settings that matter here, if they are valid. */
 export interface SlotSettings {
   parallel?: number | undefined;
   engine?: Engine | undefined;
 }
 
 /**
- * How many requests a replica answers at once: what `parallel` says, or what is chosen. One, where a mistake keeps the
- * engine or the model from being known; it is reported elsewhere.
- * @param need memory of a replica with so many slots
+ * How many requests a replica answers at once: the value of `parallel`, or the automatic choice. One, if the engine or
+ * the model is unknown because of a mistake, which is reported elsewhere.
+ * @param need memory of a replica with that many slots
  */
 export function slotsOf(
   { parallel, engine }: SlotSettings,
@@ -53,10 +53,10 @@ export function slotsOf(
 }
 
 /**
- * How many requests a replica answers at once where `parallel` is not set. With one core, two replicas with four slots
- * each answered a third fewer requests than with one; bitnet.cpp's slots only move the waiting from before the first
- * token to between the tokens (docs/performance.md, "Slots").
- * @param need memory of a replica with so many slots
+ * How many requests a replica answers at once if `parallel` is not set. With one core each, two replicas with four
+ * slots answered a third fewer requests than with one slot. bitnet.cpp's slots only move the waiting from before the
+ * first token to between the tokens (docs/performance.md, "Slots").
+ * @param need memory of a replica with that many slots
  */
 export function chooseSlots(engine: Engine, { cores, memory }: Room, need: (slots: number) => MemoryNeed): number {
   if (engine === "bitnet.cpp" || cores < 2) return 1;

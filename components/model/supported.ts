@@ -1,4 +1,4 @@
-/** Which models an engine runs, by what their headers say. docker/server/build/check-gguf.pl has the same rules. */
+/** Which models an engine runs, according to their headers. docker/server/build/check-gguf.pl has the same rules. */
 import type { Refuse } from "./byteSource.ts";
 import type { Engine, TernaryType } from "./engines.ts";
 import { ENGINES, TERNARY_TYPES, UNSUPPORTED_TYPES } from "./engines.ts";
@@ -6,7 +6,7 @@ import type { ModelFacts, Tensor } from "./inspect.ts";
 
 const SUPPORTED = TERNARY_TYPES.filter((type) => UNSUPPORTED_TYPES[type] === undefined).join(", ");
 
-/** A BitNet model is one whose linear layers, all of them, are ternary; its embeddings and norms are not. */
+/** In a BitNet model, all linear layers are ternary; embeddings and norms are not. */
 export function ternaryTypeOf(tensors: readonly Tensor[], refuse: Refuse): TernaryType {
   const linear = tensors.filter(({ name }) =>
     /^blk\.\d+\.(attn_(q|k|v|qkv|output)|ffn_(gate|up|down))\.weight$/.test(name),
@@ -28,7 +28,7 @@ export function ternaryTypeOf(tensors: readonly Tensor[], refuse: Refuse): Terna
   return ternary;
 }
 
-/** Only of Q1_0 are models published whose embedding is of the type of their linear layers. */
+/** Only in Q1_0 are there published models whose embedding has the same type as their linear layers. */
 export function checkVocabulary({ ternaryType, tensors }: ModelFacts, refuse: Refuse): void {
   const odd = tensors.find(
     ({ name, type }) =>
@@ -41,7 +41,7 @@ export function checkVocabulary({ ternaryType, tensors }: ModelFacts, refuse: Re
   throw refuse(wrong, "a model whose embedding and output matrix are not ternary");
 }
 
-/** Refuses what the engine was not shown to compute rightly, and says which engine was. */
+/** Refuses models that the engine has not been shown to compute correctly, and names the engine that has. */
 export function checkEngine(
   { architecture, ternaryType }: ModelFacts,
   tokenizer: unknown,

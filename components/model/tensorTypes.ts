@@ -1,21 +1,21 @@
-/** How the weights of one tensor are stored. */
+/** How one tensor's weights are stored. */
 interface Layout {
   name: string;
-  /** Weights in a block, and the bytes that a block takes. */
+  /** Weights per block, and bytes per block. */
   block: number;
   bytes: number;
-  /** Bytes that each row takes besides its blocks. */
+  /** Bytes per row in addition to its blocks. */
   perRow?: number;
-  /** Bytes that the tensor takes besides its rows. */
+  /** Bytes of the tensor in addition to its rows. */
   perTensor?: number;
 }
 
 /**
  * ggml's tensor types by number. Sizes: ggml-common.h of llama.cpp; I2_S and TL1: ggml.h of the llama.cpp that
- * microsoft/BitNet uses, which has TL2 where today's files have MXFP4 (39); the BN types: ggml.h, ggml-common.h and ggml.c
- * of ik_llama.cpp; PQ2_0 and PTQ1_0, which PrismML's fork alone has: github.com/ggml-org/llama.cpp/issues/29058 and
- * github.com/NousResearch/hermes-agent/issues/119194. TL1 has no size, as it depends on the model. Q2_0 has llama.cpp's;
- * older files of PrismML's have another layout under the same number.
+ * microsoft/BitNet uses, which has TL2 where today's files have MXFP4 (39); the BN types: ggml.h, ggml-common.h and
+ * ggml.c of ik_llama.cpp; PQ2_0 and PTQ1_0, which PrismML's fork alone has: github.com/ggml-org/llama.cpp/issues/29058
+ * and github.com/NousResearch/hermes-agent/issues/119194. TL1 has no size, as it depends on the model. Q2_0 has
+ * llama.cpp's; older files of PrismML's have another layout under the same number.
  */
 const LAYOUTS: ReadonlyMap<number, Layout> = new Map([
   [0, { name: "F32", block: 1, bytes: 4 }],
@@ -56,13 +56,13 @@ const LAYOUTS: ReadonlyMap<number, Layout> = new Map([
 
 const BY_NAME: ReadonlyMap<string, Layout> = new Map([...LAYOUTS.values()].map((layout) => [layout.name, layout]));
 
-/** The name of a type, or "type <number>" for one that is not known here. */
+/** A type's name, or "type <number>" if it is unknown here. */
 export function tensorTypeName(number: number): string {
   return LAYOUTS.get(number)?.name ?? `type ${number}`;
 }
 
 /**
- * The bytes that a tensor takes in a file and in memory; for a type whose size is not known here, 0.
+ * The size of a tensor in a file and in memory, in bytes; 0 if the size of its type is unknown here.
  * @param dims as in a GGUF: the length of a row first
  */
 export function tensorBytes(type: string, dims: readonly number[]): number {

@@ -1,19 +1,19 @@
 import { keepAlive as ownKeepAlive } from "./timeouts.ts";
 
-/** What HAProxy's container is told, whichever target runs it: docker/load-balancer/haproxy.cfg says what it means. */
+/** The settings of HAProxy's container, whichever target runs it. docker/load-balancer/haproxy.cfg explains them. */
 export interface BalancerOptions {
-  /** Requests that one replica answers at once. HAProxy sends it no more; the rest wait in HAProxy. */
+  /** Requests that one replica answers at once. HAProxy sends it no more than these; the rest wait in HAProxy. */
   parallel: number;
-  /** Seconds that an idle connection is kept: longer than whatever stands in front keeps it. Default: timeouts.ts. */
+  /** Seconds that an idle connection is kept: longer than in anything in front of HAProxy. Default: timeouts.ts. */
   keepAlive?: number;
-  /** Connections that one source may have. Undefined: any number, where a proxy in front is everybody's source. */
+  /** Maximum connections per source. Undefined: no limit, because all clients come from a proxy in front. */
   sourceLimit?: number | undefined;
   /**
-   * A DNS server, address and port, that knows the replicas as `llama`, and the gateways as `gateway-1` and `gateway-2`.
-   * Undefined: there is one of each, and they share a network namespace with HAProxy.
+   * A DNS server, as address and port, that knows the replicas as `llama` and the gateways as `gateway-1` and
+   * `gateway-2`. Undefined: there is one of each, and they share a network namespace with HAProxy.
    */
   dns?: string | undefined;
-  /** The file where it finds a certificate, the rest of its chain and its key, in PEM. Undefined: plain HTTP. */
+  /** The file with a certificate, the rest of its chain and its key, in PEM format. Undefined: plain HTTP. */
   tls?: string | undefined;
 }
 
@@ -34,5 +34,5 @@ export function balancerEnvironment({
   };
 }
 
-/** The names that {@link BalancerOptions.dns} knows; the gateways ask it for the balancer's. */
+/** The names that {@link BalancerOptions.dns} knows. The gateways ask it for the balancer's. */
 export const dnsNames = { replicas: "llama", gateways: ["gateway-1", "gateway-2"], balancer: "balancer" } as const;

@@ -5,25 +5,25 @@ import type { NamedKey } from "../settings/apiKeys.ts";
 import { ports } from "./ports.ts";
 import { gatewayDrainDelay, patience } from "./timeouts.ts";
 
-/** What the gateway's container is told, whichever target runs it. gateway/src/config.ts reads it. */
+/** The settings of the gateway's container, whichever target runs it. gateway/src/config.ts reads them. */
 export interface GatewayOptions {
-  /** Where HAProxy's internal frontend is reached: a host name or an address. */
+  /** The host name or address of HAProxy's internal frontend. */
   balancer: string;
-  /** The name that the API reports. */
+  /** The model's name in the API. */
   modelAlias: string;
-  /** Tokens of one conversation. */
+  /** Maximum tokens per conversation. */
   contextSize: number;
   /** Requests that one replica answers at once. */
   parallel: number;
-  /** What the model's file says; the engine is asked for the rest. */
+  /** What the model's file says. The gateway asks the engine for the rest. */
   prompt: PromptFacts;
-  /** Origins of web pages, or `*`. Default: `*` with keys, none without. */
+  /** Allowed origins of web pages, or `*`. Default: `*` with keys, none without. */
   corsOrigins?: readonly string[] | undefined;
   /** Names under which the service is reached, or `*`. Default: any with keys, those of this machine without. */
   allowedHosts?: readonly string[] | undefined;
 }
 
-/** The gateway's environment but for {@link apiKeysVariable}, which is a secret. */
+/** The gateway's environment, except {@link apiKeysVariable}, which is a secret. */
 export function gatewayEnvironment(options: GatewayOptions): Record<string, string> {
   const { prompt, corsOrigins, allowedHosts } = options;
   return {
@@ -44,10 +44,10 @@ export function gatewayEnvironment(options: GatewayOptions): Record<string, stri
   };
 }
 
-/** The variable that {@link apiKeysValue} belongs in. */
+/** The variable for {@link apiKeysValue}. */
 export const apiKeysVariable = "API_KEYS";
 
-/** The keys as the gateway has them: by name and SHA-256, never in clear. */
+/** The keys in the gateway's form: by name and SHA-256, never in plain text. */
 export function apiKeysValue(keys: readonly NamedKey[]): string {
   const hashed = keys.map(({ name, key, limits }): ApiKey => {
     return { name, sha256: createHash("sha256").update(key).digest("hex"), limits };

@@ -1,18 +1,18 @@
 /**
- * Every port that a process of the service listens on. On AWS all containers of a replica share one network namespace, so
- * no two are equal; on the docker target each container has its own, and `port` and `statsPort` are published.
- * docker/load-balancer/haproxy.cfg has the same numbers: test/unit/serving/balancer.test.ts compares them.
+ * Every port that a process of the service listens on. On AWS, all containers of a replica share one network namespace,
+ * so no two ports are equal. On the docker target, each container has its own, and `port` and `statsPort` are
+ * published. docker/load-balancer/haproxy.cfg has the same numbers; test/unit/serving/balancer.test.ts compares them.
  */
 export const ports = {
   /** HAProxy, for clients. */
   edge: 8000,
-  /** HAProxy: /health alone, with connections of its own. */
+  /** HAProxy: only /health, with its own connections. */
   health: 8001,
   /** The gateway. */
   gateway: 8002,
   /** HAProxy, for the gateway. */
   balancer: 8003,
-  /** HAProxy: statistics page, and everybody's metrics. */
+  /** HAProxy: statistics page, and the metrics of all. */
   statistics: 8404,
   /** The gateway's metrics. */
   gatewayMetrics: 9090,

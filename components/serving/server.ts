@@ -1,19 +1,19 @@
 import { drainDelay, drainTimeout } from "./timeouts.ts";
 
-/** What the server container is told, whichever target runs it. docker/server/runtime/entrypoint.sh reads it. */
+/** The settings of the server container, whichever target runs it. docker/server/runtime/entrypoint.sh reads them. */
 export interface ServerOptions {
-  /** The name that the API reports. */
+  /** The model's name in the API. */
   modelAlias: string;
-  /** Tokens of one conversation. */
+  /** Maximum tokens per conversation. */
   contextSize: number;
   /** Requests answered at once. */
   parallel: number;
-  /** Default: the physical cores that the container may use, found out at start. */
+  /** Default: the physical cores that the container may use, determined at start. */
   threads?: number | undefined;
   extraArgs: readonly string[];
   /** The question that a replica answers before it is ready. Default: docker/server/runtime/entrypoint.sh's. */
   smokePrompt?: string | undefined;
-  /** The exact answer expected. Default: any text will do. */
+  /** The exact answer expected. Default: any text passes. */
   smokeAnswer?: string | undefined;
 }
 

@@ -5,29 +5,30 @@ export interface SmokeTestArgs {
   /** The API, …/v1. */
   url: pulumi.Input<string>;
   apiKey: pulumi.Output<string> | undefined;
-  /** The name that the answer must carry. */
+  /** The model name that the answer must have. */
   modelAlias: string;
   /** The digest that every replica must run. */
   image: pulumi.Input<string>;
   /**
-   * The replicas' container ids. Undefined: they are no containers of this machine, and have been waited for already;
-   * one answer is enough then.
+   * The replicas' container ids. Undefined: they are not containers on this machine, and have been waited for already,
+   * so one answer is enough.
    */
   replicaIds: pulumi.Input<string[]> | undefined;
-  /** What such replicas are started from: another version has to be asked as well. Undefined: the ids tell. */
+  /** What such replicas are started from, because another version has to be asked as well. Undefined: the ids tell. */
   version?: pulumi.Input<string>;
-  /** Another load balancer has to be asked as well. */
+  /** The load balancer: another one has to be asked as well. */
   loadBalancerId: pulumi.Input<string>;
-  /** And so have other gateways, where the target has them in containers of this machine. */
+  /** The gateways, if the target runs them in containers on this machine: other ones have to be asked as well. */
   gatewayIds?: pulumi.Input<string[]>;
   prompt: string;
-  /** The exact answer expected; undefined: any text will do. */
+  /** The exact answer expected. Undefined: any text passes. */
   answer: string | undefined;
 }
 
 /**
- * Asks a question through the load balancer after every change, until every replica has answered it, and fails the update if no sensible answer comes:
- * see commands/smokeTest.ts. A change of anything that it is given runs it again; otherwise it does nothing.
+ * Asks a question through the load balancer after every change, until every replica has answered it, and fails the
+ * update if no sensible answer comes: see commands/smokeTest.ts. A change of any of its arguments runs it again;
+ * otherwise it does nothing.
  */
 export class SmokeTest extends pulumi.ComponentResource {
   constructor(name: string, args: SmokeTestArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -39,10 +40,10 @@ export class SmokeTest extends pulumi.ComponentResource {
         create: "node commands/smokeTest.ts",
         environment: {
           SMOKE_TEST: pulumi.jsonStringify(open),
-          // In the environment, not on the command line, and a secret in the state.
+          // In the environment, not on the command line; a secret in the state.
           ...(apiKey === undefined ? {} : { SMOKE_TEST_API_KEY: apiKey }),
         },
-        // The question fails with what went wrong on stderr; the answer is of no use as progress.
+        // A failing question reports the cause on stderr; the answer is of no use as progress output.
         logging: "stderr",
       },
       { parent: this },

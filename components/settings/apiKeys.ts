@@ -2,20 +2,20 @@ import { z } from "zod";
 
 /** A key that clients may send. */
 export interface NamedKey {
-  /** In the gateway's log and metrics. */
+  /** Shown in the gateway's log and metrics. */
   name: string;
-  /** In clear. */
+  /** In plain text. */
   key: string;
   limits: KeyLimits;
 }
 
-/** What one key may do; what is not given is unlimited. */
+/** One key's limits; a missing one means unlimited. */
 export type KeyLimits = Readonly<z.output<typeof limits>>;
 
-/** RFC 6750, section 2.1: what may stand after "Bearer ". */
+/** RFC 6750, section 2.1: what may follow "Bearer ". */
 const pattern = /^[A-Za-z0-9._~+/-]{8,512}=*$/;
 
-/** What is wrong is said without the entry, which may be a secret. */
+/** Messages do not contain the entry, which may be a secret. */
 const wrongKey = "has a key that is not in the right form";
 const wrongName = "has a name that is not of up to 64 letters, digits, dots and dashes";
 const wrongLimits = "has a key with limits that are none";
@@ -37,7 +37,7 @@ const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, wrongName);
 const listOfKeys = z.array(entry).transform(numbered);
 const keysByName = z.record(name, entry, { error: "neither a list nor an object of keys" }).transform(named);
 
-/** A list of keys, or keys by name, each alone or with its limits. */
+/** A list of keys, or keys by name, each with or without limits. */
 export function apiKeys() {
   return z
     .string()
@@ -61,7 +61,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** zod's own sentence about a record's key says nothing of what is wrong with it. */
+/** zod's own message about a record's key does not say what is wrong with it. */
 function messageOf({ code, message }: z.core.$ZodIssue): string {
   return code === "invalid_key" ? wrongName : message;
 }

@@ -5,7 +5,7 @@ import type { Refuse } from "./shared.ts";
 import { sharedSettings } from "./shared.ts";
 import { entry, flag, integer, json, list, oneOf, setting, text } from "./types.ts";
 
-/** The most zones that a VPC's range is shared out among; each needs two subnets, of a sixteenth of the range each. */
+/** The most zones that a VPC's range is divided among; each needs two subnets, of a sixteenth of the range each. */
 export const maxZones = 8;
 
 /** AWS's quota for a security group: docs.aws.amazon.com, amazon-vpc-limits. */
@@ -28,7 +28,7 @@ function isCron(text: string): boolean {
   return right && (fields[2] === "?") !== (fields[4] === "?");
 }
 
-/** From 1: with no task there is no load, and so nothing that would start one again. */
+/** At least 1: without a task there is no load, so nothing would start one again. */
 const wrongReplicas = "has an entry whose replicas are no whole number from 1 to 500";
 const replicas = z.int(wrongReplicas).min(1, wrongReplicas).max(500, wrongReplicas);
 const schedule = z.strictObject(
@@ -45,7 +45,7 @@ const schedule = z.strictObject(
 const hostName = /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$/;
 const subnetId = () => entry(/^subnet-[0-9a-f]+$/, "has an entry that is not a subnet's id");
 
-/** The settings of target aws alone. */
+/** The settings of target aws only. */
 export const awsOnly = {
   instanceType: setting(
     text(/^[a-z][a-z0-9-]*\.[a-z0-9-]+$/, "an EC2 instance type, such as c7a.2xlarge").default("c7a.2xlarge"),
@@ -177,7 +177,7 @@ export const awsOnly = {
     z.email({ error: "not an e-mail address" }).describe("an e-mail address").optional(),
     "Where alarms are sent. The address must confirm AWS's e-mail once.",
   ),
-  // What CloudWatch takes: docs.aws.amazon.com, API_PutRetentionPolicy.
+  // The values that CloudWatch accepts: docs.aws.amazon.com, API_PutRetentionPolicy.
   logRetentionDays: setting(
     z
       .enum(["1", "3", "5", "7", "14", "30", "60", "90", "180", "365"], { error: "not one of the possible values" })
@@ -192,8 +192,8 @@ export const awsSchema = z.strictObject({ target: z.literal("aws"), ...sharedSet
 export type AwsSettings = z.output<typeof awsSchema>;
 
 /**
- * Checks that need several settings; what only AWS knows is in components/aws/account.ts. Any may be missing: an invalid
- * one was reported already.
+ * Checks that need several settings; components/aws/account.ts checks what only AWS knows. Any setting may be missing:
+ * an invalid one has been reported already.
  */
 export function checkAws(
   settings: Partial<AwsSettings>,
@@ -223,7 +223,7 @@ export function checkAws(
   }
 }
 
-/** What would change a build has no meaning where nothing is built. */
+/** Settings that change a build are meaningless if nothing is built. */
 function checkBuild(isSet: (key: string) => boolean, refuse: Refuse<keyof AwsSettings>): void {
   if (!isSet("image")) return;
   for (const key of ["engineRepo", "engineRef", "optimize", "cpuTarget"] as const) {
@@ -279,7 +279,7 @@ function checkRules(
   }
 }
 
-/** AWS's provider takes a range by its first address only. */
+/** AWS's provider accepts a range only if it is written with its first address. */
 function refuseHostBits(cidr: string, context: z.RefinementCtx): void {
   const network = networkOf(cidr);
   if (network !== cidr) context.addIssue(`${cidr} is an address in a range, and the range is ${network}`);

@@ -3,7 +3,7 @@ import type { Refuse } from "./shared.ts";
 import { sharedSettings } from "./shared.ts";
 import { flag, integer, oneOf, setting, text } from "./types.ts";
 
-/** The settings of target docker alone. */
+/** The settings of target docker only. */
 export const dockerOnly = {
   replicas: setting(
     integer(1, 64).default(1),
@@ -61,7 +61,7 @@ export const dockerOnly = {
 export const dockerSchema = z.strictObject({ target: z.literal("docker"), ...sharedSettings, ...dockerOnly });
 export type DockerSettings = z.output<typeof dockerSchema>;
 
-/** Checks that need several settings. Any may be missing: an invalid one was reported already. */
+/** Checks that need several settings. Any may be missing: an invalid one has been reported already. */
 export function checkDocker(
   settings: Partial<DockerSettings>,
   isSet: (key: string) => boolean,
@@ -86,7 +86,7 @@ export function checkDocker(
   }
 }
 
-/** The ports that a stack opens. An external registry needs none here, nor does monitoring that is off. */
+/** The ports that a stack opens. An external registry needs none here; nor does monitoring if it is off. */
 export function portsOf(settings: Partial<DockerSettings>) {
   const { registry, port, statsPort, registryPort, monitoring, monitoringPort } = settings;
   return {
@@ -97,7 +97,7 @@ export function portsOf(settings: Partial<DockerSettings>) {
   };
 }
 
-/** Of two equal ports, names one that the user has set. */
+/** Of two equal ports, picks one that the user has set. */
 function checkPorts(
   settings: Partial<DockerSettings>,
   isSet: (key: string) => boolean,

@@ -1,9 +1,9 @@
 import type { z } from "zod";
 
-/** With the registry's name, as an instance pulls it; of a tag and a digest only the digest would count. */
+/** With the registry's name, as an instance pulls it. A tag beside the digest would be ignored. */
 const imageByDigest = /^([a-z0-9-]+\.[a-z0-9.-]+|localhost)(:\d+)?\/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$/;
 
-/** Says of an image that is not named by its digest what is wrong. */
+/** Says what is wrong with an image that is not named by its digest. */
 export function refuseTag(image: string, context: z.RefinementCtx): void {
   if (imageByDigest.test(image)) return;
   const [, digest] = image.split("@");

@@ -12,12 +12,12 @@ import { describeSetting, oneOf, setting } from "./types.ts";
 
 /**
  * Everything that a user can set, as `bitnet-server:<key>` in Pulumi.<stack>.yaml: types, defaults and descriptions.
- * Pulumi.yaml declares none of it: Pulumi hands declared defaults over as if the stack had set them, and reports a wrong
- * type without the value and stops at the first.
+ * Pulumi.yaml declares none of them: Pulumi passes on declared defaults as if the stack had set them. It also reports a
+ * wrong type without the value, and stops at the first one.
  */
 const schema = z.discriminatedUnion("target", [dockerSchema, awsSchema]);
 
-/** The checked settings. A key that is optional and was not set is absent. */
+/** The checked settings. An optional key that was not set is absent. */
 export type Settings = DockerSettings | AwsSettings;
 export type Target = Settings["target"];
 export const targetSetting = setting(
@@ -25,63 +25,63 @@ export const targetSetting = setting(
   "Where to run. docker = this machine's Docker Engine; aws = EC2 instances behind a load balancer.",
 );
 
-/** The settings by the targets that they belong to, in the documentation's order. */
+/** The settings by target, in the documentation's order. */
 export const settingGroups = {
   shared: { target: targetSetting, ...sharedSettings },
   docker: dockerOnly,
   aws: awsOnly,
 } as const;
 
-/** What earlier versions had, and what to write instead. */
+/** Settings of earlier versions, and what to write instead. */
 const retired: ReadonlyMap<string, string> = new Map([["apiKey", 'the key in the list `apiKeys`: ["KEY"]']]);
 
-/** A stack's configuration as Pulumi hands it over. */
+/** A stack's configuration as Pulumi passes it. */
 export interface Configuration {
   /** By key without the namespace; "" means not set. */
   readonly values: Readonly<Record<string, string>>;
-  /** Whether the stack has a key's value encrypted: then no message shows it. */
+  /** Whether a key's value is encrypted in the stack; then no message shows it. */
   readonly isSecret: (key: string) => boolean;
 }
 
-/** The settings that are right in themselves, defaults included, although others may be wrong. */
+/** The settings that are valid in themselves, including defaults, although others may be wrong. */
 export type SoundSettings =
   | (Partial<DockerSettings> & { target: "docker" })
   | (Partial<AwsSettings> & { target: "aws" })
   | (Partial<SharedSettings> & { target: undefined });
 
 export interface CheckedSettings {
-  /** Undefined if there is any mistake. */
+  /** Undefined if anything is wrong. */
   readonly settings: Settings | undefined;
   readonly sound: SoundSettings;
-  /** The keys whose value is wrong in itself. */
+  /** The keys whose values are wrong in themselves. */
   readonly invalid: ReadonlySet<string>;
   readonly problems: readonly Problem[];
 }
 
-/** Reads the stack's configuration: the one place that does. */
+/** Reads the stack's configuration. Nothing else does. */
 export function readConfiguration(): Configuration {
   const namespace = `${pulumi.getProject()}:`;
   const own = Object.entries(pulumi.runtime.allConfig()).filter(([key]) => key.startsWith(namespace));
   const values = Object.fromEntries(own.map(([key, value]) => [key.slice(namespace.length), value]));
-  // The SDK exports this, but leaves it out of its types.
+  // The SDK exports this, but its types omit it.
   const { isConfigSecret } = pulumi.runtime as unknown as { isConfigSecret: (key: string) => boolean };
   return { values, isSecret: (key) => isConfigSecret(`${namespace}${key}`) };
 }
 
-/** Checks a stack's configuration as a whole, and finds every mistake that can be found without asking anyone. */
+/** Checks a stack's configuration as a whole, and finds every mistake that can be found offline. */
 export function checkSettings({ values, isSecret }: Configuration): CheckedSettings {
   const given = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ""));
   const target = targetSetting.safeParse(given.target).data;
   const invalid = new Map<string, string>();
   const sound: Record<string, unknown> = { target };
   for (const [key, type] of Object.entries(typesOf(target))) {
-    // The fallback keeps the schema library's own sentences from the user, whatever a type leaves out.
+    // The fallback hides the schema library's own messages from the user, whatever a type leaves out.
     const result = type.safeParse(given[key], { error: () => "not in the right form" });
     if (!result.success) invalid.set(key, [...new Set(result.error.issues.map(({ message }) => message))].join("; "));
     else if (result.data !== undefined) sound[key] = result.data;
   }
 
-  // Every value was parsed by its own key's type.
+  // Every value was parsed with its own key's type.
   const checked = sound as SoundSettings;
   const collect = (check: (refuse: Refuse) => void): Problem[] => {
     const found: Problem[] = [];
@@ -98,7 +98,7 @@ export function checkSettings({ values, isSecret }: Configuration): CheckedSetti
   const alone = collect((refuse) => {
     for (const [key, wrong] of invalid) refuse(key, wrong, describeSetting(allTypes[key] ?? targetSetting).right);
   });
-  // Of a value that should not be there at all, it does not matter that it is wrong in itself.
+  // If a value should not be there at all, it does not matter whether it is also wrong in itself.
   const problems = [...alone.filter(({ key }) => !together.some((other) => other.key === key)), ...together];
 
   const settings = problems.length === 0 ? schema.parse({ ...given, target }) : undefined;
@@ -111,7 +111,7 @@ const allTypes: Readonly<Record<string, z.ZodType>> = {
   ...settingGroups.aws,
 };
 
-/** If the target is wrong, the other settings that every target has can still be checked. */
+/** Even if the target is wrong, the settings that every target has can be checked. */
 function typesOf(target: Target | undefined): Readonly<Record<string, z.ZodType>> {
   return { ...settingGroups.shared, ...(target === undefined ? {} : settingGroups[target]) };
 }
@@ -122,7 +122,7 @@ function checkTogether(settings: SoundSettings, isSet: (key: string) => boolean,
   if (settings.target === "aws") checkAws(settings, isSet, refuse);
 }
 
-/** Refuses keys that are no settings, or none of this target's. */
+/** Refuses keys that are not settings, or not of this target. */
 function checkKeys(keys: readonly string[], target: Target | undefined, refuse: Refuse): void {
   const known = typesOf(target);
   for (const key of keys.filter((each) => !Object.hasOwn(known, each))) {
@@ -156,7 +156,7 @@ function suggest(key: string, names: readonly string[]): string {
 
 const anyOf = (names: readonly string[]) => new Intl.ListFormat("en", { type: "disjunction" }).format(names);
 
-/** Secrets, and what may be one under a misspelt name, never appear in a message. */
+/** Messages never show secrets, nor what may be a secret under a misspelt name. */
 export function mayBeSecret(key: string): boolean {
   if (Object.hasOwn(allTypes, key)) return describeSetting(allTypes[key] ?? targetSetting).secret;
   const secrets = Object.entries(allTypes).filter(([, type]) => describeSetting(type).secret);

@@ -5,7 +5,7 @@ import type { Engine } from "../model/engines.ts";
 import { ENGINE_NAMES, ENGINES } from "../model/engines.ts";
 import { entry, flag, integer, list, oneOf, setting, text } from "./types.ts";
 
-/** All of them are compared with each request's. */
+/** Each request's key is compared with all of them. */
 const maxApiKeys = 50;
 
 /** The settings of every target. */
@@ -115,10 +115,10 @@ export const sharedSettings = {
 
 export type SharedSettings = { [K in keyof typeof sharedSettings]: z.output<(typeof sharedSettings)[K]> };
 
-/** Reports that a setting is wrong together with others. */
+/** Reports a setting that is wrong in combination with others. */
 export type Refuse<Key extends string = string> = (key: Key, wrong: string, right: string) => void;
 
-/** Checks that need several settings. Any may be missing: an invalid one was reported already. */
+/** Checks that need several settings. Any may be missing: an invalid one has been reported already. */
 export function checkShared(
   { engine, parallel, apiKeys: keys = [], extraArgs = [] }: Partial<SharedSettings>,
   refuse: Refuse<keyof SharedSettings>,
@@ -127,7 +127,7 @@ export function checkShared(
   if (keys.length > maxApiKeys) {
     refuse("apiKeys", `there are ${keys.length}`, `at most ${maxApiKeys}`);
   }
-  // Without their values: one may be a secret.
+  // Without their values, one of which may be a secret.
   const names = extraArgs.map((argument) => argument.split("=", 1)[0] ?? "");
   const reserved = names.filter((name) => reservedArgs.has(withDashes(name)));
   if (reserved.length > 0) {
@@ -144,8 +144,8 @@ function checkParallel(engine: Engine, parallel: number, refuse: Refuse<"paralle
 }
 
 /**
- * llama-server arguments that the entrypoint sets itself, that would put a secret on a command line, or that would have
- * it serve another model, use more memory than was counted, or compute with more threads than it has cores.
+ * llama-server arguments that the entrypoint sets itself, that would put a secret on a command line, or that would make
+ * it serve another model, use more memory than calculated, or compute with more threads than it has cores.
  */
 const reservedArgs: ReadonlySet<string> = new Set([
   ...["-m", "--model", "-mu", "--model-url", "-hfr", "--hf-repo", "-hff", "--hf-file", "-hft", "--hf-token"],
@@ -155,7 +155,7 @@ const reservedArgs: ReadonlySet<string> = new Set([
   ...["--api-key", "--api-key-file"],
 ]);
 
-/** llama-server takes _ for -, too. */
+/** llama-server also accepts _ for -. */
 function withDashes(name: string): string {
   return name.startsWith("--") ? name.replaceAll("_", "-") : name;
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 
-// The kinds of values that settings have. Pulumi hands every value over as text, a list as JSON; `describe` says what a
-// right value is, for messages and for docs/configuration.md.
+// The kinds of setting values. Pulumi passes every value as text, and lists as JSON. `describe` says what a valid value
+// is, for messages and for docs/configuration.md.
 
 interface Note {
   meaning: string;
@@ -9,16 +9,16 @@ interface Note {
 }
 const notes = z.registry<Note>();
 
-/** What the documentation and the messages say about a setting. */
+/** A setting's description for the documentation and the messages. */
 export interface Description extends Note {
-  /** What a right value is. */
+  /** What a valid value is. */
   right: string;
-  /** Its value if it is not set; undefined if it has none. */
+  /** The default value; undefined if there is none. */
   byDefault: unknown;
 }
 
 /**
- * Adds to a type what the setting means.
+ * Adds the setting's meaning to a type.
  * @param meaning in one or two sentences, for docs/configuration.md
  */
 export function setting<T extends z.ZodType>(type: T, meaning: string, { secret = false } = {}): T {
@@ -63,12 +63,12 @@ export function list<T extends z.ZodType<string, string>>(entry: T, right: strin
   return json(z.array(entry, { error: "not a list" })).describe(right);
 }
 
-/** A value that is given as JSON. */
+/** A value given as JSON. */
 export function json<T extends z.ZodType>(type: T) {
   return z.string().transform(parseJson).pipe(type);
 }
 
-/** An entry of a list. @param wrong said of an entry that does not fit, which is not shown: it may be a secret */
+/** An entry of a list. @param wrong said of an invalid entry, which is not shown because it may be a secret */
 export function entry(pattern: RegExp, wrong: string) {
   return z.string({ error: wrong }).regex(pattern, wrong);
 }
