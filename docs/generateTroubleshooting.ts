@@ -50,7 +50,7 @@ const known = `## Pulumi's and Docker's own
 | --- | --- |
 | another command is working on it (or was killed while it did) | wait; if none is running any more, run \`npm run pulumi -- cancel --yes --stack NAME\` |
 | no stack has this name | \`npm run up -- --stack NAME\` creates it; \`npm run pulumi -- stack ls\` lists the existing ones |
-| it does not open the stack's secrets | set the passphrase that the stack was created with in \`PULUMI_CONFIG_PASSPHRASE\`; see [pulumi.md](pulumi.md) |
+| it does not open the stack's secrets | set \`PULUMI_CONFIG_PASSPHRASE\` to the passphrase with which the stack was created; see [pulumi.md](pulumi.md) |
 | disk of the Docker Engine: it is full | \`docker system df\` shows what takes up the space; \`docker builder prune\` frees the build cache |
 | the last command was killed while it worked on these resources | \`npm run pulumi -- refresh --stack NAME\` asks about each of them |
 | warning: … | Pulumi's own warnings; the update goes on |

@@ -37,7 +37,7 @@ export const replicaGrace = drainDelay + drainTimeout + 10;
 /** How often HAProxy asks a gateway for /health, and how many answers may fail. */
 export const gatewayCheck = { interval: 0.5, failures: 2 };
 
-/** How long a gateway that was told to stop keeps running, and reports the stop, until HAProxy is sure to have noticed. */
+/** How long a gateway that was told to stop keeps running and reports the stop, so that HAProxy surely notices. */
 export const gatewayDrainDelay = 2;
 
 /** How long Docker waits for a gateway to stop: the gateway passes on what replicas may still send. */

@@ -41,7 +41,7 @@ export const cures: Readonly<Record<string, string>> = {
   "… stack …: … of … checks failed": "the line of each failed check says what it saw",
   "lock of stack …: …": "if no command is running on that stack, run `npm run pulumi -- cancel --yes --stack NAME`",
   "the load balancer does not take the certificate: …":
-    "the message has HAProxy's reason, the old certificate is still served; use a certificate and its own key",
+    "see HAProxy's reason in the message; use a certificate with its own key. The old one is still served",
   "failOnCritical is true:":
     "the message names the findings; use a newer `baseImage`, or set `failOnCritical: false` to get warnings only",
 };
