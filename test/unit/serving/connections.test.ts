@@ -3,52 +3,48 @@ import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { Agent, createServer, request } from "node:http";
-import { createServer as createTcpServer, type AddressInfo, type Server } from "node:net";
+import { createServer as createTcpServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { balancerEnvironment } from "../../../components/serving/balancer.ts";
 import { ports } from "../../../components/serving/ports.ts";
+import { freePort } from "../../e2e/support/net.ts";
 
 /** HAProxy as configured for one gateway and one replica, both played by this process, on ports of this test's own. */
 let folder: string;
 let haproxy: ChildProcess;
-let balancer: number;
+let balancer: number | undefined;
 const servers: Server[] = [];
 
-/** Connections on which the replica was asked for something, and what it was asked. */
+/** Connections on which the replica was asked for something, and how often it was. */
 const connections = new Set<object>();
-const asked: string[] = [];
+let asked = 0;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "connections-"));
   const replica = createServer((request, response) => {
     if (request.url !== "/health") {
       connections.add(request.socket);
-      asked.push(request.url ?? "");
+      asked++;
     }
     request.resume().once("end", () => response.end("{}"));
   });
   const agent = createTcpServer((socket) => socket.on("error", () => undefined).end("up ready\n"));
   const gateway = createServer((_, response) => response.end("{}"));
-  const moved: Partial<Record<number, number>> = {
-    [ports.server]: await listen(replica),
-    [ports.agent]: await listen(agent),
-    [ports.gateway]: await listen(gateway),
-  };
-  for (const port of [ports.edge, ports.health, ports.balancer, ports.statistics, ports.gatewayMetrics]) {
-    moved[port] = await listen(createTcpServer());
-  }
-  await Promise.all(servers.splice(3).map((server) => new Promise((closed) => server.close(closed))));
-  balancer = moved[ports.balancer] ?? 0;
+  const moved = new Map<number, number>();
+  for (const port of Object.values(ports)) moved.set(port, await freePort());
+  await listen(replica, moved.get(ports.server));
+  await listen(agent, moved.get(ports.agent));
+  await listen(gateway, moved.get(ports.gateway));
+  balancer = moved.get(ports.balancer);
 
   const file = join(folder, "haproxy.cfg");
   const text = readFileSync("docker/load-balancer/haproxy.cfg", "utf8");
   writeFileSync(
     file,
-    text.replace(/(:|agent-port )(\d{4})\b/g, (all, before: string, port: string) => {
-      const other = moved[Number(port)];
-      return other === undefined ? all : `${before}${other}`;
+    text.replace(/(:|agent-port )(\d{4})\b/g, (_, before: string, port: string) => {
+      return `${before}${moved.get(Number(port)) ?? port}`;
     }),
   );
   const env = { ...balancerEnvironment({ parallel: 4 }), PATH: `${process.env.PATH ?? ""}:/usr/sbin` };
@@ -62,11 +58,10 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function listen(server: Server): Promise<number> {
+async function listen(server: Server, port: number | undefined): Promise<void> {
   servers.push(server);
-  server.listen(0, "127.0.0.1");
+  server.listen(port, "127.0.0.1");
   await once(server, "listening");
-  return (server.address() as AddressInfo).port;
 }
 
 test("no request meets a connection that its replica closes: each has one of its own, also from one client", async () => {
@@ -90,5 +85,5 @@ test("no request meets a connection that its replica closes: each has one of its
   for (const path of ["/tokenize", "/completion", "/tokenize", "/completion"]) expect(await ask(path)).toBe(200);
   agent.destroy();
   expect(clients.size).toBe(1);
-  expect(connections.size).toBe(asked.length);
+  expect(connections.size).toBe(asked);
 });
