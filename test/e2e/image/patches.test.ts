@@ -49,6 +49,12 @@ const commitExcerpt: Excerpt = {
       [`IQK_FA_CASE(iqk_fa_${heads}) {`, "    return true;", "}", ""],
     ]),
   ),
+  "ggml/src/iqk/iqk_gemm_1bit.cpp": ["            auto bits_h = _mm512_loadu_si512((const __m512i *)iq2h + ib);", ""],
+  "ggml/src/iqk/iqk_gemm_kquants.cpp": [
+    "bool iqk_set_kernels_kquants(int ne00, int typeA) {",
+    "            IQK_SET_MUL_MAT_FUNCTIONS_T(mul_mat_qY_K_q8_2_X4_T, DequantizerQ6K_AVX2, kernels);",
+    "",
+  ],
   "ggml/src/iqk/iqk_flash_attn.cpp": ["    if (type_q != 0 || type_mask != 1 || max_bias > 0) return false;", ""],
   "ggml/src/iqk/fa/iqk_fa_templates.h": [
     "inline int mask_effective_nk1(const char * mask, int n_rows, int stride_m, int nk1, int k_step) {",
@@ -91,6 +97,7 @@ const bitnetExcerpt: Excerpt = {
 };
 
 const server = /json_value\((request|data), "model", std::string\((DEFAULT_OAICOMPAT_MODEL)?\)\)/g;
+const kquants = "ggml/src/iqk/iqk_gemm_kquants.cpp";
 const attention = "ggml/src/iqk/fa/iqk_fa_templates.h";
 /** For each patch: where it applies, and what it looks for there. */
 const patches: readonly [engine: keyof typeof sources, name: string, paths: string[], what: RegExp][] = [
@@ -109,6 +116,9 @@ const patches: readonly [engine: keyof typeof sources, name: string, paths: stri
   ["ik_llama.cpp", "skip-hidden-keys", [attention], /k1 < nk1\//g],
   ["ik_llama.cpp", "free-answers", ["examples/server/server-task.h"], /^struct server_task_result \{/gm],
   ["ik_llama.cpp", "free-unread-answers", ["examples/server/server-queue.cpp"], /waiting_task_ids\.erase/g],
+  ["ik_llama.cpp", "fetch-ahead", ["ggml/src/iqk/iqk_gemm_1bit.cpp"], /auto bits_h = _mm512/g],
+  ["ik_llama.cpp", "q6-k-columns", [kquants], /^bool iqk_set_kernels/gm],
+  ["ik_llama.cpp", "q6-k-columns", [kquants], /mul_mat_qY_K_q8_2_X4_T, Deq/g],
   ["ik_llama.cpp 8337e4c", "every-used-cell", ["src/llama.cpp"], /llama_kv_cache_cell_max\(kv_self, pad\)/g],
   ["ik_llama.cpp 8337e4c", "others-go-on", ["examples/server/server.cpp"], /llama_decode_stop\(\);/g],
   ["ik_llama.cpp 8337e4c", "skip-hidden-keys", [attention], /^struct BaseHelper/gm],
@@ -116,6 +126,9 @@ const patches: readonly [engine: keyof typeof sources, name: string, paths: stri
   ["ik_llama.cpp 8337e4c", "skip-hidden-keys", [attention], /k1 < nk1\//g],
   ["ik_llama.cpp 8337e4c", "free-answers", ["examples/server/server-task.h"], /^struct server_task_result \{/gm],
   ["ik_llama.cpp 8337e4c", "free-unread-answers", ["examples/server/server-queue.cpp"], /waiting_task_ids\.erase/g],
+  ["ik_llama.cpp 8337e4c", "fetch-ahead", ["ggml/src/iqk/iqk_gemm_1bit.cpp"], /auto bits_h = _mm512/g],
+  ["ik_llama.cpp 8337e4c", "q6-k-columns", [kquants], /^bool iqk_set_kernels/gm],
+  ["ik_llama.cpp 8337e4c", "q6-k-columns", [kquants], /mul_mat_qY_K_q8_2_X4_T, Deq/g],
   ["bitnet.cpp", "const-y-col", ["src/ggml-bitnet-mad.cpp"], /int8_t/g],
   ["bitnet.cpp", "products-on-heap", ["3rdparty/llama.cpp/ggml/src/ggml.c"], /float tmp/g],
   ["bitnet.cpp", "products-on-heap", ["3rdparty/llama.cpp/ggml/src/ggml.c"], /^static void/gm],
