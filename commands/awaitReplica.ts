@@ -1,8 +1,10 @@
 /**
- * Run by DockerFleet's commands: waits until a replica's container is healthy, that is, has answered its first question. Fails
- * as soon as the container has exited for a reason that its entrypoint gives, or has restarted twice; it then says why and
- * stops the container, which would otherwise restart forever. The environment variable AWAIT_REPLICA says what to wait for.
+ * Run by DockerFleet's commands: waits until a replica's container is healthy, that is, has answered its first question. The
+ * image's health check is run here, as Docker runs it only every few seconds. Fails as soon as the container has exited for
+ * a reason that its entrypoint gives, or has restarted twice; it then says why and stops the container, which would
+ * otherwise restart forever. The environment variable AWAIT_REPLICA says what to wait for.
  */
+import { finished } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
 import { z } from "zod";
@@ -29,10 +31,20 @@ if (state !== "ready") {
 }
 
 async function look(): Promise<"starting" | "ready" | "ended"> {
-  const { State, RestartCount } = await container.inspect();
-  if (State.Health?.Status === "healthy") return "ready";
+  const { Config, State, RestartCount } = await container.inspect();
+  if (await isHealthy(Config.Healthcheck?.Test?.slice(1) ?? [])) return "ready";
   if (!State.Running || RestartCount >= 2) return "ended";
   return RestartCount > 0 && givesReason(await log()) ? "ended" : "starting";
+}
+
+async function isHealthy(check: readonly string[]): Promise<boolean> {
+  try {
+    const exec = await container.exec({ Cmd: [...check], AttachStdout: true });
+    await finished((await exec.start({})).resume());
+    return (await exec.inspect()).ExitCode === 0;
+  } catch {
+    return false; // The container is not running.
+  }
 }
 
 async function log(): Promise<string> {

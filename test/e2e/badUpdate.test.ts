@@ -75,8 +75,8 @@ describe("updates that cannot work, while four clients chat", () => {
   async function worksAgain(replicas: number): Promise<void> {
     stack.configure({ ...model.settings, extraArgs: "[]", replicas });
     await stack.up();
-    const running = await containersOf(stack.name, "replica");
-    expect(running.map(({ State }) => State.Health?.Status)).toEqual(Array(replicas).fill("healthy"));
+    const healths = async () => (await containersOf(stack.name, "replica")).map(({ State }) => State.Health?.Status);
+    await expect.poll(healths, { timeout: 20_000 }).toEqual(Array(replicas).fill("healthy"));
     expect((await stack.up()).output).toContain("no change");
   }
 
