@@ -81,7 +81,7 @@ describe.each([2, 4, 8])("with %d slots", (slots) => {
   });
 });
 
-test("beside an answer a long prompt is read in steps of 128 tokens, with a token of the answer after each", async () => {
+test("beside an answer a long prompt is read in steps of 20 tokens, with a token of the answer after each", async () => {
   const server = await start(2);
   const stop = new AbortController();
   const answer = await fetch(`${server.url}/completion`, {
@@ -96,8 +96,8 @@ test("beside an answer a long prompt is read in steps of 128 tokens, with a toke
   await vi.waitUntil(() => tokens > 0);
   const before = tokens;
   await askSlot(server, 1, "x".repeat(3500), 1);
-  // 27 steps; some of the tokens may still be on their way. In steps of 512 there were 7.
-  expect(tokens - before).toBeGreaterThan(20);
+  // 175 steps; some of the tokens may still be on their way. In steps of 512 there were 7.
+  expect(tokens - before).toBeGreaterThan(100);
   stop.abort();
   await expect(reading).rejects.toThrow("abort");
 });
