@@ -162,7 +162,7 @@ async function* levers(bench: BenchContext, cores: readonly Core[]): AsyncGenera
     { name: "embedding and output in Q4_K", server: await requantised(bench, image, cores, { embedding: "q4_K" }) },
     { name: "embedding and output in Q5_K", server: await requantised(bench, image, cores, { embedding: "q5_K" }) },
     { name: "embedding and output in Q8_0", server: await requantised(bench, image, cores, { embedding: "q8_0" }) },
-    { name: "KV cache in Q8_0", server: withArguments("--cache-type-k", "q8_0", "--cache-type-v", "q8_0") },
+    { name: "KV cache in F16", server: withArguments("--cache-type-k", "f16", "--cache-type-v", "f16") },
     { name: "no flash attention", server: withArguments("--no-flash-attn") },
     { name: "transparent huge pages", server: withArguments("--transparent-huge-pages") },
     { name: "threads that stay on their core", server: withEnvironment({ OMP_PROC_BIND: "true" }) },
