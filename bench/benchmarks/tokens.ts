@@ -156,14 +156,16 @@ async function* levers(bench: BenchContext, cores: readonly Core[]): AsyncGenera
   const image = await bench.serverImage({ engine: "ik_llama.cpp", optimize: true, size });
   const withArguments = (...args: string[]) => ({ image, cores, args });
   const withEnvironment = (environment: Record<string, string>) => ({ image, cores, environment });
+  const f16Cache = ["--cache-type-k", "f16", "--cache-type-v", "f16"];
   const unchanged = "as it is";
   const contenders: Contender[] = [
     { name: unchanged, server: withArguments() },
     { name: "embedding and output in Q4_K", server: await requantised(bench, image, cores, { embedding: "q4_K" }) },
     { name: "embedding and output in Q5_K", server: await requantised(bench, image, cores, { embedding: "q5_K" }) },
     { name: "embedding and output in Q8_0", server: await requantised(bench, image, cores, { embedding: "q8_0" }) },
-    { name: "KV cache in Q8_0", server: withArguments("--cache-type-k", "q8_0", "--cache-type-v", "q8_0") },
-    { name: "no flash attention", server: withArguments("--no-flash-attn") },
+    { name: "KV cache in F16", server: withArguments(...f16Cache) },
+    // Only flash attention reads a cache in Q8_0.
+    { name: "KV cache in F16, no flash attention", server: withArguments(...f16Cache, "--no-flash-attn") },
     { name: "transparent huge pages", server: withArguments("--transparent-huge-pages") },
     { name: "threads that stay on their core", server: withEnvironment({ OMP_PROC_BIND: "true" }) },
     { name: "threads that sleep at once while they wait", server: withEnvironment({ OMP_WAIT_POLICY: "passive" }) },

@@ -31,6 +31,8 @@ export interface EngineAbilities {
   converts: { from: readonly TernaryType[]; to: TernaryType } | undefined;
   /** Values of `tokenizer.ggml.pre` that such models have and that it refuses to load. */
   unknownTokenizers: readonly string[];
+  /** Widths of attention heads for which keys and values are kept in Q8_0; for others, in F16. */
+  quantisedCache: readonly number[];
   /** How many requests one replica may compute at once with all answers correct. */
   maxParallel: number;
 }
@@ -48,19 +50,22 @@ const each = (architectures: readonly string[], types: readonly TernaryType[]) =
  *   llama-quantize read I2_S instead. It has no TQ1_0 and TQ2_0 (ggml/include/ggml.h), which
  *   docker/server/build/pack-ternary.pl writes as IQ2_BN. Q1_0 is its Q1_0_G128 (its pull request 1570), which was
  *   compared with plain arithmetic in the only architecture that models come in. Its src/llama-vocab.cpp does not know
- *   Falcon-E's tokenizer. 8 slots: right with the changes of docker/server/build/patch-engine.sh (docs).
+ *   Falcon-E's tokenizer. A cache in Q8_0 is read by its own flash attention, which is compiled
+ *   for these widths. 8 slots: right with the changes of docker/server/build/patch-engine.sh (docs).
  */
 export const ENGINES: Readonly<Record<Engine, EngineAbilities>> = {
   "bitnet.cpp": {
     types: new Map(each(BITNET, ["I2_S"])),
     converts: undefined,
     unknownTokenizers: [],
+    quantisedCache: [],
     maxParallel: 4,
   },
   "ik_llama.cpp": {
     types: new Map([...each(BITNET, ["I2_S", "TQ1_0", "TQ2_0", "IQ1_BN", "IQ2_BN"]), ...each(["qwen3"], ["Q1_0"])]),
     converts: { from: ["I2_S", "TQ1_0", "TQ2_0"], to: "IQ2_BN" },
     unknownTokenizers: ["falcon_e"],
+    quantisedCache: [64, 96, 128, 256],
     maxParallel: 8,
   },
 };

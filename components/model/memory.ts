@@ -33,10 +33,14 @@ const OVERHEAD = 256 * MIB;
 export function memoryNeed(facts: ModelFacts, engine: Engine, contextSize: number, slots: number): MemoryNeed {
   const weights = weightBytes(facts, engine);
   const tokens = contextSize * slots;
-  // Keys and values, of 2 bytes (F16) each.
-  const kvCache = facts.layers * tokens * facts.kvHeads * facts.headWidth * 2 * 2;
+  const kvCache = facts.layers * tokens * 2 * tensorBytes(cacheType(facts, engine), [facts.kvHeads * facts.headWidth]);
   const compute = computeBytes(facts, tokens);
   return { weights, kvCache, compute, overhead: OVERHEAD, total: weights + kvCache + compute + OVERHEAD };
+}
+
+/** The type in which keys and values are kept. docker/server/build/check-gguf.pl has the same rule. */
+export function cacheType({ headWidth }: ModelFacts, engine: Engine): "Q8_0" | "F16" {
+  return ENGINES[engine].quantisedCache.includes(headWidth) ? "Q8_0" : "F16";
 }
 
 /**

@@ -31,7 +31,7 @@ options=(
 if [[ $ENGINE == bitnet.cpp ]]; then
   options+=(-DLLAMA_BUILD_COMMON=ON -DLLAMA_BUILD_TOOLS=ON)
 else
-  # Without kernels for quantised KV caches, which we never use.
+  # Without kernels for KV caches in other types than F16, Q8_0 and Q6_0: ours are in Q8_0 (runtime/engine.sh).
   options+=(-DGGML_IQK_FA_ALL_QUANTS=OFF)
 fi
 

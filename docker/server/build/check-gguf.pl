@@ -1,6 +1,6 @@
 # Refuses a file that is no whole GGUF of a BitNet model which the engine computes rightly. Prints what there is to know
 # of a good one: its name, its context length, the type of its weights and those that suit its embedding and output
-# matrix, and what of it the converter has left out.
+# matrix, that of its KV cache, and what of it the converter has left out.
 # usage: check-gguf.pl FILE     Environment: MODEL_URL, ENGINE (unset: whatever at least one of the engines computes)
 # In Perl, because that is in every Debian image.
 # components/model has the same rules, with where they come from; there they spare a build, here they guard every image.
@@ -40,6 +40,9 @@ my %layouts = (
     10 => [256, 84], 11 => [256, 110], 12 => [256, 144], 13 => [256, 176], 14 => [256, 210],
     34 => [256, 54], 35 => [256, 66], 36 => [4, 1], 41 => [128, 18], 134 => [64, 13, 2], 135 => [64, 16, 4],
 );
+
+# Widths of heads for which ik_llama.cpp's flash attention reads keys and values in Q8_0 (patch-engine.sh).
+my %quantisedCache = map { $_ => 1 } 64, 96, 128, 256;
 
 # In ggml's own letters: ik_llama.cpp's llama-quantize takes no others, and says nothing.
 my %quantised = (
@@ -133,6 +136,9 @@ sub printFacts {
     my %vocabulary = map { $_->{name} => vocabularyType($_) } grep { $_->{name} =~ /^(token_embd|output)\.weight$/ } @tensors;
     my $embedding = $vocabulary{'token_embd.weight'} // 'q6_K';
     printf "embedding=%s\noutput=%s\n", $embedding, $vocabulary{'output.weight'} // $embedding;
+    my $width = $metadata{"$architecture.attention.key_length"}
+        // $metadata{"$architecture.embedding_length"} / $metadata{"$architecture.attention.head_count"};
+    printf "kv_cache=%s\n", ($engine // '') eq 'ik_llama.cpp' && $quantisedCache{$width} ? 'q8_0' : 'f16';
     # Microsoft's utils/convert-ms-to-gguf-bitnet.py writes the same template into every model, and not the model's own.
     return if ($metadata{'tokenizer.chat_template'} // '') !~ /BITNETAssistant/;
     print "chat_template=placeholder\n";

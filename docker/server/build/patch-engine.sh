@@ -114,6 +114,11 @@ patch_ik_slots() {
   # its own task still ends, after the step at hand. Its pull request 1941 has mended it for clients without a slot only.
   edit others-go-on '*/server/server.cpp' '/^ *(if \(rd(->|\.)any_task_on_slot\(\)\) )?llama_decode_stop\(\);/d'
 
+  # While others generate, a prompt is read in steps of 20 tokens instead of a whole batch, because every token of theirs
+  # waits for the step at hand (docs/performance.md, "Slots"). Alone, it is read as before.
+  edit short-steps-beside-others '*/server/server-context.cpp' \
+    's/^( *)batch_pending_prompt\(n_ubatch, n_batch, batch_type\);/\1batch_pending_prompt(n_ubatch, batch.n_tokens > 0 ? std::min(n_batch, batch.n_tokens + 20) : n_batch, batch_type);/'
+
   # For speed: keys that the masks hide from all rows at hand, mostly other conversations', need not be multiplied. The
   # first block is, as it clears what the products are added to.
   edit skip-hidden-keys "$attention" 's/^struct BaseHelper \{$/static inline bool all_hidden(const char * mask, int rows, int stride, int n) { for (int j = 0; j < rows; ++j) { auto m = (const uint16_t *)(mask + j*stride); for (int k = 0; k < n; ++k) if (m[k] != 0xfc00) return false; } return true; }\n&/'

@@ -26,7 +26,7 @@ trained_template=$(dirname "${BASH_SOURCE[0]}")/trained-template.jinja
 
 # llama-server's arguments, one a line, that do not depend on settings. $1: true if the model is to be loaded into
 # memory and locked there. $2: "placeholder" if the model's file has no chat template of its own. $3: "missing" if it
-# does not say how its tokenizer splits text.
+# does not say how its tokenizer splits text. $4: the type of its KV cache, q8_0 or f16.
 engine_arguments() {
   printf '%s\n' --batch-size "$batch"
   if [[ $1 == true ]]; then printf '%s\n' --no-mmap --mlock; fi
@@ -36,6 +36,8 @@ engine_arguments() {
     printf '%s\n' --jinja # its only way to apply a model's own chat template
     # bitnet.cpp has no Jinja: it knows the placeholder, and what should be there instead (build/fetch-engine.sh).
     if [[ ${2-} == placeholder ]]; then printf '%s\n' --chat-template "$(<"$trained_template")"; fi
+    # In Q8_0 the cache takes half the memory, and long conversations are faster (docs/performance.md).
+    printf '%s\n' --cache-type-k "${4-f16}" --cache-type-v "${4-f16}"
     # Or else up to 8 GiB of old conversations, more than the container's memory limit knows of.
     printf '%s\n' --cache-ram 0
   fi

@@ -101,7 +101,7 @@ read_settings() {
   METRICS_PORT=${METRICS_PORT:-8082}
   START_TIMEOUT=${START_TIMEOUT:-900} STALL_TIMEOUT=${STALL_TIMEOUT:-3}
   SMOKE_PROMPT=${SMOKE_PROMPT-Hello! How are you?} SMOKE_ANSWER=${SMOKE_ANSWER-}
-  chat_template=${facts[chat_template]-} pre_tokenizer=${facts[pre_tokenizer]-}
+  chat_template=${facts[chat_template]-} pre_tokenizer=${facts[pre_tokenizer]-} kv_cache=${facts[kv_cache]}
   mapfile -t extra_arguments < <(printf '%s' "${EXTRA_ARGS-}")
 
   require_whole PORT DRAIN_PORT METRICS_PORT CONTEXT_SIZE PARALLEL THREADS DRAIN_TIMEOUT START_TIMEOUT STALL_TIMEOUT
@@ -146,7 +146,8 @@ repeat_self_test() {
 
 serve() {
   local arguments server agent metrics state watcher status=0 told=false
-  mapfile -t arguments < <(engine_arguments "$([[ $LOCK_MEMORY == off ]] || echo true)" "$chat_template" "$pre_tokenizer")
+  mapfile -t arguments < <(engine_arguments "$([[ $LOCK_MEMORY == off ]] || echo true)" "$chat_template" \
+    "$pre_tokenizer" "$kv_cache")
   arguments+=(--model "$model" --alias "$MODEL_ALIAS" --host 0.0.0.0 --port "$PORT" --metrics
     --ctx-size $((CONTEXT_SIZE * PARALLEL)) --parallel "$PARALLEL" --threads "$THREADS"
     --threads-http 64 # each client that waits takes one, and /health needs one as well

@@ -39,7 +39,7 @@ fail() {
 start() {
   slots=$1
   local arguments tries
-  mapfile -t arguments < <(engine_arguments true)
+  mapfile -t arguments < <(engine_arguments true '' '' q8_0)
   arguments+=(--model "$folder/model.gguf" --alias "$MODEL_ALIAS" --host 127.0.0.1 --port "$PORT"
     --ctx-size $((context * slots)) --parallel "$slots" --threads "$("$here/cpus.sh" cores /)")
   "$server" "${arguments[@]}" >"$log" 2>&1 &

@@ -65,7 +65,11 @@ const commitExcerpt: Excerpt = {
   ],
   "src/llama.cpp": ["                auto max_cell = llama_kv_cache_cell_max(kv_self, pad);", ""],
   "common/sampling.cpp": ["        llama_free_adaptive_p(ctx->adapt_p_ctx);", ""],
-  "examples/server/server-context.cpp": ["        {  // apply logit bias", ""],
+  "examples/server/server-context.cpp": [
+    "        {  // apply logit bias",
+    "    batch_pending_prompt(n_ubatch, n_batch, batch_type); // Prepare batch for prompt process",
+    "",
+  ],
   "examples/server/server-task.h": ["struct server_task_result {", ""],
   "examples/server/server-queue.cpp": ["        waiting_task_ids.erase(id_task);", ""],
   "examples/server/server.cpp": [
@@ -105,6 +109,7 @@ const patches: readonly [engine: keyof typeof sources, name: string, paths: stri
   ["ik_llama.cpp", "no-heads-of-576_512", ["ggml/src/iqk/fa/iqk_fa_576_512.cpp"], /^IQK_FA_CASE/gm],
   ["ik_llama.cpp", "other-heads-to-ggml", ["ggml/src/iqk/iqk_flash_attn.cpp"], /type_mask != 1/g],
   ["ik_llama.cpp", "own-logit-bias", ["examples/server/server-context.cpp"], /apply logit bias$/gm],
+  ["ik_llama.cpp", "short-steps-beside-others", ["examples/server/server-context.cpp"], /batch_pending_prompt\(n_ub/g],
   ["ik_llama.cpp", "answers-under-alias", ["examples/server/server.cpp"], server],
   ["ik_llama.cpp", "every-rows-keys", [attention], /auto Mc = /g],
   ["ik_llama.cpp", "free-samplers", ["src/llama-sampling.cpp"], /llama_init_adaptive_p_impl\(/g],
@@ -121,6 +126,12 @@ const patches: readonly [engine: keyof typeof sources, name: string, paths: stri
   ["ik_llama.cpp", "q6-k-columns", [kquants], /mul_mat_qY_K_q8_2_X4_T, Deq/g],
   ["ik_llama.cpp 8337e4c", "every-used-cell", ["src/llama.cpp"], /llama_kv_cache_cell_max\(kv_self, pad\)/g],
   ["ik_llama.cpp 8337e4c", "others-go-on", ["examples/server/server.cpp"], /llama_decode_stop\(\);/g],
+  [
+    "ik_llama.cpp 8337e4c",
+    "short-steps-beside-others",
+    ["examples/server/server-context.cpp"],
+    /batch_pending_prompt\(n_ub/g,
+  ],
   ["ik_llama.cpp 8337e4c", "skip-hidden-keys", [attention], /^struct BaseHelper/gm],
   ["ik_llama.cpp 8337e4c", "skip-hidden-keys", [attention], /k1 < (ik|nk1_eff)\//g],
   ["ik_llama.cpp 8337e4c", "skip-hidden-keys", [attention], /k1 < nk1\//g],

@@ -81,6 +81,27 @@ describe.each([2, 4, 8])("with %d slots", (slots) => {
   });
 });
 
+test("beside an answer a long prompt is read in steps of 20 tokens, with a token of the answer after each", async () => {
+  const server = await start(2);
+  const stop = new AbortController();
+  const answer = await fetch(`${server.url}/completion`, {
+    method: "POST",
+    body: JSON.stringify({ prompt: "y", id_slot: 0, n_predict: 3500, ignore_eos: true, stream: true }),
+    signal: stop.signal,
+  });
+  let tokens = 0;
+  const reading = (async () => {
+    for await (const bytes of answer.body ?? []) tokens += Buffer.from(bytes).toString().split("data: ").length - 1;
+  })();
+  await vi.waitUntil(() => tokens > 0);
+  const before = tokens;
+  await askSlot(server, 1, "x".repeat(3500), 1);
+  // 175 steps; some of the tokens may still be on their way. In steps of 512 there were 7.
+  expect(tokens - before).toBeGreaterThan(100);
+  stop.abort();
+  await expect(reading).rejects.toThrow("abort");
+});
+
 test("what was answered takes no memory: 2,000 answers add less than 2 MB", async () => {
   const server = await start(4);
   await askMany(server, 500);

@@ -35,7 +35,14 @@ function engine(name: string, call: string): string[] {
 test("a model with Microsoft's placeholder for a chat template is known by it, and no other", async () => {
   const model = join(folder, "model.gguf");
   await writeSyntheticModel(model, { name: "test-model" });
-  const facts = ["name=test-model", "context_length=4096", "weights=I2_S", "embedding=q6_K", "output=q6_K"];
+  const facts = [
+    "name=test-model",
+    "context_length=4096",
+    "weights=I2_S",
+    "embedding=q6_K",
+    "output=q6_K",
+    "kv_cache=q8_0",
+  ];
   expect(factsOf(model)).toEqual(facts);
   await setChatTemplate(model, placeholderTemplate);
   expect(factsOf(model)).toEqual([...facts, "chat_template=placeholder"]);
@@ -106,6 +113,13 @@ test("ik_llama.cpp gets the template that such a model was trained with; bitnet.
   expect(args[args.indexOf("--chat-template") + 1]).toBe(trained);
   expect(engine("ik_llama.cpp", 'engine_arguments true ""')).not.toContain("--chat-template");
   expect(engine("bitnet.cpp", "engine_arguments true placeholder")).not.toContain("--chat-template");
+});
+
+test("ik_llama.cpp keeps keys and values in the type that suits the model; bitnet.cpp has its own default", () => {
+  const args = engine("ik_llama.cpp", "engine_arguments true '' '' q8_0");
+  expect(args[args.indexOf("--cache-type-k") + 1]).toBe("q8_0");
+  expect(args[args.indexOf("--cache-type-v") + 1]).toBe("q8_0");
+  expect(engine("bitnet.cpp", "engine_arguments true '' '' f16").join(" ")).not.toContain("cache-type");
 });
 
 test.each([

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { UserError } from "../../../components/errors.ts";
 import type { Engine } from "../../../components/model/engines.ts";
 import { ENGINES } from "../../../components/model/engines.ts";
+import { cacheType } from "../../../components/model/memory.ts";
 import { inspectModel } from "../../../components/model/inspect.ts";
 import { servedName } from "../../../components/model/servedName.ts";
 import { uint32, uint64 } from "../../../tools/gguf.ts";
@@ -38,12 +39,18 @@ afterAll(() => {
 });
 
 /** What a checker says of a file: what it is, or undefined where it is refused. */
-type Verdict = { name: string; contextLength: number; weights: string } | undefined;
+type Verdict = { name: string; contextLength: number; weights: string; cache: string } | undefined;
 
 async function program(path: string, engine: Engine): Promise<Verdict> {
   try {
     const facts = await inspectModel({ key: "modelUrl", value: path, location: path, engine });
-    return { name: servedName(path, facts.name), contextLength: facts.contextLength, weights: facts.ternaryType };
+    const { contextLength, ternaryType: weights } = facts;
+    return {
+      name: servedName(path, facts.name),
+      contextLength,
+      weights,
+      cache: cacheType(facts, engine).toLowerCase(),
+    };
   } catch (error) {
     if (error instanceof UserError) return undefined;
     throw error;
@@ -61,7 +68,8 @@ async function image(path: string, engine: Engine): Promise<Verdict> {
     return undefined;
   }
   const facts = Object.fromEntries(stdout.split("\n").map((line) => line.split("=")) as [string, string][]);
-  return { name: facts.name ?? "", contextLength: Number(facts.context_length), weights: facts.weights ?? "" };
+  const [name = "", weights = "", cache = ""] = [facts.name, facts.weights, facts.kv_cache];
+  return { name, contextLength: Number(facts.context_length), weights, cache };
 }
 
 const kinds = { uint32: 4, int32: 5, float32: 6, string: 8, array: 9, uint64: 10 } as const;
@@ -148,6 +156,10 @@ const cases: Readonly<Record<string, () => Buffer>> = {
   "with a context length of 0": () => value("bitnet-b1.58.context_length", uint32(0)),
   "without a number of layers": () => without("bitnet-b1.58.block_count"),
   "without a width": () => without("bitnet-b1.58.embedding_length"),
+  "with heads of 64": () => value("bitnet-b1.58.attention.head_count", uint32(8)),
+  "with heads of 32": () => value("bitnet-b1.58.attention.head_count", uint32(16)),
+  "with a width of heads of its own": () =>
+    withKeys(key("bitnet-b1.58.attention.key_length", kinds.uint32, uint32(80))),
   "without a number of heads": () => without("bitnet-b1.58.attention.head_count"),
   "with an alignment of 64": () => value("general.alignment", uint32(64)),
   "with an alignment of another kind": () => after("general.alignment", 0, uint32(kinds.int32)),

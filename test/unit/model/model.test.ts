@@ -229,6 +229,13 @@ describe("memory", () => {
     expect(need.total).toBe(need.weights + need.kvCache + need.compute + need.overhead);
   });
 
+  test("of ik_llama.cpp's context: 8.5 bits for each key and value, or 16 where its attention reads no others", () => {
+    const need = memoryNeed(facts, "ik_llama.cpp", 4096, 1);
+    expect(need.kvCache).toBe((300 * 2 ** 20 * 8.5) / 16);
+    const odd = memoryNeed({ ...facts, headWidth: 100 }, "ik_llama.cpp", 4096, 1);
+    expect(odd.kvCache).toBe((300 * 2 ** 20 * 100) / 128);
+  });
+
   test("grows with contextSize × parallel", () => {
     expect(memoryNeed(facts, "bitnet.cpp", 2048, 4).kvCache).toBe(memoryNeed(facts, "bitnet.cpp", 4096, 2).kvCache);
     expect(memoryNeed(facts, "bitnet.cpp", 32768, 1).compute).toBeGreaterThan(21 * 32768 * 512 * 4);
