@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
+import { isIP } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { execa } from "execa";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
@@ -151,6 +153,20 @@ describe("a stack with a key", () => {
   it("the chat page and its files are served, without a key", async () => {
     const page = await fetch(new URL("/", outputs.url));
     expect([page.status, page.headers.get("content-type")]).toEqual([200, expect.stringContaining("text/html")]);
+  });
+
+  it("the access log has the client's address, not what a client says of itself", async () => {
+    const id = `address-${randomBytes(8).toString("hex")}`;
+    await send({ port }, "GET", "/v1/models", { headers: { "x-request-id": id, "x-forwarded-for": "203.0.113.9" } });
+    const gateways = await containersOf(stack.name, "gateway");
+    const line = async () => {
+      const logs = await Promise.all(gateways.map(({ Id }) => execa("docker", ["logs", Id])));
+      return logs.flatMap(({ stdout }) => stdout.split("\n")).find((one) => one.includes(id)) ?? "{}";
+    };
+    await expect.poll(line).toContain(id);
+    const { client } = JSON.parse(await line()) as { client: string };
+    expect(isIP(client)).toBe(4);
+    expect(client).not.toBe("203.0.113.9");
   });
 
   it("Prometheus finds what HAProxy and each gateway count, on this machine's statistics port only", async () => {

@@ -15,11 +15,15 @@ import { freePort } from "../../e2e/support/net.ts";
 let folder: string;
 let haproxy: ChildProcess;
 let balancer: number | undefined;
+let edge: number | undefined;
 const servers: Server[] = [];
 
 /** Connections on which the replica was asked for something, and how often it was. */
 const connections = new Set<object>();
 let asked = 0;
+
+/** What the gateway was told of who asks. */
+let forwardedFor: unknown;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "connections-"));
@@ -31,13 +35,17 @@ beforeAll(async () => {
     request.resume().once("end", () => response.end("{}"));
   });
   const agent = createTcpServer((socket) => socket.on("error", () => undefined).end("up ready\n"));
-  const gateway = createServer((_, response) => response.end("{}"));
+  const gateway = createServer((request, response) => {
+    if (request.url !== "/health") forwardedFor = request.headersDistinct["x-forwarded-for"];
+    response.end("{}");
+  });
   const moved = new Map<number, number>();
   for (const port of Object.values(ports)) moved.set(port, await freePort());
   await listen(replica, moved.get(ports.server));
   await listen(agent, moved.get(ports.agent));
   await listen(gateway, moved.get(ports.gateway));
   balancer = moved.get(ports.balancer);
+  edge = moved.get(ports.edge);
 
   const file = join(folder, "haproxy.cfg");
   const text = readFileSync("docker/load-balancer/haproxy.cfg", "utf8");
@@ -86,4 +94,12 @@ test("no request meets a connection that its replica closes: each has one of its
   agent.destroy();
   expect(clients.size).toBe(1);
   expect(connections.size).toBe(asked);
+});
+
+test("behind AWS's load balancer the gateway is told the address that this one saw, not what the client says of itself", async () => {
+  const ask = async (headers: Record<string, string>) =>
+    (await fetch(`http://127.0.0.1:${edge ?? 0}/v1/models`, { headers }).catch(() => undefined))?.status;
+  await vi.waitUntil(async () => (await ask({})) === 200, { timeout: 20_000, interval: 100 });
+  expect(await ask({ "x-forwarded-for": "203.0.113.9, 192.0.2.7" })).toBe(200);
+  expect(forwardedFor).toEqual(["192.0.2.7"]);
 });
