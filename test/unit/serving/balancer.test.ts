@@ -137,6 +137,19 @@ test("what ended one replica is not asked of the next: only a request that none 
   ]);
 });
 
+test("HAProxy sees headers and paths, but no body: what JSON says is the gateway's to read", () => {
+  const script = readFileSync(join(folder, "is-free.lua"), "utf8");
+  // Every fetch, converter and option by which either could come by a body.
+  for (const way of [
+    /\b(req|res)s?[.:_]?(body|payload|buf|dup|get|data)/,
+    /\bpayload|wait-for-body|buffer-request/,
+    /json_query/,
+  ]) {
+    expect(text).not.toMatch(way);
+    expect(script).not.toMatch(way);
+  }
+});
+
 const openAiError = z.strictObject({
   error: z.strictObject({
     message: z.string().min(1),
