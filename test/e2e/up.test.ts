@@ -7,7 +7,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { mayRaiseMemlock } from "../../components/docker/memlock.ts";
 import { inBrowser } from "./support/browser.ts";
-import { Chatters, chat, client, stream } from "./support/chat.ts";
+import { Chatters, chat, client, endless, question, stream } from "./support/chat.ts";
 import {
   belongingsOf,
   containerOf,
@@ -18,6 +18,7 @@ import {
   remaining,
   serverProcess,
 } from "./support/docker.ts";
+import { metric } from "./support/metrics.ts";
 import { drawTerminal, takePicture, whileBusy } from "./support/pictures.ts";
 import type { TestModel } from "./support/testModel.ts";
 import { drawModel } from "./support/testModel.ts";
@@ -63,6 +64,21 @@ describe("up, from nothing, on two replicas", () => {
     const digits = [...Array(10).keys()];
     const answers = await Promise.all(digits.map((digit) => (digit % 2 === 0 ? chat : stream)(openai, digit)));
     expect(answers.map(({ text }) => text)).toEqual(digits.map((digit) => model.answer(digit)));
+  });
+
+  test.each(["streaming", "plain"])("a client that leaves frees its slot within a second: %s", async (kind) => {
+    const leaving = new AbortController();
+    const openai = client(outputs.url);
+    const body = { model: "bitnet", messages: question(3), stream: kind === "streaming", ...endless };
+    const answer = openai.chat.completions.create(body, { signal: leaving.signal }).then(
+      () => "begun",
+      () => "left",
+    );
+    const busy = () => metric(outputs, ["llama-1", "llama-2"], "llamacpp:requests_processing");
+    await expect.poll(busy, { interval: 20 }).toBe(1);
+    leaving.abort();
+    await expect.poll(busy, { interval: 20, timeout: 1000 }).toBe(0);
+    expect(await answer).toBe(kind === "streaming" ? "begun" : "left");
   });
 
   test('a request for model "bitnet" is answered under the model\'s own name', async () => {
@@ -254,19 +270,31 @@ describe("up, from nothing, on two replicas", () => {
     expect(RestartCount).toBe(other?.RestartCount);
   });
 
-  test("a gateway that is killed takes only its own requests with it: clients that ask from then on see no failure", async () => {
+  test("a gateway that is killed takes only its own requests with it: their clients get an error, others see no failure", async () => {
     const [victim] = await containersOf(stack.name, "gateway");
+    const openai = client(outputs.url);
+    // One on each gateway, as both have as few.
+    const streams = Promise.allSettled([stream(openai, 1, endless), stream(openai, 2, endless)]);
+    await expect
+      .poll(() => metric(outputs, ["gateway-1"], "bitnet_gateway_requests_running"), { interval: 20 })
+      .toBe(1);
     // Docker starts no container again that it was told to kill.
     await execa("kill", ["-KILL", String(victim?.State.Pid)]);
     // Until it has ended, its port takes connections, whose requests are its own.
     await expect.poll(() => existsSync(`/proc/${victim?.State.Pid ?? 0}`), { interval: 5 }).toBe(false);
-    const chatters = new Chatters(4, client(outputs.url), (digit) => [model.answer(digit)]);
+    const chatters = new Chatters(4, openai, (digit) => [model.answer(digit)]);
     await expect
       .poll(async () => (await docker.getContainer(victim?.Id ?? "").inspect()).RestartCount, { timeout: 60_000 })
       .toBe(1);
     await expect.poll(() => chatters.answered, { timeout: 60_000 }).toBeGreaterThan(4);
     await chatters.stop();
     expect(chatters.failures).toEqual([]);
+    const outcomes = await streams;
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+    expect(outcomes).toContainEqual({
+      status: "fulfilled",
+      value: expect.objectContaining({ finishReason: "length" }) as object,
+    });
   });
 
   test("an answer that is not the expected one fails the update, and says what came instead", async () => {
@@ -321,9 +349,6 @@ async function idsOf(stack: string): Promise<string[]> {
 }
 
 /** What both gateways have counted. */
-async function tokensWritten({ statsUrl }: Outputs): Promise<number> {
-  const pages = ["gateway-1", "gateway-2"].map(async (name) => (await fetch(`${statsUrl}${name}/metrics`)).text());
-  const text = (await Promise.all(pages)).join("\n");
-  const counted = [...text.matchAll(/^bitnet_gateway_completion_tokens_total\{.*\} (\d+)$/gm)];
-  return counted.reduce((sum, [, tokens]) => sum + Number(tokens), 0);
+async function tokensWritten(outputs: Outputs): Promise<number> {
+  return metric(outputs, ["gateway-1", "gateway-2"], "bitnet_gateway_completion_tokens_total");
 }
