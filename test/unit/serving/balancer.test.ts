@@ -100,6 +100,7 @@ test("HAProxy's timeouts are those of timeouts.ts", () => {
   const { patience, check, agentInterval, resolve } = timeouts;
   const { defaults = [], "backend replicas": replicas = [], "resolvers dns": dns = [] } = sections();
   for (const kind of ["client", "server", "queue"]) expect(defaults).toContain(`timeout ${kind} ${patience}s`);
+  expect(sections()["backend gateways"]).toContain(`timeout server ${timeouts.wholeAnswer}s`);
   expect(text).toContain(`hard-stop-after ${patience}s`);
   expect(defaults).toContain(`timeout check ${check.timeout}s`);
   const checks = `check inter ${check.interval}s fall ${check.failures} rise 1`;
