@@ -10,6 +10,12 @@
  */
 export const patience = 600;
 
+/**
+ * The longest wait for a plain answer, which is silent until it is whole: a free slot, the first token and all that follow.
+ * The gateway has given up much earlier on an engine that writes nothing.
+ */
+export const wholeAnswer = 3600;
+
 /** How long the balancer keeps a client's idle connection open, unless something in front of it keeps it longer. */
 export const keepAlive = 120;
 

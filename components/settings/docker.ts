@@ -24,7 +24,7 @@ export const dockerOnly = {
   ),
   statsPort: setting(
     integer(1, 65_535).default(8404),
-    "The loopback port of the load balancer's statistics page (/), its Prometheus metrics (/metrics) and the gateways' (/gateway-1/metrics, /gateway-2/metrics).",
+    "The loopback port of the load balancer's statistics page (/), its Prometheus metrics (/metrics), the gateways' (/gateway-1/metrics, /gateway-2/metrics) and the replicas' (/llama-1/metrics, …).",
   ),
   monitoring: setting(
     flag().default(false),

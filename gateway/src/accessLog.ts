@@ -26,6 +26,7 @@ export function logRequest(log: Logger, account: Account, ending: Ending): void 
   log.info(
     {
       requestId: account.id,
+      client: account.client,
       ...ending,
       key: account.key?.name,
       seconds: rounded((performance.now() - account.startedAt) / 1000),

@@ -3,6 +3,8 @@ import type { ApiKey } from "./config.ts";
 /** What is remembered of one request, for the log and the metrics: who, what, how much, how long. No text. */
 export interface Account {
   id: string;
+  /** The client's address, as HAProxy saw it. */
+  client: string | undefined;
   /** performance.now() when it came, when the first token was there, and when the last was. */
   startedAt: number;
   firstTokenAt: number | undefined;
@@ -17,9 +19,10 @@ export interface Account {
   error: string | undefined;
 }
 
-export function newAccount(id: string): Account {
+export function newAccount(id: string, client?: string): Account {
   return {
     id,
+    client,
     startedAt: performance.now(),
     firstTokenAt: undefined,
     lastTokenAt: undefined,

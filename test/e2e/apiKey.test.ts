@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { inBrowser } from "./support/browser.ts";
 import { chat, Chatters, client, stream } from "./support/chat.ts";
 import { checkout } from "../../cli/paths.ts";
 import type { Role } from "./support/docker.ts";
@@ -91,6 +92,27 @@ describe("with API keys", () => {
   ])("%s is closed even to who has one", async (endpoint) => {
     // llama-server's own answers are none of these.
     expect([404, 405]).toContain((await request(endpoint, { authorization })).status);
+  });
+
+  test("the chat page asks for one, takes it in its own settings, and then chats", async () => {
+    await inBrowser(async (page) => {
+      await page.goto(new URL("/", outputs.url).href);
+      const ask = async () => {
+        const input = page.locator("textarea").first();
+        await input.fill("Which digit is in this prompt: 5?");
+        await input.press("Enter");
+      };
+      const shown = () => page.locator("body").innerText();
+      await ask();
+      await expect.poll(shown).toContain("You did not provide an API key.");
+      await page.locator("[data-tip=Settings] button").click();
+      await page.getByText("General", { exact: true }).first().click();
+      await page.locator("label", { hasText: "API Key" }).locator("input").fill(key);
+      await page.getByRole("button", { name: "Save", exact: true }).click();
+      await ask();
+      // The page folds spaces and lines.
+      await expect.poll(shown, { timeout: 60_000 }).toContain(model.answer(5).slice(0, 60));
+    });
   });
 
   test("they were on no command line while the stack was brought up, and are on none now", async () => {

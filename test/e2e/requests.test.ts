@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
+import { isIP } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { execa } from "execa";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
@@ -153,6 +155,35 @@ describe("a stack with a key", () => {
     expect([page.status, page.headers.get("content-type")]).toEqual([200, expect.stringContaining("text/html")]);
   });
 
+  it("the access log has the client's address, not what a client says of itself", async () => {
+    const id = `address-${randomBytes(8).toString("hex")}`;
+    await send({ port }, "GET", "/v1/models", { headers: { "x-request-id": id, "x-forwarded-for": "203.0.113.9" } });
+    const gateways = await containersOf(stack.name, "gateway");
+    const line = async () => {
+      const logs = await Promise.all(gateways.map(({ Id }) => execa("docker", ["logs", Id])));
+      return logs.flatMap(({ stdout }) => stdout.split("\n")).find((one) => one.includes(id)) ?? "{}";
+    };
+    await expect.poll(line).toContain(id);
+    const { client } = JSON.parse(await line()) as { client: string };
+    expect(isIP(client)).toBe(4);
+    expect(client).not.toBe("203.0.113.9");
+  });
+
+  it("Prometheus finds what each llama-server knows, on the same port: tokens read and written, and the KV cache's use", async () => {
+    const told = await Promise.all(
+      [1, 2, 3].map((number) => fetch(new URL(`llama-${number}/metrics`, outputs.statsUrl))),
+    );
+    expect(told.map(({ status }) => status)).toEqual([200, 200, 503]);
+    const [one, two] = told;
+    expect(one?.headers.get("x-replica")).not.toBe(two?.headers.get("x-replica"));
+    for (const replica of [one, two]) {
+      const text = await replica?.text();
+      for (const known of ["prompt_tokens_total", "tokens_predicted_total", "kv_cache_usage_ratio"]) {
+        expect(text).toMatch(new RegExp(`^llamacpp:${known} \\d`, "m"));
+      }
+    }
+  });
+
   it("Prometheus finds what HAProxy and each gateway count, on this machine's statistics port only", async () => {
     const metrics = async (path: string) => (await fetch(new URL(path, outputs.statsUrl))).text();
     expect(await metrics("metrics")).toContain(
@@ -161,7 +192,7 @@ describe("a stack with a key", () => {
     const counted = await Promise.all(["gateway-1/metrics", "gateway-2/metrics"].map(metrics));
     for (const text of counted) expect(text).toContain("bitnet_gateway_requests_running");
     expect(counted.join("")).toMatch(/bitnet_gateway_requests_total\{.*key="tester".*status="200".*\} [1-9]/);
-    for (const path of ["metrics", "gateway-1/metrics"]) {
+    for (const path of ["metrics", "gateway-1/metrics", "llama-1/metrics"]) {
       expect((await send({ port }, "GET", `/${path}`, { headers: authorization })).status).toBe(404);
     }
   });

@@ -7,7 +7,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { mayRaiseMemlock } from "../../components/docker/memlock.ts";
 import { inBrowser } from "./support/browser.ts";
-import { Chatters, chat, client, stream } from "./support/chat.ts";
+import { Chatters, chat, client, endless, question, stream } from "./support/chat.ts";
 import {
   belongingsOf,
   containerOf,
@@ -18,6 +18,7 @@ import {
   remaining,
   serverProcess,
 } from "./support/docker.ts";
+import { metric } from "./support/metrics.ts";
 import { drawTerminal, takePicture, whileBusy } from "./support/pictures.ts";
 import type { TestModel } from "./support/testModel.ts";
 import { drawModel } from "./support/testModel.ts";
@@ -64,6 +65,30 @@ describe("up, from nothing, on two replicas", () => {
     const answers = await Promise.all(digits.map((digit) => (digit % 2 === 0 ? chat : stream)(openai, digit)));
     expect(answers.map(({ text }) => text)).toEqual(digits.map((digit) => model.answer(digit)));
   });
+
+  test.each([true, false])(
+    "a client that leaves frees its slot; another's answer goes on. Streaming: %s",
+    async (streaming) => {
+      const busy = () => metric(outputs, ["llama-1", "llama-2"], "llamacpp:requests_processing");
+      const ask = async (digit: number, signal?: AbortSignal) => {
+        const body = { model: "bitnet", messages: question(digit), stream: streaming, ...endless };
+        const answer = await client(outputs.url).chat.completions.create(body, { signal });
+        if (Symbol.asyncIterator in answer) for await (const chunk of answer) expect(chunk.choices).toBeDefined();
+      };
+      const [leaving, staying] = [new AbortController(), new AbortController()];
+      const answers = Promise.allSettled([ask(3, leaving.signal), ask(4, staying.signal)]);
+      await expect.poll(busy, { timeout: 10_000, interval: 20 }).toBe(2);
+      leaving.abort();
+      const left = performance.now();
+      // Both would end at the same time.
+      await expect.poll(busy, { timeout: 10_000, interval: 20 }).toBe(1);
+      console.info(`the slot was free after ${Math.round(performance.now() - left)} ms`);
+      staying.abort();
+      expect((await answers).map(({ status }) => status)).toEqual(
+        streaming ? ["fulfilled", "fulfilled"] : ["rejected", "rejected"],
+      );
+    },
+  );
 
   test('a request for model "bitnet" is answered under the model\'s own name', async () => {
     const messages = [{ role: "user" as const, content: "1" }];
@@ -254,19 +279,31 @@ describe("up, from nothing, on two replicas", () => {
     expect(RestartCount).toBe(other?.RestartCount);
   });
 
-  test("a gateway that is killed takes only its own requests with it: clients that ask from then on see no failure", async () => {
+  test("a gateway that is killed takes only its own requests with it: their clients get an error, others see no failure", async () => {
     const [victim] = await containersOf(stack.name, "gateway");
+    const openai = client(outputs.url);
+    // One on each gateway, as both have as few.
+    const streams = Promise.allSettled([stream(openai, 1, endless), stream(openai, 2, endless)]);
+    await expect
+      .poll(() => metric(outputs, ["gateway-1"], "bitnet_gateway_requests_running"), { timeout: 10_000, interval: 20 })
+      .toBe(1);
     // Docker starts no container again that it was told to kill.
     await execa("kill", ["-KILL", String(victim?.State.Pid)]);
     // Until it has ended, its port takes connections, whose requests are its own.
     await expect.poll(() => existsSync(`/proc/${victim?.State.Pid ?? 0}`), { interval: 5 }).toBe(false);
-    const chatters = new Chatters(4, client(outputs.url), (digit) => [model.answer(digit)]);
+    const chatters = new Chatters(4, openai, (digit) => [model.answer(digit)]);
     await expect
       .poll(async () => (await docker.getContainer(victim?.Id ?? "").inspect()).RestartCount, { timeout: 60_000 })
       .toBe(1);
     await expect.poll(() => chatters.answered, { timeout: 60_000 }).toBeGreaterThan(4);
     await chatters.stop();
     expect(chatters.failures).toEqual([]);
+    const outcomes = await streams;
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+    expect(outcomes).toContainEqual({
+      status: "fulfilled",
+      value: expect.objectContaining({ finishReason: "length" }) as object,
+    });
   });
 
   test("an answer that is not the expected one fails the update, and says what came instead", async () => {
@@ -321,9 +358,6 @@ async function idsOf(stack: string): Promise<string[]> {
 }
 
 /** What both gateways have counted. */
-async function tokensWritten({ statsUrl }: Outputs): Promise<number> {
-  const pages = ["gateway-1", "gateway-2"].map(async (name) => (await fetch(`${statsUrl}${name}/metrics`)).text());
-  const text = (await Promise.all(pages)).join("\n");
-  const counted = [...text.matchAll(/^bitnet_gateway_completion_tokens_total\{.*\} (\d+)$/gm)];
-  return counted.reduce((sum, [, tokens]) => sum + Number(tokens), 0);
+async function tokensWritten(outputs: Outputs): Promise<number> {
+  return metric(outputs, ["gateway-1", "gateway-2"], "bitnet_gateway_completion_tokens_total");
 }

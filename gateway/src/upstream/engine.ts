@@ -95,7 +95,10 @@ export class Engine {
         patience = stallTimeout;
         for (const found of engineEvents(received.value)) {
           yield found;
-          if (found.type === "end") return;
+          if (found.type !== "end") continue;
+          // Read to the stream's end, the connection serves the next request. If that end fails, the answer is whole all the same.
+          await within(drain, events.next()).catch(() => undefined);
+          return;
         }
       }
     } catch (error) {
@@ -107,6 +110,9 @@ export class Engine {
     }
   }
 }
+
+/** Seconds for what comes after an answer: nothing but the stream's end. */
+const drain = 1;
 
 /** Seconds that the engine may be silent: before its first token, when others are waited for, and between two. */
 export interface Patience {

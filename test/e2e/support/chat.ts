@@ -22,15 +22,19 @@ export async function chat(openai: OpenAI, digit: number, model = "bitnet"): Pro
   return { text: choice?.message.content ?? "", finishReason: choice?.finish_reason, pieces };
 }
 
+/** Of a request whose answer takes seconds. */
+export const endless = { ignore_eos: true, max_tokens: 3000 };
+
 /** The same as a stream. */
-export async function stream(openai: OpenAI, digit: number, model = "bitnet"): Promise<Answer> {
+export async function stream(openai: OpenAI, digit: number, more: object = {}): Promise<Answer> {
   const answer: Answer = { text: "", finishReason: undefined, pieces: [] };
   const began = performance.now();
   const chunks = await openai.chat.completions.create({
-    model,
+    model: "bitnet",
     messages: question(digit),
     temperature: 0,
     stream: true,
+    ...more,
   });
   for await (const chunk of chunks) {
     const [choice] = chunk.choices;

@@ -232,8 +232,14 @@ async function freePorts(): Promise<StackSettings> {
   return Object.fromEntries(await Promise.all(keys.map(async (key) => [key, await freePort()] as const)));
 }
 
-/** The engine comes from PyPI, which any network has; the base image from Docker Hub, where that can be reached. */
+/**
+ * The engine comes from PyPI, which any network has; the base image from Docker Hub, where that can be reached. With
+ * BITNET_SOURCE, a git URL or a tarball, the engine is bitnet.cpp from there, for any end-to-end test.
+ */
 export async function sources() {
   const open = (await probeNetwork()).canReach("Docker Hub");
-  return { engine: "ik_llama.cpp", engineRepo: engineSource, baseImage: open ? "debian:trixie-slim" : baseImage };
+  const image = { baseImage: open ? "debian:trixie-slim" : baseImage };
+  const bitnet = process.env.BITNET_SOURCE;
+  if (bitnet !== undefined) return { engine: "bitnet.cpp", engineRepo: bitnet, ...image };
+  return { engine: "ik_llama.cpp", engineRepo: engineSource, ...image };
 }

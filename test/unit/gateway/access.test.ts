@@ -1,9 +1,11 @@
+import crypto from "node:crypto";
 import { mkdtempSync, writeFileSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { readConfig } from "../../../gateway/src/config.ts";
 import { send } from "../../support/http.ts";
 import { key, keys, question, startGateway } from "./gateway.ts";
@@ -44,6 +46,29 @@ describe("with keys", () => {
     const socket = connect(gateway.port, "127.0.0.1");
     socket.write(`POST ${path} HTTP/1.1\r\nhost: a\r\ncontent-length: 300000\r\n\r\n{`);
     expect(await text(socket)).toMatch(/^HTTP\/1.1 401 /);
+  });
+
+  it("each of them is compared, in constant time, whichever is right: the duration tells nobody how close a guess was", async () => {
+    const four = ["a", "b", "c", "d"].map((name) => ({ name, sha256: crypto.hash("sha256", name) }));
+    await using gateway = await startGateway({ API_KEYS: JSON.stringify(four) });
+    const compare = vi.spyOn(crypto, "timingSafeEqual");
+    syncBuiltinESMExports();
+    try {
+      for (const [given, status] of [
+        ["a", 200],
+        ["d", 200],
+        ["none", 401],
+      ] as const) {
+        const headers = { "x-api-key": given };
+        expect((await send(gateway, "GET", "/v1/models", { headers })).status).toBe(status);
+        const hash = Buffer.from(crypto.hash("sha256", given), "hex");
+        expect(compare.mock.calls).toEqual(four.map(({ sha256 }) => [hash, Buffer.from(sha256, "hex")]));
+        compare.mockClear();
+      }
+    } finally {
+      compare.mockRestore();
+      syncBuiltinESMExports();
+    }
   });
 
   it("/health, the page and preflights need none", async () => {
@@ -150,6 +175,16 @@ describe("what is told of a request", () => {
     for (const secret of ["digit", key, "5?"]) expect(told).not.toContain(secret);
   });
 
+  it("the client's address, as HAProxy tells it, and nothing that is no address", async () => {
+    await using gateway = await startGateway();
+    for (const said of ["192.0.2.7", "2001:db8::7", "192.0.2.7, 192.0.2.8", "<script>"]) {
+      await send(gateway, "GET", "/v1/models", { headers: { "x-forwarded-for": said } });
+    }
+    await vi.waitFor(() => {
+      expect(gateway.log.map(({ client }) => client)).toEqual(["192.0.2.7", "2001:db8::7", undefined, undefined]);
+    });
+  });
+
   it("why an engine gave no answer, or only a part of it", async () => {
     await using gateway = await startGateway();
     for (const failAfter of [0, 2]) {
@@ -194,6 +229,12 @@ it("more requests than it holds get 429 and when to come again", async () => {
 });
 
 describe("settings", () => {
+  it("let an answer begin as late as anybody likes", () => {
+    const env = { UPSTREAM_URL: "http://127.0.0.1:1", MODEL_ALIAS: "a", CONTEXT_SIZE: "1" };
+    expect(readConfig(env).firstTokenTimeout).toBe(600);
+    expect(readConfig({ ...env, FIRST_TOKEN_TIMEOUT: "7200" }).firstTokenTimeout).toBe(7200);
+  });
+
   it("that are wrong are all told at once", () => {
     const env = { UPSTREAM_URL: "ftp://a", CONTEXT_SIZE: "many", PORT: "99999", API_KEYS: "[{}]" };
     for (const name of ["UPSTREAM_URL", "MODEL_ALIAS", "CONTEXT_SIZE", "PORT", "API_KEYS"]) {

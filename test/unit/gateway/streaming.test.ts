@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { request } from "node:http";
 import { describe, expect, it, vi } from "vitest";
 import { send } from "../../support/http.ts";
@@ -102,6 +103,21 @@ describe("a stream that waits", () => {
     gateway.fake.behave({ firstDelay: 60_000 });
     expect((await send(gateway, "POST", path, { body: streaming })).status).toBe(502);
   });
+});
+
+it("one answer after another, plain or streaming, comes on a connection that another has had", async () => {
+  await using gateway = await startGateway();
+  let opened = 0;
+  const count = (message: unknown) => {
+    const { connectParams } = message as { connectParams: { port: string } };
+    if (connectParams.port === new URL(gateway.fake.url).port) opened++;
+  };
+  subscribe("undici:client:connected", count);
+  for (const body of [question, streaming, question, streaming, question, streaming]) {
+    expect((await send(gateway, "POST", path, { body })).status).toBe(200);
+  }
+  unsubscribe("undici:client:connected", count);
+  expect(opened).toBeLessThan(6);
 });
 
 it("characters that the engine sends in two halves arrive whole", async () => {

@@ -100,6 +100,7 @@ test("HAProxy's timeouts are those of timeouts.ts", () => {
   const { patience, check, agentInterval, resolve } = timeouts;
   const { defaults = [], "backend replicas": replicas = [], "resolvers dns": dns = [] } = sections();
   for (const kind of ["client", "server", "queue"]) expect(defaults).toContain(`timeout ${kind} ${patience}s`);
+  expect(sections()["backend gateways"]).toContain(`timeout server ${timeouts.wholeAnswer}s`);
   expect(text).toContain(`hard-stop-after ${patience}s`);
   expect(defaults).toContain(`timeout check ${check.timeout}s`);
   const checks = `check inter ${check.interval}s fall ${check.failures} rise 1`;
@@ -135,6 +136,19 @@ test("what ended one replica is not asked of the next: only a request that none 
     "retry-on conn-failure 503",
     "retry-on conn-failure 503",
   ]);
+});
+
+test("HAProxy sees headers and paths, but no body: what JSON says is the gateway's to read", () => {
+  const script = readFileSync(join(folder, "is-free.lua"), "utf8");
+  // Every fetch, converter and option by which either could come by a body.
+  for (const way of [
+    /\b(req|res)s?[.:_]?(body|payload|buf|dup|get|data)/,
+    /\bpayload|wait-for-body|buffer-request/,
+    /json_query/,
+  ]) {
+    expect(text).not.toMatch(way);
+    expect(script).not.toMatch(way);
+  }
 });
 
 const openAiError = z.strictObject({

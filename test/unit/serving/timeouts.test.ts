@@ -35,6 +35,10 @@ test("HAProxy sends a gateway that stops no more before it stops, and Docker let
   expect(gatewayGrace).toBeGreaterThanOrEqual(gatewayDrainDelay + patience);
 });
 
+test("a plain answer may take longer than the wait for its first token", () => {
+  expect(timeouts.wholeAnswer).toBeGreaterThanOrEqual(2 * patience);
+});
+
 test("an update waits for a replica at least as long as loading and its first answer may take", () => {
   expect(readyTimeout).toBeGreaterThanOrEqual(loadTimeout + answerTimeout);
 });
