@@ -1,4 +1,5 @@
 import { readdirSync } from "node:fs";
+import type { Option } from "@bomb.sh/tab";
 import completions, { ShellCompDirective } from "@bomb.sh/tab";
 import tab from "@bomb.sh/tab/commander";
 import type { Command } from "commander";
@@ -15,11 +16,18 @@ export function addCompletion(cli: Command): void {
   });
   tab(cli, { completionCommandName: "completion" });
   for (const { options } of completions.commands.values()) {
-    const [stack, set] = [options.get("stack"), options.get("set")];
-    if (stack !== undefined) stack.handler = (complete) => stackNames().forEach((name) => complete(name, ""));
-    if (set !== undefined) set.handler = (complete) => settingsFor(words).forEach((given) => complete(...given));
+    offer(options.get("stack"), () => stackNames().map((name) => [name, ""]));
+    offer(options.get("set"), () => settingsFor(words));
   }
   noSpaceAfterEquals();
+}
+
+/** Completes an option's value, if a command has that option. */
+function offer(option: Option | undefined, values: () => [word: string, meaning: string][]): void {
+  if (option === undefined) return;
+  option.handler = (complete) => {
+    for (const [word, meaning] of values()) complete(word, meaning);
+  };
 }
 
 /** The stacks that have a file of settings. */
