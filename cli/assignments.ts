@@ -14,7 +14,7 @@ export interface Assignment {
 
 /**
  * Reads `KEY=VALUE`.
- * @throws UserError if it is not in that form, or the setting is a secret: other users can see a command line
+ * @throws UserError if the form is wrong, or the setting is a secret: other users can read a command line
  */
 export function parseAssignment(text: string): Assignment {
   const [, key = "", value = ""] = /^(?:bitnet-server:)?((?:[\w-]+:)?[\w-]+)=(.*)$/s.exec(text) ?? [];
@@ -32,16 +32,16 @@ export function parseAssignment(text: string): Assignment {
   return { key, value };
 }
 
-/** A provider's own settings may be secrets, whatever they are called; these two are not. */
+/** Any setting of a provider may be a secret, except these two. */
 function isOfProvider(key: string): boolean {
   return key.includes(":") && !["aws:region", "aws:profile"].includes(key);
 }
 
 /**
- * Saves settings in Pulumi.<stack>.yaml, as `pulumi up --config` does, if the stack is right with them.
+ * Saves settings in Pulumi.<stack>.yaml, as `pulumi up --config` does, if the stack is valid with them.
  * @param mayCreate whether a stack without such a file gets one
  * @returns what was done, for people
- * @throws UserError with all that is wrong in the stack's settings; the file is then as it was
+ * @throws UserError with every mistake in the stack's settings; the file is then unchanged
  */
 export function assign(stack: string, assignments: readonly Assignment[], mayCreate: boolean): string {
   const file = basename(stackFile(stack));

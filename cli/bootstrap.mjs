@@ -27,8 +27,8 @@ if (!existsSync(node) || modified(installed) < modified(join(checkout, "npm-shri
   }
 }
 
-// A process group of its own, and signals handed on once: a terminal's Ctrl-C goes to npm, to this process and to all
-// their children, some of it twice, and Pulumi takes a second one as "stop at once, leave things half done".
+// The child gets a process group of its own, and each signal once. A terminal's Ctrl-C goes to npm, to this process and to
+// all their children, some of it twice, and to Pulumi a second one means "stop at once, leave things half done".
 // The channel closes if this process is killed, and the child then ends, too.
 const child = spawn(node, [join(checkout, "cli", "main.ts"), ...process.argv.slice(2)], {
   stdio: ["inherit", "inherit", "inherit", "ipc"],
@@ -42,8 +42,8 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     last = Date.now();
   });
 }
-// If npm alone is killed, nobody tells this process: it just has another parent. With npm went whoever waits. Started by
-// hand, it may well outlive its parent, as a daemon does.
+// If npm alone is killed, this process just gets another parent, and nobody waits for it any more. Started by hand, it may
+// outlive its parent, as a daemon does.
 const orphaned = setInterval(() => {
   if (process.ppid === parent) return;
   clearInterval(orphaned);
@@ -57,18 +57,18 @@ child.on("error", (error) => {
 child.on("exit", (code, signal) => {
   endGroup(child.pid);
   if (!signal) process.exit(code ?? 1);
-  // It was killed, and nobody waits for what Pulumi is doing. A second signal stops that at once.
+  // The child was killed, and nobody waits for what Pulumi is doing. A second signal stops it at once.
   setTimeout(() => {
     endGroup(child.pid);
     process.exit(130);
   }, 1000);
 });
 
-/** What a command that was killed has left running, a Pulumi CLI for one: it would hold the terminal and the lock. */
+/** Ends what a killed command has left running, such as a Pulumi CLI that would hold the terminal and the lock. */
 function endGroup(leader) {
   try {
     process.kill(-leader, "SIGTERM");
   } catch {
-    // As it should be: nobody is left.
+    // Nobody is left, as it should be.
   }
 }

@@ -9,7 +9,7 @@ type Message = OpenAI.ChatCompletionMessageParam;
 export interface Conversation {
   readonly openai: OpenAI;
   readonly model: string;
-  /** What the model is told first. Default: nothing. */
+  /** The system prompt. Default: none. */
   readonly system?: string | undefined;
 }
 
@@ -80,7 +80,7 @@ async function turn(
   messages.splice(0, messages.length, ...asked, { role: "assistant", content });
 }
 
-/** Writes an answer as it comes, and returns it: as far as it came, if it was cut short by the signal. */
+/** Writes an answer as it arrives, and returns what arrived, which is less if the signal cut it short. */
 async function answer(
   { openai, model }: Conversation,
   messages: Message[],
@@ -102,7 +102,7 @@ async function answer(
   return content;
 }
 
-/** What the API refuses is told, and the next question may be another one; anything else is a bug. */
+/** An API error is printed, and the conversation goes on; anything else is a bug. */
 function tellTo(errors: Writable) {
   return (error: unknown) => {
     if (!(error instanceof APIError)) throw error;

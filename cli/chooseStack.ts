@@ -3,10 +3,10 @@ import { UserError } from "../components/errors.ts";
 import type { Network, Source } from "./network.ts";
 import { offlineStack } from "../offline/index.ts";
 
-/** The stack where the network is open. */
+/** The stack on an open network. */
 export const defaultStack = "dev";
 
-/** What the state of a stack has that was refused before anything was made: the stack, a provider, and the stack's id. */
+/** Number of resources of a stack that was refused before anything was created: the stack, a provider, the stack's id. */
 const resourcesOfAnId = 3;
 
 /** The stack that Pulumi has selected: the one that was last worked on. */
@@ -16,19 +16,19 @@ export interface Selected {
 }
 
 export interface Choice {
-  /** As the user named it: perhaps with its organisation and project. */
+  /** As the user wrote it, perhaps with organisation and project. */
   readonly stack: string;
   /** For people. */
   readonly why: string;
 }
 
-/** What a choice is made from; each is asked only if those before it do not decide. */
+/** The inputs of the choice. Each is read only if those before it do not decide. */
 export interface Clues {
   /** The stack that the user named, and where. */
   readonly named: Choice | undefined;
   readonly selected: () => Promise<Selected | undefined>;
   readonly network: () => Promise<Network>;
-  /** The sites that the command on the stack `dev` takes something from. */
+  /** The sites that the command needs on the stack `dev`. */
   readonly needed: () => Promise<readonly Source[]>;
 }
 
@@ -51,7 +51,7 @@ export async function chooseStack({ named, selected, network, needed }: Clues): 
   throw new UserError(...missing.map((source) => replace(source, found)), ownChoice);
 }
 
-/** What takes the place of a site. */
+/** The settings that replace a site. */
 const replacements: Readonly<Record<Source, Pick<Problem, "key" | "right">>> = {
   "Docker Hub": { key: "baseImage", right: "a Debian 13 image of another registry, or of this machine" },
   "Hugging Face": { key: "modelUrl", right: "the path of a GGUF file on this machine, or a URL that answers" },

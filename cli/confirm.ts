@@ -11,7 +11,7 @@ export function canAsk(): boolean {
  * Asks for confirmation before something irreversible.
  * @param question such as "Remove everything that stack prod created?"
  * @param command the command that does it without asking
- * @throws OperationFailed unless the user says yes, and where there is no terminal to ask on
+ * @throws OperationFailed if the user does not say yes, or there is no terminal to ask on
  */
 export async function confirm(question: string, command: string, signal: AbortSignal): Promise<void> {
   if (!canAsk()) {

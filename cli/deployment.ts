@@ -1,7 +1,7 @@
 import type { Stack } from "@pulumi/pulumi/automation/index.js";
 import { z } from "zod";
 
-/** What matters here of a stack's state. */
+/** The parts of a stack's state that are used here. */
 const deployment = z.object({
   resources: z
     .array(
@@ -12,7 +12,7 @@ const deployment = z.object({
       }),
     )
     .default([]),
-  /** What was being done when Pulumi was killed, and may be done or not. */
+  /** Operations that were running when Pulumi was killed. Nobody knows whether they finished. */
   pending_operations: z.array(z.object({ resource: z.object({ urn: z.string(), type: z.string() }) })).default([]),
 });
 
@@ -29,7 +29,7 @@ export function toDeployment(untyped: unknown): Deployment {
   return deployment.parse(untyped);
 }
 
-/** The stack's id, which all that it has on the Docker Engine is labelled with. Undefined: it was never up. */
+/** The stack's id, which labels everything that it has on the Docker Engine. Undefined: it was never up. */
 export function idOf({ resources }: Deployment): string | undefined {
   const drawn = resources.find(({ urn }) => urn.endsWith("::random:index/randomId:RandomId::stack-id"));
   return z.string().optional().parse(drawn?.outputs.hex);

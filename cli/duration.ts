@@ -1,4 +1,4 @@
-/** A length of time for people: `850ms` is noise, so whole seconds: `0s`, `59s`, `2m10s`, `1h05m`. */
+/** A duration for people, in whole seconds: `0s`, `59s`, `2m10s`, `1h05m`. */
 export function duration(milliseconds: number): string {
   const seconds = Math.floor(milliseconds / 1000);
   if (seconds < 60) return `${seconds}s`;

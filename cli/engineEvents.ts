@@ -1,7 +1,7 @@
 import type { EngineEvent, OpType, StepEventMetadata } from "@pulumi/pulumi/automation/index.js";
 import type { Progress } from "./progress.ts";
 
-/** What the engine does to a resource, while it does it and when it is done. */
+/** A step's name while the engine works on a resource, and when it is done. */
 const verbs: Partial<Record<OpType, readonly [doing: string, done: string]>> = {
   create: ["creating", "created"],
   update: ["updating", "updated"],
@@ -10,7 +10,7 @@ const verbs: Partial<Record<OpType, readonly [doing: string, done: string]>> = {
   "delete-replaced": ["removing the old one", "old one removed"],
 };
 
-/** Creating some things is better known by another word. */
+/** Some resources are not so much created as built, pushed or run. */
 const verbsOfType: Readonly<Record<string, readonly [doing: string, done: string]>> = {
   "docker:index/image:Image": ["building and pushing", "built and pushed"],
   "command:local:Command": ["running", "done"],
@@ -22,7 +22,7 @@ export interface Failure {
   readonly message: string;
 }
 
-/** What a preview says of a resource. */
+/** A planned change in a preview. */
 export interface PlannedStep {
   readonly op: OpType;
   /** For people, such as "container fleet-replica-0". */
@@ -30,13 +30,13 @@ export interface PlannedStep {
   readonly urn: string;
 }
 
-/** How many resources each kind of step was for. Components are not counted: nothing happens to them. */
+/** Number of resources for each kind of step, without components, to which nothing happens. */
 export type Changes = Map<OpType, number>;
 
 /** What one run of the engine did, gathered from its events. */
 export class EngineRun {
   readonly failures: Failure[] = [];
-  /** What was done, or in a preview would be, to how many resources. */
+  /** Number of resources for each step that was done, or in a preview would be. */
   readonly changes: Changes = new Map<OpType, number>();
   /** In a preview: what would be done. */
   readonly planned: PlannedStep[] = [];
@@ -78,7 +78,7 @@ export class EngineRun {
         urn === undefined || urn === "" || typeOf(urn) === "pulumi:pulumi:Stack" ? undefined : labelOf(urn);
       this.failures.push({ ...(resource === undefined ? {} : { resource }), message: text });
     }
-    // That plugins come from PATH is our own doing where we put them there.
+    // Plugins come from PATH because we put them there.
     if (severity === "warning" && text !== "" && !/^using pulumi-resource-\S+ from \$PATH/.test(text)) {
       this.#progress.note(`warning: ${text}`);
     }
@@ -105,7 +105,7 @@ export function toLog({ diagnosticEvent, resourcePreEvent, resOutputsEvent, resO
   return `${labelOf(metadata.urn)}: ${metadata.op} ${state}\n`;
 }
 
-/** @returns what to call a step, or undefined for one that nobody waits for: components, providers, nothing to do */
+/** @returns the step's name; undefined for one that nobody waits for: components, providers, nothing to do */
 export function describeStep({
   op,
   urn,
@@ -131,7 +131,7 @@ export function describeChanges(changes: Changes, tense: "past" | "future" = "pa
   return parts.length === 0 ? "no change" : parts.join(", ");
 }
 
-/** The engine's "update failed" and "one or more resources failed" repeat what has been said. */
+/** The engine's "update failed" and "one or more resources failed" add nothing to earlier messages. */
 function isEcho(message: string): boolean {
   return /^(update|preview|refresh|destroy|deletion) failed$|^resource registration failed/i.test(message);
 }

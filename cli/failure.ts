@@ -9,13 +9,13 @@ export interface Evidence {
   readonly stack: string;
   /** What the command threw. */
   readonly error: unknown;
-  /** What the program threw, before Pulumi made a line of text of it. */
+  /** What the program threw, before Pulumi reduced it to a line of text. */
   readonly thrown: readonly unknown[];
   /** What the engine reported. */
   readonly failures: readonly Failure[];
 }
 
-/** Tells a failure: mistakes of the user's and of resources as their message, bugs with their stack trace. */
+/** Describes a failure: a user's mistake or a failed resource by its message, a bug with its stack trace. */
 export function describeFailure({ stack, error, thrown, failures }: Evidence): string {
   const said = [messageOf(error), ...failures.map(({ message }) => message)].join("\n");
   const known = explainPulumi(stack, said, error);
@@ -39,7 +39,7 @@ const diskFull = [
   "  right: see what takes the room with docker system df, free some with docker system prune, and run the command again",
 ].join("\n");
 
-/** What to do about a lock that may be somebody's, as on another machine. */
+/** Advice for a lock whose owner may still run, for example on another machine. */
 export function takeLockAway(stack: string): string[] {
   return [
     `  right: wait until it is done; if none runs any more, take its lock away, and run this command again:`,
@@ -71,7 +71,7 @@ function explainPulumi(stack: string, said: string, error: unknown): string | un
   return undefined;
 }
 
-/** The variables that lead plain `pulumi` to the same state and passphrase; "" where it finds them by itself. */
+/** The variables that point plain `pulumi` to the same state and passphrase; "" if it finds them by itself. */
 export function stateVariables(env: NodeJS.ProcessEnv = process.env): string {
   const names = ["PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE"];
   return names.flatMap((name) => (env[name] === undefined ? [] : [`${name}='${env[name]}'`])).join(" ");

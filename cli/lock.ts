@@ -18,11 +18,11 @@ export interface DeadLock extends Lock {
   readonly file: string;
 }
 
-/** A stack's locks that are in the way of every command. */
+/** A stack's locks, which block every command. */
 export interface StaleLocks {
-  /** Nobody will open them: their owner was a process of this machine, and has gone. */
+  /** Their owner was a process of this machine that no longer exists. */
   readonly dead: readonly DeadLock[];
-  /** Files that do not tell whose they are. Pulumi ends at one with the JSON parser's error. */
+  /** Unreadable files, at which Pulumi fails with a JSON parser's error. */
   readonly unreadable: readonly string[];
 }
 
@@ -42,15 +42,15 @@ export function staleLocks(stack: string, backend = process.env.PULUMI_BACKEND_U
   };
 }
 
-/** Takes dead locks away. */
+/** Removes dead locks. */
 export function removeLocks(locks: readonly DeadLock[]): void {
   for (const { file } of locks) for (const path of [file, `${file}.attrs`]) rmSync(path, { force: true });
 }
 
-/** Whether a lock's owner is known to have gone. Of another machine's processes nothing is known. */
+/** Whether a lock's owner is known to be gone. Nothing is known about processes of other machines. */
 export function hasLostItsOwner({ hostname: host, pid, timestamp }: Lock): boolean {
   if (host !== hostname()) return false;
-  // After a restart the process id may be another program's.
+  // After a reboot another program may have the process id.
   const started = Date.now() - uptime() * 1000;
   return timestamp.getTime() < started || !isRunning(pid);
 }
@@ -65,7 +65,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** One that was killed, and that its parent has not asked about yet, still has its id. Only Linux tells: proc(5), stat. */
+/** A zombie, killed but not yet reaped by its parent, still has its id. Only Linux shows it: proc(5), stat. */
 function isZombie(pid: number): boolean {
   try {
     return /\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
@@ -80,7 +80,7 @@ function folderOf(backend: string | undefined): string | undefined {
   return path === undefined ? undefined : resolve(checkout, path.replace(/^~(?=\/|$)/, homedir()));
 }
 
-/** Nothing of one that is not there: a stack that was never locked. */
+/** Empty if the folder does not exist, because the stack was never locked. */
 function listFolder(folder: string): string[] {
   try {
     return readdirSync(folder);
@@ -90,7 +90,7 @@ function listFolder(folder: string): string[] {
   }
 }
 
-/** Undefined if it has just been taken away. */
+/** Undefined if it was removed meanwhile. */
 function readLock(file: string): Lock | "unreadable" | undefined {
   try {
     return lockContent.parse(JSON.parse(readFileSync(file, "utf8")));

@@ -3,9 +3,9 @@ import { execa } from "execa";
 import { containerName, stackContainers } from "./stackContainers.ts";
 
 export interface LogOptions {
-  /** Go on until the signal comes. */
+  /** Follow the logs until the signal comes. */
   readonly follow: boolean;
-  /** How many of each container's last lines: a number, or `all`. */
+  /** Number of last lines of each container, or `all`. */
   readonly tail: string;
 }
 

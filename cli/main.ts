@@ -6,13 +6,13 @@ import { checkout } from "./paths.ts";
 import { createProgram } from "./program.ts";
 import { Progress } from "./progress.ts";
 
-/** How long, in ms, a running operation may take to end by itself when nobody waits for it any more. */
+/** Time, in ms, for a running operation to end by itself once nobody waits for it. */
 const grace = 5000;
 
 const progress = new Progress(process.stderr);
 const cancelled = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, cancel);
-// The channel to bootstrap.mjs has closed: that or npm was killed, and with it went whoever waits, and could press Ctrl-C.
+// The channel to bootstrap.mjs has closed: it or npm was killed, so nobody waits any more, or could press Ctrl-C.
 process.on("disconnect", () => {
   cancel();
   setTimeout(cancel, grace);
@@ -31,7 +31,7 @@ try {
   await createProgram({ progress, signal: cancelled.signal }).parseAsync();
 } catch (error) {
   progress.stop();
-  // An ExecaError is a program that failed: its message has the command and all that it said.
+  // An ExecaError is a failed program; its message has the command and its whole output.
   const expected = [UserError, OperationFailed, ExecaError].some((type) => error instanceof type);
   console.error(expected ? `\n${(error as Error).message}` : error);
   process.exitCode = cancelled.signal.aborted ? 130 : 1;

@@ -10,14 +10,14 @@ import { memoryNeed } from "../components/model/memory.ts";
 import { DEFAULT_CONTEXT } from "../components/model/model.ts";
 import { gigabytes } from "./gigabytes.ts";
 
-/** What `npm run models` says of a model of the catalogue. */
+/** A row of `npm run models`. */
 export interface ModelLine {
   name: string;
-  /** The file's length in bytes; undefined where nobody says it. */
+  /** The file's size in bytes; undefined if it is unknown. */
   size: number | undefined;
   /** Bytes that a replica with one slot of 4,096 tokens needs. */
   memory: number | undefined;
-  /** Whether the memory is read from the model's header; otherwise it is taken from the file's length. */
+  /** Whether the memory was computed from the model's header; otherwise it is estimated from the file's size. */
   exact: boolean;
   /** Whether one replica fits here. */
   fits: boolean | undefined;
@@ -27,11 +27,11 @@ export interface ModelLine {
 
 /**
  * What a replica needs besides a file's length, where its header cannot be read: a context of 4,096 tokens, and what is
- * computed at a time. For the shapes of the 2B-4T, Llama 3 8B and Falcon3-10B it is too much rather than too little.
+ * computed at a time. It is rather too high for the shapes of 2B-4T, Llama 3 8B and Falcon3-10B.
  */
 const BESIDES_FILE = 750e6;
 
-/** One attempt at each header is enough: where nothing answers the file's length does. */
+/** One attempt per header is enough, because the file's size serves as well. */
 const impatient = { silence: 5000, pause: 100 };
 
 /** @param available bytes that a replica may use here */

@@ -7,18 +7,18 @@ export interface BuildSettings {
   readonly engineRepo?: string | undefined;
 }
 
-/** The sites that a stack's image is built from, as its settings have them. */
+/** The sites that a stack's image is built from, according to its settings. */
 export function buildSources({ baseImage = "", modelUrl, engineRepo }: BuildSettings): Source[] {
   return [
     ...(isOnDockerHub(baseImage) ? (["Docker Hub"] as const) : []),
-    // Every model of the catalogue is there.
+    // All models of the catalogue are on Hugging Face.
     ...(modelUrl === undefined || isOn(modelUrl, "huggingface.co") ? (["Hugging Face"] as const) : []),
-    // Both engines are there.
+    // Both engines are on GitHub.
     ...(engineRepo === undefined || isOn(engineRepo, "github.com") ? (["GitHub"] as const) : []),
   ];
 }
 
-/** Docker takes what stands before the first slash for a registry if it looks like a host. */
+/** For Docker, the part before the first slash is a registry if it looks like a host. */
 function isOnDockerHub(image: string): boolean {
   const [first = "", ...rest] = image.split("/");
   const hasHost = rest.length > 0 && /[.:]|^localhost$/.test(first);

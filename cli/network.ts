@@ -13,7 +13,7 @@ export type Source = keyof typeof sources;
 
 export const sourceNames = Object.keys(sources) as Source[];
 
-/** What was found out about this machine's network. */
+/** Which sites this machine's network reaches. */
 export interface Network {
   canReach(source: Source): boolean;
   /** Why a source cannot be reached; undefined if it can. */

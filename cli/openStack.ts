@@ -22,11 +22,11 @@ export async function openStack(
 }
 
 /**
- * The Automation API opens a stack by `pulumi stack select`, which moves the user's selection. Here as in its remote
- * workspaces, which have none: to select is to look whether the stack is there.
+ * The Automation API opens a stack by `pulumi stack select`, which changes the user's selection. This does as its remote
+ * workspaces do, which have no selection: it only looks whether the stack exists.
  */
 function leaveSelection(workspace: LocalWorkspace): void {
-  // The SDK has this, and its errors have types, but leaves it out of its declarations.
+  // The SDK exports this, but its declarations omit it.
   const cli = workspace.pulumiCommand as unknown as {
     run: (args: string[], folder: string, env: Record<string, string>) => Promise<unknown>;
   };

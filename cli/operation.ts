@@ -59,7 +59,7 @@ export async function operate<T>(
   try {
     if (!readingOnly.has(command)) clearDeadLocks(session.stack, progress);
     stack = await openStack(session, settings.open, programThatReports(collect));
-    // Pulumi checks a signal only while it works; a signal from before that is ours to check.
+    // Pulumi checks a signal only while it works, so an earlier one is checked here.
     signal.throwIfAborted();
     const result = await work(stack, { signal, onEvent: listener(session, settings, run) });
     return { result, run };
@@ -96,14 +96,14 @@ function listener({ stack }: Session, { command, verbose, progress }: OperationS
   };
 }
 
-/** Nothing if the state cannot be read, because then the failure is about that. */
+/** Empty if the state cannot be read, because then the failure is about that. */
 async function explainContainers(stack: Stack | undefined, said: string): Promise<string[]> {
   const state = stack && (await deploymentOf(stack).catch(() => undefined));
   return state === undefined ? [] : explainUnhealthy(idOf(state), said);
 }
 
 /**
- * Removes the locks of killed commands, which would keep out every later one.
+ * Removes the locks of killed commands, which would block every later one.
  * @throws OperationFailed if a lock does not say whose it is
  */
 function clearDeadLocks(stack: string, progress: Progress): void {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 /** The checkout: where Pulumi.yaml is. Every other path is relative to it. */
 export const checkout = join(import.meta.dirname, "..");
 
-/** Installed tools and downloads: safe to delete, made anew by the next `npm run up`. */
+/** Installed tools and downloads. Safe to delete: the next `npm run up` gets them again. */
 export const tools = join(checkout, ".tools");
 
 /** Stack state, its passphrase, logs. Not safe to delete while a stack is up. */

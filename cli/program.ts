@@ -1,4 +1,3 @@
-import tab from "@bomb.sh/tab/commander";
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Assignment } from "./assignments.ts";
 import { parseAssignment } from "./assignments.ts";
@@ -7,6 +6,7 @@ import { destroy, preview, refresh, up } from "./commands/operations.ts";
 import { chat, logs, outputs, status, verifyAws } from "./commands/queries.ts";
 import type { BenchSettings } from "./commands/tools.ts";
 import { bench, pulumi, test } from "./commands/tools.ts";
+import { addCompletion } from "./completion.ts";
 import { ask, canAsk } from "./confirm.ts";
 import { diagnose } from "./doctor/diagnose.ts";
 import { describeFindings } from "./doctor/finding.ts";
@@ -58,7 +58,7 @@ export function createProgram(context: Context): Command {
   addQueries(add, context);
   addChecks(add, context);
   addTools(add, context);
-  tab(cli, { completionCommandName: "completion" });
+  addCompletion(cli);
   return cli;
 }
 

@@ -2,8 +2,8 @@
 const loopback = ["localhost", "127.0.0.1", "::1", "[::1]"];
 
 /**
- * The variables by which Node goes through the user's proxy (HTTP_PROXY, HTTPS_PROXY), but never to this machine: no
- * proxy reaches our load balancer.
+ * The variables that make Node use the user's proxy (HTTP_PROXY, HTTPS_PROXY), except for this machine, because no proxy
+ * reaches our load balancer.
  * @param {NodeJS.ProcessEnv} env the user's
  * @returns {Record<"NODE_USE_ENV_PROXY" | "NO_PROXY" | "no_proxy", string>} what to add to it
  */

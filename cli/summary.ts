@@ -1,6 +1,6 @@
 import type { OutputMap } from "@pulumi/pulumi/automation/index.js";
 
-/** What a curl line asks: its one digit is what a generated model answers with. */
+/** The question of the curl line. A generated model answers with its one digit. */
 const question = "Name 3 good uses of a small language model.";
 
 /** What tools/syntheticModel.ts makes. */
@@ -10,7 +10,7 @@ const testModelNote = `  ${" ".repeat(9)} a test model, generated and not traine
  * What a user wants to know after `up`.
  * @param changes "3 created" or "no change"
  * @param took how long it took, such as "2m10s"
- * @param isTestModel whether the model was generated on this machine: what it can answer is then said, too
+ * @param isTestModel whether the model was generated on this machine; if so, the summary says what it can answer
  */
 export function summarize(
   stack: string,
@@ -35,7 +35,7 @@ export function summarize(
   ].join("\n");
 }
 
-/** Where to talk to the model, and how to be rid of it all. */
+/** How to chat with the model, and how to remove everything. */
 function nextSteps(stack: string, outputs: OutputMap): string[] {
   const page = show(outputs, "url").replace(/v1$/, "");
   return [
@@ -44,7 +44,7 @@ function nextSteps(stack: string, outputs: OutputMap): string[] {
   ];
 }
 
-/** A request to paste. A key is not in it: the shell reads it from the outputs. */
+/** A request to paste, without the key: the shell reads it from the outputs. */
 export function curl(stack: string, outputs: OutputMap): string {
   const key = `-H "Authorization: Bearer $(npm run -s outputs -- apiKey --stack ${stack} --show-secrets)"`;
   const body = JSON.stringify({

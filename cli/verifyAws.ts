@@ -1,4 +1,4 @@
-/** Looks at a stack on AWS from outside: what AWS says about it, and what its URL answers. */
+/** Checks a stack on AWS from outside: what AWS reports about it, and what its URL answers. */
 import {
   ApplicationAutoScalingClient,
   DescribeScalableTargetsCommand,
@@ -12,7 +12,7 @@ import type OpenAI from "openai";
 import { metricNamespace } from "../components/aws/metrics.ts";
 import { judge } from "../components/aws/service/explain.ts";
 
-/** What is looked at: a stack's outputs. */
+/** The outputs of the stack to check. */
 export interface LiveStack {
   region: string;
   /** The ECS cluster's and the service's name. */
@@ -23,7 +23,7 @@ export interface LiveStack {
   openai: OpenAI;
 }
 
-/** One promise that a stack on AWS makes, and what was seen of it. */
+/** A check, and what it found. */
 export interface Check {
   what: string;
   ok: boolean;
@@ -32,10 +32,10 @@ export interface Check {
 
 type Finding = Omit<Check, "what">;
 
-/** Metrics come every ten seconds, and CloudWatch may show them minutes later. */
+/** Metrics arrive every ten seconds, but CloudWatch may show them minutes later. */
 const metricMinutes = 10;
 
-/** Every check, whatever the others find. One that cannot be made has failed. */
+/** Runs every check, whatever the others find. A check that cannot run has failed. */
 export async function verifyAws(stack: LiveStack): Promise<Check[]> {
   const { region } = stack;
   // Without these the SDK waits for ever.
@@ -92,7 +92,7 @@ async function lookUpService({ service }: LiveStack, ecs: ECSClient): Promise<Se
   return found;
 }
 
-/** The last deployment has ended well, and as many tasks run as there shall be. */
+/** The last deployment has succeeded, and the desired number of tasks is running. */
 function checkDeployment(service: Service): Finding {
   const { deployments = [], taskDefinition = "", runningCount = 0, desiredCount = 0 } = service;
   const verdict = judge(deployments, { taskDefinition });
@@ -101,7 +101,7 @@ function checkDeployment(service: Service): Finding {
   return { ok, seen: `${state}; ${runningCount} of ${desiredCount} tasks run` };
 }
 
-/** Every target is healthy, but for those that are leaving. */
+/** Every target is healthy, except those that are draining. */
 async function checkTargets({ loadBalancers = [] }: Service, elb: ElasticLoadBalancingV2Client): Promise<Finding> {
   const TargetGroupArn = loadBalancers[0]?.targetGroupArn;
   const { TargetHealthDescriptions = [] } = await elb.send(new DescribeTargetHealthCommand({ TargetGroupArn }));
@@ -163,7 +163,7 @@ async function checkHealth({ healthUrl }: LiveStack): Promise<Finding> {
   return { ok: status === 200, seen: `${healthUrl} answers ${status}` };
 }
 
-/** Who has no key is refused. */
+/** A request without a key is refused. */
 async function checkRefusal({ openai }: LiveStack): Promise<Finding> {
   const status = await statusOf(`${openai.baseURL}/models`);
   return { ok: status === 401, seen: `a request without a key is answered with ${status}` };
@@ -171,7 +171,7 @@ async function checkRefusal({ openai }: LiveStack): Promise<Finding> {
 
 async function statusOf(url: string): Promise<number> {
   const response = await fetch(url, { signal: AbortSignal.timeout(10_000) });
-  // An answer that nobody reads holds its connection.
+  // A response that is not read keeps its connection.
   await response.arrayBuffer();
   return response.status;
 }

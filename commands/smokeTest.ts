@@ -47,7 +47,7 @@ const completion = z.object({
 try {
   // A fleet on other machines has been waited for in another way, and its replicas' addresses are not ours to know.
   const addresses = test.replicaIds === undefined ? [] : await waitForReplicas(test.replicaIds);
-  await waitForBalancer();
+  await waitForLoadBalancer();
   console.log(await askUntilAnsweredBy(addresses));
 } catch (error) {
   console.error(`smoke test: ${(error as Error).message}`);
@@ -68,7 +68,7 @@ async function waitForReplicas(ids: readonly string[]): Promise<string[]> {
 }
 
 /** It may just have been started, and finds a new replica within a second or two. */
-async function waitForBalancer(): Promise<void> {
+async function waitForLoadBalancer(): Promise<void> {
   await waitFor("the load balancer", async () => {
     const signal = AbortSignal.timeout(5_000);
     const { status } = await fetch(new URL("/health", test.url), { dispatcher, signal }).catch(explain);

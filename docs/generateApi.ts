@@ -30,36 +30,36 @@ export function apiReference(): string {
 
 <!-- Written by \`npm run docs\` from gateway/src/contract/. -->
 
-OpenAI's API, at \`…/v1\`. A field that is not listed here is dropped; one with a wrong type or range is answered with 400
-and named in \`error.param\`. Errors have OpenAI's form. \`null\` is the same as leaving a field out.
+OpenAI's API, at \`…/v1\`. Fields that are not listed here are dropped. A wrong type or value gets 400, and
+\`error.param\` names the field. Errors have OpenAI's form. \`null\` is the same as omitting a field.
 
 | endpoint | |
 | --- | --- |
 | \`POST /v1/chat/completions\` | see below |
 | \`POST /v1/completions\` | see below |
-| \`GET /v1/models\`, \`GET /v1/models/NAME\` | the one model that is served |
+| \`GET /v1/models\`, \`GET /v1/models/NAME\` | the one model |
 | \`GET /health\` | 200 while the gateway answers; needs no key |
-| \`GET /\` and the page's files, \`GET /props\`, \`POST /completion\` | the engine's chat page, and what it needs |
+| \`GET /\` and the page's files, \`GET /props\`, \`POST /completion\` | the engine's chat page and what it needs |
 
-Not offered are \`/v1/embeddings\`, \`/v1/responses\` and Anthropic's \`/v1/messages\`: each is answered with 404 and a message
-that says so, \`/v1/messages\` in Anthropic's form. There are no tools: no BitNet model was trained to call them. In messages,
-text that spells one of the model's control tokens stays text; in a raw \`prompt\` it is that token.
+\`/v1/embeddings\`, \`/v1/responses\` and Anthropic's \`/v1/messages\` are not offered. They get 404 and a message that says so,
+\`/v1/messages\` in Anthropic's form. In messages, text that spells one of the model's control tokens stays text; in a raw
+\`prompt\` it becomes that token.
 
 | status | \`code\` | meaning |
 | --- | --- | --- |
 | 400 | \`context_length_exceeded\`, or none | the request is wrong; \`param\` names the field |
 | 401 | \`invalid_api_key\` | send \`Authorization: Bearer KEY\` or \`x-api-key: KEY\` |
-| 403 | | a web page of elsewhere, or a name that is not the API's own |
-| 404, 405 | \`unknown_url\`, \`model_not_found\` | nothing is there; the message names what is |
-| 413, 415, 431 | | the body is too large, is compressed, or there are too many headers |
-| 429 | \`rate_limit_exceeded\`, \`overloaded\` | come again after \`retry-after\` seconds |
-| 502, 503 | \`engine_failed\`, \`unavailable\` | the engine failed, or none is ready; the official clients try again |
+| 403 | | the request comes from another origin's web page, or names a host that is not allowed |
+| 404, 405 | \`unknown_url\`, \`model_not_found\` | no such endpoint, method or model; the message names those that exist |
+| 413, 415, 431 | | the body is too large or compressed, or there are too many headers |
+| 429 | \`rate_limit_exceeded\`, \`overloaded\` | try again after \`retry-after\` seconds |
+| 502, 503 | \`engine_failed\`, \`unavailable\` | the engine failed, or none is ready; the official clients retry |
 
-When a stream has begun, its error is an event, \`data: {"error": {…}}\`, which the official clients throw.
+An error in a running stream is an event, \`data: {"error": {…}}\`, which the official clients throw.
 
-What is no HTTP at all, such as two different lengths, a header with a control character in it, or more than 64 kB of
-headers, never gets to the gateway: HAProxy answers it with 400 and a page of HTML of its own. No setting of HAProxy's
-changes that page (\`errorfile\`, \`errorfiles\` and \`http-error\` were tried); the official clients go by the status.
+Malformed HTTP, such as two different lengths, a control character in a header, or more than 64 kB of headers, never
+reaches the gateway. HAProxy answers it with 400 and an HTML page, which no setting changes (\`errorfile\`, \`errorfiles\` and
+\`http-error\` were tried). The official clients look only at the status.
 
 ## POST /v1/chat/completions
 
@@ -71,7 +71,7 @@ ${table(completions({ slots }).shape)}
 
 ## POST /completion
 
-llama-server's own form, for its chat page.
+llama-server's own endpoint, for its chat page.
 
 ${table(pageCompletion.shape)}
 `;

@@ -31,7 +31,7 @@ command explains it. Data goes to standard output, everything else to standard e
 
 The commands themselves print no colours. \`--no-color\`, or the variable \`NO_COLOR\`, turns them off in programs that they run, such as vitest.
 
-To complete commands and options, put \`bitnet-server\` on PATH (\`npm link\` in the checkout), and add to \`~/.bashrc\`, after
+To complete commands, options, stacks and settings, put \`bitnet-server\` on PATH (\`npm link\` in the checkout), and add to \`~/.bashrc\`, after
 the package bash-completion, or to \`~/.zshrc\`, after \`compinit\`:
 
 \`\`\`sh

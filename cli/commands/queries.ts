@@ -32,7 +32,7 @@ export async function outputs(invocation: Invocation, { name, json, showSecrets 
 }
 
 /**
- * A stack's outputs; and its id for what goes on to ask Docker.
+ * A stack's outputs, and its id for commands that ask Docker.
  * @throws OperationFailed if it has no outputs, and so is not up
  */
 async function readOutputs(invocation: Invocation, command: string, need: "state" | "engine" = "state") {
@@ -91,10 +91,10 @@ export async function verifyAws(invocation: Invocation): Promise<string> {
   return `${lines}\n\nstack ${session.stack}: all ${checks.length} checks passed`;
 }
 
-/** @param isLocal on this machine nobody is in between, and a certificate may name anything but its address */
+/** @param isLocal on this machine nobody is in between, and a certificate need not name the address */
 function openAi(baseURL: string, apiKey: string, isLocal: boolean): OpenAI {
   const dispatcher = new Agent({ connect: { rejectUnauthorized: !isLocal } });
-  // The two have to be of one version of undici's.
+  // Both have to come from the same version of undici.
   const options = { fetch: undiciFetch as unknown as typeof fetch, fetchOptions: { dispatcher } };
   return new OpenAI({ baseURL, apiKey: apiKey || "none", ...options });
 }
@@ -102,7 +102,7 @@ function openAi(baseURL: string, apiKey: string, isLocal: boolean): OpenAI {
 /** What a stack is doing. */
 export async function status(invocation: Invocation, json: boolean): Promise<string> {
   const { result, session, id } = await readOutputs(invocation, "status", "engine");
-  // On AWS there is none.
+  // AWS has none.
   const status = await look(id, show(result, "statsUrl") || undefined);
   if (json) return JSON.stringify(status, undefined, 2);
   const facts = ["url", "model", "image"].map((name) => `${name.padEnd(9)}  ${show(result, name)}`);

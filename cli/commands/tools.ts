@@ -31,7 +31,7 @@ export const testPackages = [
 ];
 
 /**
- * Runs all tests; what they need is made ready first, as for `up`.
+ * Runs all tests, after preparing what they need, as `up` does.
  * @param args for vitest
  * @returns vitest's exit code
  */
@@ -56,15 +56,15 @@ async function areInstalled(packages: readonly string[]): Promise<boolean> {
   return stdout.split("\n").filter((status) => status === "installed").length === packages.length;
 }
 
-/** How to measure, and the folder that the results go to. */
+/** How to measure, and the folder for the results. */
 export interface BenchSettings extends BenchOptions {
   readonly results: string;
 }
 
 /**
- * Measures; what that needs is made ready first, as for `up`.
- * @param parts by name; none: all of them
- * @throws UserError if there is no part of a name
+ * Runs benchmarks, after preparing what they need, as `up` does.
+ * @param parts their names; none means all
+ * @throws UserError if a part does not exist
  */
 export async function bench(invocation: Invocation, parts: readonly string[], options: BenchSettings): Promise<string> {
   const { runBench, toParts } = await import("../../bench/run.ts");
@@ -104,7 +104,7 @@ export async function pulumi({ progress, signal }: Invocation, args: readonly st
   return exitCode ?? 130;
 }
 
-/** The stack that arguments of Pulumi's CLI name. */
+/** The stack that is named in arguments of Pulumi's CLI. */
 export function stackOf(args: readonly string[]): string | undefined {
   const at = args.findIndex((argument) => /^(--stack|-s)(=|$)/.test(argument));
   const [, value] = /=(.*)/.exec(args[at] ?? "") ?? [];

@@ -40,7 +40,7 @@ export async function diagnose(requested: string | undefined): Promise<Finding[]
   ];
 }
 
-/** As `up` would choose it; where that leaves it to the user, what `dev` lacks is told. */
+/** As `up` would choose it. If only the user can decide, the findings are about `dev`. */
 async function stackOf(requested: string | undefined, network: Network, pulumi: PulumiCommand | undefined) {
   const named = namedStack(requested);
   const chosen = await attempt(() =>

@@ -1,13 +1,13 @@
 import type { Problem } from "../../components/errors.ts";
 
-/** One thing that `up` needs, and how this machine has it. */
+/** One thing that `up` needs, and whether this machine has it. */
 export interface Finding {
   readonly what: string;
-  /** `note`: `up` gets it by itself, or goes on without it. */
+  /** `note`: `up` installs it by itself, or works without it. */
   readonly state: "ok" | "note" | "missing";
   /** What is there, or what is wrong. */
   readonly found: string;
-  /** The line that gets it. */
+  /** The command that installs it. */
   readonly right?: string;
 }
 

@@ -58,7 +58,7 @@ export function memlockFinding(mayRaise: boolean, memlock: string | undefined): 
   return missing({ key: "memlock", value: memlock, wrong: found, right });
 }
 
-/** The disks of folders of this machine; Docker's may be in a virtual machine, and then nobody here can tell. */
+/** The disks of folders of this machine. Docker's may be in a virtual machine, where it cannot be seen from here. */
 async function diskFindings(folders: readonly string[]): Promise<Finding[]> {
   const free = await Promise.all(
     folders.map(async (folder) => {
@@ -80,7 +80,7 @@ export function diskFinding(free: number): Finding {
   );
 }
 
-/** Where `up` installs packages by itself, that is what helps. */
+/** If `up` installs packages by itself here, that is the advice. */
 function installable(problem: Problem): Finding {
   if (!canInstallDebianPackages()) return missing(problem);
   return note(problem.key, problem.wrong, "npm run up   (installs and starts it)");
@@ -100,7 +100,7 @@ export async function pulumiFindings(pulumi: PulumiCommand | undefined, network:
 }
 
 /**
- * The sites that updates take something from.
+ * The sites that updates download from.
  * @param needed those that this stack needs
  */
 export function networkFindings(network: Network, needed: readonly Source[]): Finding[] {

@@ -11,7 +11,7 @@ import { missing, ok } from "./finding.ts";
 import { gigabytes } from "../gigabytes.ts";
 
 /**
- * What the program's own checks say of a stack, before anything is built.
+ * What the program's own checks find wrong with a stack, before anything is built.
  * @param owner whose containers' ports are not in the way
  */
 export async function stackFindings(settings: StackText, owner: Owner): Promise<Finding[]> {
@@ -22,7 +22,7 @@ export async function stackFindings(settings: StackText, owner: Owner): Promise<
   const mistakes = [checked, source, model, tls, machine]
     .flatMap(({ problems }): readonly Problem[] => problems)
     .filter(({ key }) => !settings.isSecret(key) && !made.has(key))
-    // That the engine does not answer has been told.
+    // It has been reported that the engine does not answer.
     .filter(({ key }) => key !== "Docker");
   return [...mistakes.map(missing), ...(mistakes.length === 0 ? good(examination, made) : [])];
 }

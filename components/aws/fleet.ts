@@ -54,18 +54,18 @@ export class EcsFleet extends pulumi.ComponentResource {
     super("bitnet-server:aws:EcsFleet", name, {}, opts);
 
     const network = this.chooseNetwork(name, args);
-    const balancer = this.createLoadBalancer(name, args, network);
+    const loadBalancer = this.createLoadBalancer(name, args, network);
     const keys = new ApiKeys(`${name}-keys`, { keys: args.settings.apiKeys, tags: args.tags }, { parent: this });
     const logGroup = this.createLogGroup(name, args);
-    const monitoring = this.createMonitoring(name, args, balancer, logGroup);
+    const monitoring = this.createMonitoring(name, args, loadBalancer, logGroup);
     const cluster = this.createCluster(name, args, network);
-    const service = this.createService(name, args, { network, balancer, keys, logGroup, monitoring, cluster });
+    const service = this.createService(name, args, { network, loadBalancer, keys, logGroup, monitoring, cluster });
 
-    this.address = balancer.address;
+    this.address = loadBalancer.address;
     this.apiKey = keys.first;
     this.dashboardUrl = monitoring.dashboardUrl;
     this.serviceName = service.serviceName;
-    this.loadBalancerId = balancer.loadBalancerId;
+    this.loadBalancerId = loadBalancer.loadBalancerId;
     this.version = service.version;
     this.registerOutputs({ address: this.address, serviceName: this.serviceName });
   }
@@ -99,14 +99,14 @@ export class EcsFleet extends pulumi.ComponentResource {
   private createMonitoring(
     name: string,
     { settings, account, tags }: EcsFleetArgs,
-    balancer: LoadBalancer,
+    loadBalancer: LoadBalancer,
     logGroup: aws.cloudwatch.LogGroup,
   ): Monitoring {
     const watched = {
       region: account.region,
       service: serviceName(),
-      loadBalancer: balancer.metricName,
-      targetGroup: balancer.targetGroupMetricName,
+      loadBalancer: loadBalancer.metricName,
+      targetGroup: loadBalancer.targetGroupMetricName,
       logGroup: logGroup.name,
     };
     const dashboardName = stackName(pulumi.getStack(), 255);
@@ -144,7 +144,7 @@ export class EcsFleet extends pulumi.ComponentResource {
 
   private createService(name: string, args: EcsFleetArgs, parts: Parts): EcsService {
     const { settings, account, repositoryArns, tags } = args;
-    const { network, balancer, keys, logGroup, monitoring, cluster } = parts;
+    const { network, loadBalancer, keys, logGroup, monitoring, cluster } = parts;
     const { minReplicas, maxReplicas, scaling } = settings;
     const task = pulumi.output({
       region: account.region,
@@ -169,15 +169,15 @@ export class EcsFleet extends pulumi.ComponentResource {
         task,
         repositoryArns,
         logGroupArn: logGroup.arn,
-        loadBalancerSecurityGroupId: balancer.securityGroupId,
-        targetGroupArn: balancer.targetGroupArn,
+        loadBalancerSecurityGroupId: loadBalancer.securityGroupId,
+        targetGroupArn: loadBalancer.targetGroupArn,
         alarmNames: monitoring.rollbackAlarms,
         minReplicas,
         maxReplicas,
         scaling,
         roles: roleSettings(settings),
         tags,
-        dependsOn: [balancer, keys, logGroup, cluster, ...args.cleared],
+        dependsOn: [loadBalancer, keys, logGroup, cluster, ...args.cleared],
       },
       { parent: this },
     );
@@ -187,7 +187,7 @@ export class EcsFleet extends pulumi.ComponentResource {
 /** What the service needs from earlier steps. */
 interface Parts {
   network: Network;
-  balancer: LoadBalancer;
+  loadBalancer: LoadBalancer;
   keys: ApiKeys;
   logGroup: aws.cloudwatch.LogGroup;
   monitoring: Monitoring;

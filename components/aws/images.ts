@@ -17,7 +17,7 @@ export interface SmallImageArgs {
 }
 
 /** The images built beside the server's: their folders in docker/, by their names here. */
-const folders = { gateway: "gateway", balancer: "load-balancer" };
+const folders = { gateway: "gateway", haproxy: "load-balancer" };
 
 /** One of the small images in the stack's repository, the same as the docker target's. @returns it by digest */
 export function smallImage(

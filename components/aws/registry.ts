@@ -10,7 +10,7 @@ export interface EcrRegistryArgs {
 }
 
 /** The kinds of images in the repository: the prefixes of their tags. */
-const kinds = ["server-", "gateway-", "balancer-"];
+const kinds = ["server-", "gateway-", "haproxy-"];
 
 /**
  * A repository in ECR: $0.10 per GB and month, for the 20 most recently pushed images of each kind, which share layers.

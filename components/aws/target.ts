@@ -122,7 +122,7 @@ function createImages(
   return {
     server: settings.image === undefined ? build().digest : pulumi.output(settings.image),
     gateway: smallImage("gateway", small, afterwards),
-    balancer: smallImage("balancer", small, afterwards),
+    haproxy: smallImage("haproxy", small, afterwards),
   };
 }
 
@@ -132,7 +132,7 @@ function scanImages(
   repository: string,
   images: Record<ContainerName, pulumi.Output<string>>,
 ): pulumi.Resource {
-  const pushed = settings.image === undefined ? Object.values(images) : [images.gateway, images.balancer];
+  const pushed = settings.image === undefined ? Object.values(images) : [images.gateway, images.haproxy];
   const { failOnCritical } = settings;
   return readImageScan("image-scan", { region: account.region, repository, images: pushed, failOnCritical });
 }

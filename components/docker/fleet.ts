@@ -1,7 +1,7 @@
 import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { dnsNames } from "../serving/balancer.ts";
+import { dnsNames } from "../serving/haproxy.ts";
 import type { GatewayOptions } from "../serving/gateway.ts";
 import type { ServerOptions } from "../serving/server.ts";
 import { serverEnvironment } from "../serving/server.ts";
@@ -48,7 +48,7 @@ export interface DockerFleetArgs {
   dashboardPort: number | undefined;
   /** In PEM format. Undefined: plain HTTP. */
   tls: pulumi.Output<string> | undefined;
-  gateway: Omit<GatewayOptions, "balancer">;
+  gateway: Omit<GatewayOptions, "upstream">;
   /**
    * Secrets; the gateways require one of them. Nothing else knows the keys, so changed keys replace only the gateways.
    * Undefined: anyone who reaches the port may ask.
@@ -86,14 +86,14 @@ export class DockerFleet extends pulumi.ComponentResource {
     const outside = this.createOutside(name, args);
     const networks = [
       { name: inside.name },
-      { name: between.name, aliases: [dnsNames.balancer] },
+      { name: between.name, aliases: [dnsNames.haproxy] },
       { name: outside.name },
     ];
     const { parallel } = args.server;
-    const balancer = loadBalancer(`${name}-load-balancer`, { ...args, parallel, networks }, this);
-    const replicas = this.createReplicas(name, args, inside, balancer.parts);
+    const haproxy = loadBalancer(`${name}-load-balancer`, { ...args, parallel, networks }, this);
+    const replicas = this.createReplicas(name, args, inside, haproxy.parts);
     // After the replicas: if a new model does not start, the gateways keep using the old model's prompt format.
-    const dependsOn = [...balancer.parts, ...replicas.map(({ ready }) => ready)];
+    const dependsOn = [...haproxy.parts, ...replicas.map(({ ready }) => ready)];
     this.gatewayIds = gateways(name, { ...args, options: args.gateway, network: between, dependsOn }, this);
     if (args.dashboardPort !== undefined) {
       const everywhere = [inside, between, outside].map((network) => ({ name: network.name }));
@@ -101,13 +101,13 @@ export class DockerFleet extends pulumi.ComponentResource {
       monitoring(`${name}-monitoring`, { port, images, offNetwork, networks: everywhere }, this);
     }
     this.replicaIds = pulumi.all(replicas.map(idOnceReady));
-    this.loadBalancerId = balancer.id;
+    this.loadBalancerId = haproxy.id;
     const { replicaIds, loadBalancerId, gatewayIds } = this;
     this.registerOutputs({ replicaIds, loadBalancerId, gatewayIds });
   }
 
   /**
-   * The network between the balancer and the replicas, or the gateways. It has no way out: none to the internet, and
+   * The network between HAProxy and the replicas, or the gateways. It has no way out: none to the internet, and
    * none to the host either, which has no address on its bridge.
    */
   private createInternal(name: string, { images }: DockerFleetArgs): docker.Network {
@@ -119,7 +119,7 @@ export class DockerFleet extends pulumi.ComponentResource {
     );
   }
 
-  /** The network on which the balancer's ports are published; an internal network cannot publish any. */
+  /** The network on which HAProxy's ports are published; an internal network cannot publish any. */
   private createOutside(name: string, { images }: DockerFleetArgs): docker.Network {
     const ours = labels(images.stackId, "network");
     return new docker.Network(`${name}-outside`, { driver: "bridge", labels: ours }, { parent: this });
@@ -129,15 +129,15 @@ export class DockerFleet extends pulumi.ComponentResource {
     name: string,
     args: DockerFleetArgs,
     network: docker.Network,
-    balancer: pulumi.Resource[],
+    haproxy: pulumi.Resource[],
   ): Replica[] {
     const shares = shareCores(args.cores, args.replicas);
     const replicas: Replica[] = [];
     // The last one first: a replica that a larger fleet adds is ready before the existing ones are replaced.
     for (const [index, cores] of [...shares.entries()].reverse()) {
-      // One at a time: each waits until the one before it is ready. All wait for the balancer: if it is being replaced,
+      // One at a time: each waits until the one before it is ready. All wait for HAProxy: if it is being replaced,
       // it must be back before a replica can fail the update.
-      const dependsOn = [...balancer, ...replicas.slice(0, 1).map(({ ready }) => ready)];
+      const dependsOn = [...haproxy, ...replicas.slice(0, 1).map(({ ready }) => ready)];
       const container = this.createReplica(`${name}-replica-${index}`, args, cores, network, dependsOn);
       replicas.unshift({ container, ready: this.awaitReplica(`${name}-replica-${index}`, container) });
     }

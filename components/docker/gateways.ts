@@ -1,7 +1,7 @@
 import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { dnsNames } from "../serving/balancer.ts";
+import { dnsNames } from "../serving/haproxy.ts";
 import type { GatewayOptions } from "../serving/gateway.ts";
 import { apiKeysValue, apiKeysVariable, gatewayEnvironment } from "../serving/gateway.ts";
 import { gatewayGrace, gatewayReadyTimeout } from "../serving/timeouts.ts";
@@ -11,10 +11,10 @@ import type { StackImages } from "./shared.ts";
 import { buildLocally, common, environment } from "./shared.ts";
 
 export interface GatewaysArgs {
-  options: Omit<GatewayOptions, "balancer">;
+  options: Omit<GatewayOptions, "upstream">;
   /** Secrets, one of which is required. Undefined: anyone who reaches the port may ask. */
   apiKeys: pulumi.Output<readonly NamedKey[]> | undefined;
-  /** The network that they share with the balancer, and nothing else. */
+  /** The network that they share with HAProxy, and nothing else. */
   network: docker.Network;
   /** HAProxy's statistics on this machine, which tell whether it has found a gateway. */
   statsPort: number;
@@ -42,7 +42,7 @@ export function gateways(name: string, args: GatewaysArgs, parent: pulumi.Resour
       {
         image: image.repoDigest,
         envs: environment({
-          ...gatewayEnvironment({ ...args.options, balancer: dnsNames.balancer }),
+          ...gatewayEnvironment({ ...args.options, upstream: dnsNames.haproxy }),
           // Hashes, but of keys that a person may have made up.
           ...(args.apiKeys === undefined ? {} : { [apiKeysVariable]: pulumi.secret(args.apiKeys.apply(apiKeysValue)) }),
         }),

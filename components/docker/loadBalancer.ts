@@ -1,9 +1,9 @@
 import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { balancerEnvironment } from "../serving/balancer.ts";
+import { haproxyEnvironment } from "../serving/haproxy.ts";
 import { ports } from "../serving/ports.ts";
-import { balancerGrace } from "../serving/timeouts.ts";
+import { haproxyGrace } from "../serving/timeouts.ts";
 import { isLoopback } from "../settings/ipRanges.ts";
 import { rejoin } from "./networkDrift.ts";
 import type { StackImages } from "./shared.ts";
@@ -39,7 +39,7 @@ const dockerDns = "127.0.0.11:53";
 const sourceLimit = 500;
 
 /** Twice what all connections take with their buffers in use: docker/load-balancer/haproxy.cfg. */
-const balancerMemory = 512 * 2 ** 20;
+const haproxyMemory = 512 * 2 ** 20;
 
 /** In docker/load-balancer's image, HAProxy's user owns this folder. */
 const certificateFolder = "/certificate";
@@ -80,7 +80,7 @@ function createContainer(
   parent: pulumi.Resource,
 ): docker.Container {
   const image = buildLocally(`${name}-image`, "load-balancer", args.images, parent);
-  const settings = balancerEnvironment({
+  const settings = haproxyEnvironment({
     parallel: args.parallel,
     dns: dockerDns,
     // On loopback, all clients have the same address: Docker's.
@@ -99,9 +99,9 @@ function createContainer(
         { internal: ports.statistics, external: args.statsPort, ip: "127.0.0.1" },
       ],
       ...(certificate && { volumes: [{ volumeName: certificate.name, containerPath: certificateFolder }] }),
-      ...common(args.images.stackId, "load-balancer", balancerMemory),
+      ...common(args.images.stackId, "load-balancer", haproxyMemory),
       tmpfs: { "/run": "rw,noexec,nosuid,nodev,size=1m,mode=1777" },
-      destroyGraceSeconds: balancerGrace,
+      destroyGraceSeconds: haproxyGrace,
     },
     { parent, deleteBeforeReplace: true, replaceOnChanges: ["mustRun"] }, // there is only one port
   );

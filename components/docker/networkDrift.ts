@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import Docker from "dockerode";
 import type { ContainerInspectInfo } from "dockerode";
-import { dnsNames } from "../serving/balancer.ts";
+import { dnsNames } from "../serving/haproxy.ts";
 import { ofStack } from "./ofStack.ts";
 
 /**
@@ -16,7 +16,7 @@ const places: Readonly<Partial<Record<string, { networks: number; isNamed: boole
 };
 
 /** The alias by which others find a container. A manual `docker network connect` sets none. */
-const aliases: ReadonlySet<string> = new Set([dnsNames.replicas, ...dnsNames.gateways, dnsNames.balancer]);
+const aliases: ReadonlySet<string> = new Set([dnsNames.replicas, ...dnsNames.gateways, dnsNames.haproxy]);
 
 /**
  * The names of a stack's running containers that cannot be reached, because they were taken off one of its networks or

@@ -8,7 +8,7 @@ import { gatewayDrainDelay, patience } from "./timeouts.ts";
 /** The settings of the gateway's container, whichever target runs it. gateway/src/config.ts reads them. */
 export interface GatewayOptions {
   /** The host name or address of HAProxy's internal frontend. */
-  balancer: string;
+  upstream: string;
   /** The model's name in the API. */
   modelAlias: string;
   /** Maximum tokens per conversation. */
@@ -27,7 +27,7 @@ export interface GatewayOptions {
 export function gatewayEnvironment(options: GatewayOptions): Record<string, string> {
   const { prompt, corsOrigins, allowedHosts } = options;
   return {
-    UPSTREAM_URL: `http://${options.balancer}:${ports.balancer}`,
+    UPSTREAM_URL: `http://${options.upstream}:${ports.router}`,
     MODEL_ALIAS: options.modelAlias,
     CONTEXT_SIZE: String(options.contextSize),
     PARALLEL: String(options.parallel),

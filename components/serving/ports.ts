@@ -1,7 +1,7 @@
 /**
  * Every port that a process of the service listens on. On AWS, all containers of a replica share one network namespace,
  * so no two ports are equal. On the docker target, each container has its own, and `port` and `statsPort` are
- * published. docker/load-balancer/haproxy.cfg has the same numbers; test/unit/serving/balancer.test.ts compares them.
+ * published. docker/load-balancer/haproxy.cfg has the same numbers; test/unit/serving/haproxy.test.ts compares them.
  */
 export const ports = {
   /** HAProxy, for clients. */
@@ -11,7 +11,7 @@ export const ports = {
   /** The gateway. */
   gateway: 8002,
   /** HAProxy, for the gateway. */
-  balancer: 8003,
+  router: 8003,
   /** HAProxy: statistics page, and the metrics of all. */
   statistics: 8404,
   /** The gateway's metrics. */

@@ -16,10 +16,10 @@ export const patience = 600;
  */
 export const wholeAnswer = 3600;
 
-/** How long the balancer keeps a client's idle connection open, unless something in front of it keeps it longer. */
+/** How long HAProxy keeps a client's idle connection open, unless something in front of it keeps it longer. */
 export const keepAlive = 120;
 
-/** How often the balancer asks a replica for /health, how long it waits for the answer, and how many may fail. */
+/** How often HAProxy asks a replica for /health, how long it waits for the answer, and how many may fail. */
 export const check = { interval: 1, timeout: 5, failures: 5 };
 
 /** How often it asks the replica's entrypoint whether to send it requests (HAProxy's agent-check). */
@@ -29,12 +29,12 @@ export const agentInterval = 0.25;
 export const resolve = { interval: 1, obsolete: 5 };
 
 /**
- * How long a replica keeps accepting requests after it was told to stop: until the balancer is sure to have found the
+ * How long a replica keeps accepting requests after it was told to stop: until HAProxy is sure to have found the
  * replica that was started just before (one DNS query and one health check).
  */
 export const drainDelay = 5;
 
-/** How long a replica that was told to stop may take to finish its requests: as long as the balancer waits. */
+/** How long a replica that was told to stop may take to finish its requests: as long as HAProxy waits. */
 export const drainTimeout = patience;
 
 /** How long Docker waits for a replica to stop: until it has drained and ended its server, which takes 2 s. */
@@ -52,8 +52,8 @@ export const gatewayGrace = gatewayDrainDelay + patience + 5;
 /** How long an update waits until a gateway runs and HAProxy has found it. */
 export const gatewayReadyTimeout = 60;
 
-/** How long running requests may take to end when the balancer itself is replaced; its port is closed meanwhile. */
-export const balancerGrace = 60;
+/** How long running requests may take to end when HAProxy itself is replaced; its port is closed meanwhile. */
+export const haproxyGrace = 60;
 
 /** How long a replica may take to load its model: a disk with 50 MB/s reads 10 GB in 200 s. */
 export const loadTimeout = 300;
@@ -64,5 +64,5 @@ export const answerTimeout = 300;
 /** How long an update waits for a replica: it loads its model and answers one question before it is ready. */
 export const readyTimeout = loadTimeout + answerTimeout;
 
-/** How long the smoke test waits for replicas, which were waited for before, and for the balancer to find them. */
+/** How long the smoke test waits for replicas, which were waited for before, and for HAProxy to find them. */
 export const settleTimeout = 120;

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Message } from "./contract/chatCompletions.ts";
 
 /**
- * Headers by which the balancer sends a conversation to the replica that still has it in memory. A request says all that
+ * Headers by which HAProxy sends a conversation to the replica that still has it in memory. A request says all that
  * the one before it said, then the answer, then something new: so its `before` is the `now` of the one before it. Both are
  * hashes of what was understood, not of how it was written: spaces and the order of fields do not count.
  */

@@ -13,7 +13,7 @@ import type { End, Engine, EngineEvent, EngineRequest, Text } from "./upstream/e
 /** A question to the engine, once for each choice of the answer, and how the answer is written. */
 export interface Question {
   requests: readonly EngineRequest[];
-  /** For the balancer. */
+  /** For HAProxy. */
   headers: Readonly<Record<string, string>>;
   form: Form;
   stream: boolean;

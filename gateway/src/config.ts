@@ -45,7 +45,7 @@ export type ApiKey = z.infer<typeof apiKeys>[number];
 export type KeyLimits = z.infer<typeof keyLimits>;
 
 const environment = z.object({
-  /** Where llama-server, or the balancer in front of several, answers: http://127.0.0.1:8081 */
+  /** Where llama-server, or HAProxy in front of several, answers: http://127.0.0.1:8081 */
   UPSTREAM_URL: z.url({ protocol: /^https?$/ }),
   /** The name that the model is served under. */
   MODEL_ALIAS: z.string().min(1),

@@ -25,7 +25,7 @@ describe("a replica, tried from inside", () => {
   let folder: string;
   let stack: TestStack;
   let replica: string;
-  let balancer: string;
+  let haproxy: string;
   /** Somebody else's service, on every address of this machine. */
   const service = createServer((socket) => socket.end());
   let servicePort: number;
@@ -35,7 +35,7 @@ describe("a replica, tried from inside", () => {
     stack = await TestStack.create({ ...(await drawModel(folder)).settings, replicas: 1 });
     await stack.up();
     replica = (await containerOf(stack.name, "replica")).Id;
-    balancer = (await containerOf(stack.name, "load-balancer")).Id;
+    haproxy = (await containerOf(stack.name, "load-balancer")).Id;
     service.listen(0, "0.0.0.0");
     await once(service, "listening");
     servicePort = (service.address() as AddressInfo).port;
@@ -56,15 +56,15 @@ describe("a replica, tried from inside", () => {
     const itself = ["127.0.0.1", ports.server] as const;
     expect(await reached(replica, [...hosts, itself])).toEqual([itself.join(":")]);
     // Who is not contained does reach them: the service is there.
-    const outside = (await networksOf(balancer)).map(({ gateway }) => [gateway, servicePort] as const);
-    expect(await reached(balancer, outside)).not.toEqual([]);
+    const outside = (await networksOf(haproxy)).map(({ gateway }) => [gateway, servicePort] as const);
+    expect(await reached(haproxy, outside)).not.toEqual([]);
   });
 
   test("reaches neither the internet nor the metadata address, nor another container on this machine", async () => {
     const { Networks } = (await containerOf(stack.name, "registry")).NetworkSettings;
     const [registry = ""] = Object.values(Networks).map(({ IPAddress }) => IPAddress);
     expect(await reached(replica, [...elsewhere, [registry, 5000]])).toEqual([]);
-    expect(await connects(balancer, registry, 5000)).toBe(false);
+    expect(await connects(haproxy, registry, 5000)).toBe(false);
   });
 
   test("finds out no name of the internet", async () => {
@@ -75,12 +75,12 @@ describe("a replica, tried from inside", () => {
   test("nor does a gateway: it reaches the load balancer, and neither host, replica, internet nor registry", async () => {
     const [gateway] = await containersOf(stack.name, "gateway");
     const id = gateway?.Id ?? "";
-    expect(await nodeConnects(id, "balancer", ports.balancer)).toBe(true);
+    expect(await nodeConnects(id, "haproxy", ports.router)).toBe(true);
     const addressOf = (container: ContainerInspectInfo) =>
       Object.values(container.NetworkSettings.Networks)[0]?.IPAddress ?? "";
     const registry = addressOf(await containerOf(stack.name, "registry"));
     const replicaAddress = addressOf(await containerOf(stack.name, "replica"));
-    const hosts = [...(await networksOf(id)), ...(await networksOf(balancer))].map((network) => network.gateway);
+    const hosts = [...(await networksOf(id)), ...(await networksOf(haproxy))].map((network) => network.gateway);
     const others: Place[] = [
       [registry, 5000],
       [replicaAddress, ports.server],
@@ -93,7 +93,18 @@ describe("a replica, tried from inside", () => {
     expect(await connects(replica, gateway === undefined ? "" : addressOf(gateway), ports.gateway)).toBe(false);
   });
 
-  test("may have only so many processes, and so may the gateways, the balancer and the registry", async () => {
+  test("gateway and HAProxy tell scanners which Debian packages they have", async () => {
+    const [gateway] = await containersOf(stack.name, "gateway");
+    for (const [id, name] of [
+      [gateway?.Id, "nodejs"],
+      [haproxy, "haproxy"],
+    ] as const) {
+      const { stdout } = await execa("docker", ["cp", `${id ?? ""}:/var/lib/dpkg/status.d/${name}`, "-"]);
+      expect(stdout).toMatch(new RegExp(`^.*Package: ${name}\n(.*\n)*Version: `));
+    }
+  });
+
+  test("may have only so many processes, and so may the gateways, HAProxy and the registry", async () => {
     for (const role of ["replica", "load-balancer", "registry"] as const) {
       const { Id, HostConfig } = await containerOf(stack.name, role);
       expect((await inContainer(Id, "ulimit -Hu")).stdout, role).toBe("8192");

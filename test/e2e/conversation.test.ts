@@ -12,7 +12,7 @@ import type OpenAI from "openai";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { checkout } from "../../cli/paths.ts";
-import { balancerEnvironment } from "../../components/serving/balancer.ts";
+import { haproxyEnvironment } from "../../components/serving/haproxy.ts";
 import { ports } from "../../components/serving/ports.ts";
 import { conversationHeaders, promptHeaders } from "../../gateway/src/affinity.ts";
 import type { Message as ChatMessage } from "../../gateway/src/contract/chatCompletions.ts";
@@ -23,11 +23,11 @@ import { sources, TestStack } from "./support/testStack.ts";
 type Message = OpenAI.ChatCompletionMessageParam;
 
 /** The real configuration, with addresses in place of names; the first server plays both gateways as well. */
-function withAddresses(configuration: string, balancer: string, addresses: readonly string[]): string {
+function withAddresses(configuration: string, haproxy: string, addresses: readonly string[]): string {
   const [first = ""] = addresses;
   const servers = addresses.map((address, index) => `server llama-${index + 1} ${address}`).join("\n  ");
   return configuration
-    .replaceAll("bind :", `bind ${balancer}:`)
+    .replaceAll("bind :", `bind ${haproxy}:`)
     .replaceAll(/server-template llama- .*/g, servers)
     .replaceAll(/gateway-[12]:\d+/g, first)
     .replaceAll(/^ *default-server resolvers.*$| resolvers dns init-addr none$/gm, "");
@@ -45,8 +45,8 @@ describe("the real HAProxy, and servers that play llama-server", () => {
   // An address of this machine's loopback for each, so that all may have the ports that the configuration says.
   const network = `127.${randomInt(1, 255)}.${randomInt(255)}`;
   const replicas = [1, 2, 3].map((host) => new Replica(`${network}.${host}`));
-  const balancer = `${network}.100`;
-  const image = "bitnet-load-balancer-test";
+  const haproxy = `${network}.100`;
+  const image = "bitnet-load-haproxy-test";
   const reason = platform() === "linux" ? undefined : "only Linux has all of 127.0.0.0/8, and containers that share it";
   let container = "";
 
@@ -58,14 +58,14 @@ describe("the real HAProxy, and servers that play llama-server", () => {
     if (reason !== undefined) return;
     await Promise.all(replicas.map((replica) => replica.start()));
     const { baseImage } = await sources();
-    const folder = join(checkout, "docker/load-balancer");
+    const folder = join(checkout, "docker/load-haproxy");
     await execa("docker", ["build", "--tag", image, "--build-arg", `BASE_IMAGE=${baseImage}`, folder]);
     const addresses = replicas.map(({ address }) => `${address}:8080`);
     const configuration = join(await mkdtemp(join(tmpdir(), "haproxy-")), "haproxy.cfg");
     const text = await readFile(join(folder, "haproxy.cfg"), "utf8");
-    await writeFile(configuration, withAddresses(text, balancer, addresses), { mode: 0o644 });
+    await writeFile(configuration, withAddresses(text, haproxy, addresses), { mode: 0o644 });
     await chmod(dirname(configuration), 0o755);
-    const environment = Object.entries(balancerEnvironment({ parallel: 1, dns: "127.0.0.11:53" }));
+    const environment = Object.entries(haproxyEnvironment({ parallel: 1, dns: "127.0.0.11:53" }));
     container = (
       await execa("docker", [
         ...["run", "--detach", "--network=host", "--read-only", "--tmpfs=/run:mode=1777"],
@@ -91,7 +91,7 @@ describe("the real HAProxy, and servers that play llama-server", () => {
   });
 
   async function metric(name: string): Promise<number[]> {
-    const metrics = await fetch(`http://${balancer}:8404/metrics`).then((response) => response.text());
+    const metrics = await fetch(`http://${haproxy}:8404/metrics`).then((response) => response.text());
     const lines = metrics.matchAll(new RegExp(`^${name}\\{proxy="replicas".*\\} (\\d+)$`, "gm"));
     return [...lines].map(([, value]) => Number(value));
   }
@@ -103,7 +103,7 @@ describe("the real HAProxy, and servers that play llama-server", () => {
 
   /** Asks as the gateway does. @returns the address of who answered */
   async function post(headers: Record<string, string> = {}, body = "{}"): Promise<string> {
-    const response = await fetch(`http://${balancer}:${ports.balancer}/completion`, { method: "POST", headers, body });
+    const response = await fetch(`http://${haproxy}:${ports.router}/completion`, { method: "POST", headers, body });
     expect(response.status).toBe(200);
     return response.text();
   }
@@ -169,7 +169,7 @@ describe("the real HAProxy, and servers that play llama-server", () => {
     expect(await ask(third)).toBe(second);
   });
 
-  test("a request longer than the balancer holds is passed on all the same", async () => {
+  test("a request longer than HAProxy holds is passed on all the same", async () => {
     expect(replicas.map(({ address }) => address)).toContain(await post({}, "x".repeat(300_000)));
   });
 
@@ -220,15 +220,15 @@ describe("the real HAProxy, and servers that play llama-server", () => {
     const waiting = Array.from({ length: 59 * replicas.length + 1 }, () => post());
     await expect.poll(() => metric("haproxy_backend_current_queue")).toEqual([waiting.length]);
 
-    const refused = await fetch(`http://${balancer}:${ports.balancer}/completion`, { method: "POST", body: "{}" });
+    const refused = await fetch(`http://${haproxy}:${ports.router}/completion`, { method: "POST", body: "{}" });
     expect(refused.status).toBe(429);
     expect(refused.headers.get("retry-after")).toBe("30");
     expect(await refused.json()).toMatchObject({ error: { message: expect.stringContaining("busy") as string } });
     for (const port of [ports.edge, ports.health]) {
-      expect((await fetch(`http://${balancer}:${port}/health`)).status).toBe(200);
+      expect((await fetch(`http://${haproxy}:${port}/health`)).status).toBe(200);
     }
     // What takes no slot is answered at once.
-    expect(await (await fetch(`http://${balancer}:${ports.balancer}/tokenize`, { method: "POST" })).text()).toBe(
+    expect(await (await fetch(`http://${haproxy}:${ports.router}/tokenize`, { method: "POST" })).text()).toBe(
       "tokens",
     );
 
@@ -274,7 +274,7 @@ describe("the real HAProxy, and servers that play llama-server", () => {
       for (const replica of replicas) replica.trouble = "nothing";
       const asked = () => replicas.reduce((sum, replica) => sum + replica.asked, 0);
       const before = asked();
-      const answer = await fetch(`http://${balancer}:${ports.balancer}/completion`, {
+      const answer = await fetch(`http://${haproxy}:${ports.router}/completion`, {
         method: "POST",
         headers: conversationHeaders(secondTurn("nothing")),
         body: "{}",

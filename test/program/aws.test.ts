@@ -147,7 +147,7 @@ test("tasks run the three images by digest, with an address of their own and no 
   expect(containersOf(run).map(({ name, image: digest }) => [name, digest])).toEqual([
     ["server", `registry/bitnet@sha256:${"0".repeat(64)}`],
     ["gateway", `registry/gateway@sha256:${"0".repeat(64)}`],
-    ["balancer", `registry/balancer@sha256:${"0".repeat(64)}`],
+    ["haproxy", `registry/haproxy@sha256:${"0".repeat(64)}`],
   ]);
   expect(only(run, taskDefinition)).toMatchObject({ networkMode: "awsvpc", requiresCompatibilities: ["EC2"] });
   expect(only(run, taskDefinition)).not.toHaveProperty("taskRoleArn");
@@ -1110,6 +1110,6 @@ test("a model that does not fit is refused, with the smallest size that does", a
 
 test("server, gateway and load balancer agree how many requests a task answers at once, if parallel is not set", async () => {
   const run = await runOf("domain");
-  const told = ["server", "gateway", "balancer"].map((container) => variablesOf(run, container).PARALLEL);
+  const told = ["server", "gateway", "haproxy"].map((container) => variablesOf(run, container).PARALLEL);
   expect(told).toEqual(["4", "4", "4"]);
 });

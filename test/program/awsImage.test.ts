@@ -47,13 +47,13 @@ function scanOf(run: Run): unknown {
 test("an image that was built elsewhere is neither built nor pushed nor scanned here, and is what tasks run", async () => {
   const run = await runProgram({ ...plain, image });
   const built = ofType(run, "docker:index/image:Image").map(({ name }) => name);
-  expect(built.toSorted()).toEqual(["balancer", "gateway"]);
+  expect(built.toSorted()).toEqual(["gateway", "haproxy"]);
   const [task] = ofType(run, "aws:ecs/taskDefinition:TaskDefinition");
   const containers = JSON.parse(String(task?.inputs.containerDefinitions)) as ContainerDefinition[];
   expect(containers.find(({ name }) => name === "server")?.image).toBe(image);
   expect(run.outputs.image).toBe(image);
   const { images } = scanOf(run) as { images: string[] };
-  expect(images.map((each) => each.split("@")[0])).toEqual(["registry/gateway", "registry/balancer"]);
+  expect(images.map((each) => each.split("@")[0])).toEqual(["registry/gateway", "registry/haproxy"]);
 });
 
 test("ECS may pull from the repository of ECR that it is in, and from the stack's own", async () => {

@@ -180,7 +180,7 @@ test("every container has a limit of memory and of processes, no capability that
   }
 });
 
-test("replicas and gateways are on internal networks without an address of the host's, where they meet the balancer alone", async () => {
+test("replicas and gateways are on internal networks without an address of the host's, where they meet HAProxy alone", async () => {
   const run = await runProgram({ replicas: "2" });
   const networks = ofType(run, "docker:index/network:Network");
   for (const internal of ["fleet", "fleet-gateways"]) {
@@ -362,7 +362,7 @@ test("the gateways are told what the model's file says, and what the settings al
   expect(two?.envs).toEqual(one?.envs);
   expect(one?.envs).toEqual(
     expect.arrayContaining([
-      "UPSTREAM_URL=http://balancer:8003",
+      "UPSTREAM_URL=http://haproxy:8003",
       "CONTEXT_SIZE=512",
       "CORS_ORIGINS=https://app.example.com",
       "ALLOWED_HOSTS=llm.example.com",

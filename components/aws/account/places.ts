@@ -100,14 +100,14 @@ async function checkSubnets(
   { vpcId = "", publicSubnetIds, privateSubnetIds, instanceType, ...replicas }: Place,
   offered: readonly string[],
 ): Promise<Problem[]> {
-  const [ofBalancer, ofInstances] = await Promise.all([
+  const [ofLoadBalancer, ofInstances] = await Promise.all([
     lookUpSubnets("publicSubnetIds", publicSubnetIds),
     lookUpSubnets("privateSubnetIds", privateSubnetIds),
   ]);
   return [
-    ...ofBalancer.problems,
+    ...ofLoadBalancer.problems,
     ...ofInstances.problems,
-    ...checkSubnetList("publicSubnetIds", ofBalancer.found, vpcId),
+    ...checkSubnetList("publicSubnetIds", ofLoadBalancer.found, vpcId),
     ...checkSubnetList("privateSubnetIds", ofInstances.found, vpcId),
     ...checkPlacement(instanceType, zonesOf(ofInstances.found), offered),
     ...checkAddresses("privateSubnetIds", freeAddresses(ofInstances.found), replicas),

@@ -149,7 +149,7 @@ export class EcsService extends pulumi.ComponentResource {
         placementConstraints: [{ type: "distinctInstance" }],
         orderedPlacementStrategies: [{ type: "spread", field: "attribute:ecs.availability-zone" }],
         networkConfiguration: { subnets: network.privateSubnetIds, securityGroups: [group.id], assignPublicIp: false },
-        loadBalancers: [{ targetGroupArn, containerName: "balancer", containerPort: ports.edge }],
+        loadBalancers: [{ targetGroupArn, containerName: "haproxy", containerPort: ports.edge }],
         healthCheckGracePeriodSeconds: gracePeriod,
         // The rolling strategy, because only that has the circuit breaker: docs/architecture.md, "On AWS".
         deploymentMinimumHealthyPercent: 100,

@@ -1,10 +1,10 @@
-import { balancerEnvironment } from "../../serving/balancer.ts";
+import { haproxyEnvironment } from "../../serving/haproxy.ts";
 import type { GatewayOptions } from "../../serving/gateway.ts";
 import { apiKeysVariable, gatewayEnvironment } from "../../serving/gateway.ts";
 import { ports } from "../../serving/ports.ts";
 import type { ServerOptions } from "../../serving/server.ts";
 import { serverEnvironment } from "../../serving/server.ts";
-import { balancerGrace, drainTimeout, readyTimeout, replicaGrace } from "../../serving/timeouts.ts";
+import { drainTimeout, haproxyGrace, readyTimeout, replicaGrace } from "../../serving/timeouts.ts";
 
 /**
  * Everything that determines a task. It contains no secret, because anyone who may read the account can read a task
@@ -34,7 +34,7 @@ export interface TaskDescription {
   launchTemplate: string;
 }
 
-export type ContainerName = "server" | "gateway" | "balancer";
+export type ContainerName = "server" | "gateway" | "haproxy";
 
 /**
  * Seconds that the load balancer keeps an idle connection: a little longer than HAProxy waits for a token, so that the
@@ -49,13 +49,13 @@ export const idleTimeout = drainTimeout + 10;
 export const keepAlive = idleTimeout + 10;
 
 /** MiB that the two small containers may use: twice what 1,024 connections with full buffers and 512 requests take. */
-const memoryMiB = { gateway: 384, balancer: 512 };
+const memoryMiB = { gateway: 384, haproxy: 512 };
 
 /** MiB that the task takes in addition to the server's. */
-export const besideServerMiB = memoryMiB.gateway + memoryMiB.balancer;
+export const besideServerMiB = memoryMiB.gateway + memoryMiB.haproxy;
 
 /** Out of 1024 per vCPU. Shares, not limits: enough for both to answer at once while the server computes. */
-const cpuShares = { gateway: 512, balancer: 256 };
+const cpuShares = { gateway: 512, haproxy: 256 };
 
 /** A container as ECS takes it: docs.aws.amazon.com, API_ContainerDefinition. */
 export interface ContainerDefinition {
@@ -98,7 +98,7 @@ export function taskDefinitionBytes(known: Pick<TaskDescription, "server" | "gat
   const definitions = containerDefinitions({
     ...known,
     region: arn,
-    images: { server: image, gateway: image, balancer: image },
+    images: { server: image, gateway: image, haproxy: image },
     vcpus: 512,
     memoryBytes: 2 ** 40,
     secretArn: arn,
@@ -113,7 +113,7 @@ export function taskDefinitionBytes(known: Pick<TaskDescription, "server" | "gat
 
 /** The three containers of a task, which share one network: they reach each other on 127.0.0.1. */
 export function containerDefinitions(description: TaskDescription): ContainerDefinition[] {
-  return [server(description), gateway(description), balancer(description)];
+  return [server(description), gateway(description), haproxy(description)];
 }
 
 /**
@@ -124,7 +124,7 @@ function server(description: TaskDescription): ContainerDefinition {
   const common = container("server", description);
   return {
     ...common,
-    cpu: 1024 * description.vcpus - cpuShares.gateway - cpuShares.balancer,
+    cpu: 1024 * description.vcpus - cpuShares.gateway - cpuShares.haproxy,
     memory: Math.ceil(description.memoryBytes / 2 ** 20),
     environment: serverEnvironment(description.server).map((variable) => {
       const equals = variable.indexOf("=");
@@ -156,7 +156,7 @@ function gateway(description: TaskDescription): ContainerDefinition {
     cpu: cpuShares.gateway,
     memory: memoryMiB.gateway,
     environment: variables({
-      ...gatewayEnvironment({ ...description.gateway, ...options, balancer: "127.0.0.1" }),
+      ...gatewayEnvironment({ ...description.gateway, ...options, upstream: "127.0.0.1" }),
       HOST: "127.0.0.1",
       EMF_NAMESPACE: metricNamespace,
       EMF_SERVICE: service,
@@ -170,18 +170,18 @@ function gateway(description: TaskDescription): ContainerDefinition {
 }
 
 /** HAProxy, in front of the gateway and behind it. It passes the last answers to the clients, and stops first. */
-function balancer(description: TaskDescription): ContainerDefinition {
+function haproxy(description: TaskDescription): ContainerDefinition {
   return {
-    ...container("balancer", description),
-    cpu: cpuShares.balancer,
-    memory: memoryMiB.balancer,
+    ...container("haproxy", description),
+    cpu: cpuShares.haproxy,
+    memory: memoryMiB.haproxy,
     portMappings: [ports.edge, ports.health].map((containerPort) => ({ containerPort, protocol: "tcp" })),
-    environment: variables(balancerEnvironment({ parallel: description.server.parallel, keepAlive })),
+    environment: variables(haproxyEnvironment({ parallel: description.server.parallel, keepAlive })),
     linuxParameters: { capabilities: { drop: ["ALL"], add: [] }, tmpfs: [tmpfs("/run", 1)] },
     // Two per connection, of which haproxy.cfg allows 6,000; HAProxy does not start with fewer than it needs.
     ulimits: [{ name: "nofile", softLimit: 16_384, hardLimit: 16_384 }],
     dependsOn: [{ containerName: "gateway", condition: "START" }],
-    stopTimeout: balancerGrace,
+    stopTimeout: haproxyGrace,
   };
 }
 

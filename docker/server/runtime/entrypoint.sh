@@ -188,7 +188,7 @@ stop() {
   kill -KILL "$1" 2>/dev/null || true
 }
 
-# Lets the balancer send its requests elsewhere, waits for the running ones, then stops the server.
+# Lets HAProxy send its requests elsewhere, waits for the running ones, then stops the server.
 drain() {
   local server=$1 state=$2 quiet=0 end=$((SECONDS + DRAIN_DELAY + DRAIN_TIMEOUT))
   # While the model loads there is nothing to finish.
@@ -199,7 +199,7 @@ drain() {
   fi
   sleep "$DRAIN_DELAY"
   echo drain >"$state"
-  # Two quiet seconds: the balancer asks every quarter of a second, and what it sent until then is still to come.
+  # Two quiet seconds: HAProxy asks every quarter of a second, and what it sent until then is still to come.
   while ((quiet < 8 && SECONDS < end)); do
     sleep 0.25
     if is_idle; then quiet=$((quiet + 1)); else quiet=0; fi
@@ -217,7 +217,7 @@ is_idle() {
   ((busy == 0))
 }
 
-# Tells the balancer when the model is loaded and has answered a question. Ends a server that could not lock the model,
+# Tells HAProxy when the model is loaded and has answered a question. Ends a server that could not lock the model,
 # answers wrongly, or hangs: nobody restarts a container that is merely unhealthy.
 watch() {
   local server=$1 state=$2 heard=$SECONDS
@@ -257,7 +257,7 @@ end_at_once() {
   exit 1
 }
 
-# Waits until the server makes no progress. The balancer hears of it first.
+# Waits until the server makes no progress. HAProxy hears of it first.
 end_stuck() {
   local reason
   reason=$(perl "$here/await-stall.pl" "$1" "$STALL_TIMEOUT" "$HANG_TIMEOUT")

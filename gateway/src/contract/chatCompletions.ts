@@ -28,11 +28,13 @@ export type Message = z.infer<typeof message>;
 
 /** OpenAI's fields for tools, which may only say that there are none. */
 const toolFields = {
-  tools: optional(emptyList(noTools), { description: `Only an empty list. ${noTools}` }),
-  tool_choice: optional(z.enum(["none", "auto"], { error: noTools }), { description: "Only none or auto." }),
-  functions: optional(emptyList(noTools), { description: "OpenAI's older name of `tools`." }),
+  tools: optional(emptyList(noTools), { description: `Must be empty. ${noTools}` }),
+  tool_choice: optional(z.enum(["none", "auto"], { error: noTools }), {
+    description: "Must be `none` or `auto`.",
+  }),
+  functions: optional(emptyList(noTools), { description: "OpenAI's earlier name for `tools`." }),
   function_call: optional(z.enum(["none", "auto"], { error: noTools }), {
-    description: "OpenAI's older name of `tool_choice`.",
+    description: "OpenAI's earlier name for `tool_choice`.",
   }),
 };
 
@@ -41,31 +43,36 @@ export function chatCompletions({ slots }: { slots: number }) {
   return z
     .object({
       messages: z.array(message).min(1).max(2048).meta({
-        description: "The conversation: text, or parts of the type `text`; roles system, developer, user, assistant.",
+        description:
+          "The conversation. Roles: system, developer, user, assistant. Content: text, or parts of type `text`.",
       }),
       n: optional(z.number().int().min(1).max(slots), {
-        description: "How many answers: up to as many as one replica gives at once.",
+        description: "Number of answers, at most as many as one replica has slots.",
       }),
       max_completion_tokens: optional(tokenLimit, {
-        description: "OpenAI's newer name of `max_tokens`; if both are given, this one counts.",
+        description: "OpenAI's current name for `max_tokens`; takes precedence over it.",
       }),
       response_format: optional(responseFormat, {
         description:
           "`json_object`, or a `json_schema` of bounded size: no `pattern`, up to 200 parts, nested up to 12 deep.",
       }),
-      logprobs: optional(z.boolean(), { description: "Say how likely each token was." }),
-      top_logprobs: optional(z.number().int().min(0).max(20), { description: "And so many others. Needs `logprobs`." }),
+      logprobs: optional(z.boolean(), { description: "Return the log probability of each token." }),
+      top_logprobs: optional(z.number().int().min(0).max(20), {
+        description: "Number of alternatives to return for each token. Needs `logprobs`.",
+      }),
       ...toolFields,
       modalities: optional(z.array(z.literal("text", { error: "the model writes text only" })).max(1), {
-        description: "Only text.",
+        description: "Text only.",
       }),
       ...common,
       ...sampling,
-      json_schema: optional(jsonSchema, { description: "llama-server's name for a schema that the answer follows." }),
-      parallel_tool_calls: ignored("Several calls at once."),
-      prediction: ignored("What the answer may look like."),
-      reasoning_effort: ignored("How long to think."),
-      verbosity: ignored("How long to answer."),
+      json_schema: optional(jsonSchema, {
+        description: "llama-server's field for a JSON Schema that the answer must follow.",
+      }),
+      parallel_tool_calls: ignored("Whether several tools may be called at once."),
+      prediction: ignored("Predicted content of the answer."),
+      reasoning_effort: ignored("How much to reason."),
+      verbosity: ignored("How detailed to answer."),
     })
     .refine((body) => body.top_logprobs == null || body.logprobs === true, {
       path: ["top_logprobs"],

@@ -31,22 +31,22 @@ export function promptList(value: z.infer<typeof prompt>): Prompt[] {
 export function completions({ slots }: { slots: number }) {
   return z
     .object({
-      prompt: prompt.meta({ description: "The text to go on from, as it is: no template is put around it." }),
+      prompt: prompt.meta({ description: "The text to continue, as is: no chat template is applied." }),
       n: optional(z.number().int().min(1).max(slots), {
-        description: "How many answers to each prompt: up to as many as one replica gives at once.",
+        description: "Number of answers per prompt, at most as many as one replica has slots.",
       }),
       logprobs: optional(z.number().int().min(0).max(5), {
-        description: "Say how likely each token was, and so many others.",
+        description: "Return each token's log probability, and those of this many alternatives.",
       }),
-      best_of: optional(z.literal(1, { error: "only 1 is possible" }), { description: "Only 1." }),
-      echo: optional(z.literal(false, { error: "the prompt cannot be repeated" }), { description: "Only false." }),
+      best_of: optional(z.literal(1, { error: "only 1 is possible" }), { description: "Must be 1." }),
+      echo: optional(z.literal(false, { error: "the prompt cannot be repeated" }), { description: "Must be false." }),
       suffix: optional(z.literal("", { error: "no BitNet model was trained to fill gaps" }), {
-        description: "Only empty: no BitNet model was trained to fill gaps.",
+        description: "Must be empty: no BitNet model was trained to fill gaps.",
       }),
       ...common,
       ...sampling,
-      json_schema: optional(jsonSchema, { description: "A schema that the answer follows." }),
-      response_format: ignored("Belongs to /v1/chat/completions."),
+      json_schema: optional(jsonSchema, { description: "A JSON Schema that the answer must follow." }),
+      response_format: ignored("A field of /v1/chat/completions."),
     })
     .refine((body) => body.grammar == null || body.json_schema == null, {
       path: ["grammar"],

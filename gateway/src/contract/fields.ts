@@ -50,74 +50,88 @@ export const tokenLimit = z.union([z.literal(-1), z.number().int().min(1).max(1_
 /** Fields of OpenAI's that every way of asking for text has. */
 export const common = {
   model: optional(z.string().max(256), {
-    description: "Any name is taken: one model is served, and the answer has its name.",
+    description: "Any name is accepted. There is one model, and the response contains its name.",
   }),
-  stream: optional(z.boolean(), { description: "Send the answer token by token, as server-sent events." }),
+  stream: optional(z.boolean(), { description: "Stream the answer token by token, as server-sent events." }),
   stream_options: optional(
     z.object({ include_usage: z.boolean().nullish() }).refine((options) => Object.keys(options).length <= 16),
-    { description: "`include_usage`: a last chunk says how many tokens were read and written." },
+    { description: "`include_usage` adds a last chunk with the token counts of prompt and answer." },
   ),
   max_tokens: optional(tokenLimit, {
-    description: "Tokens of the answer. By default, with -1, and at the most, what the context has room for.",
+    description: "Maximum tokens in the answer. Default, -1 and upper limit: what still fits into the context.",
   }),
-  temperature: optional(z.number().min(0).max(2), { description: "0 takes the likeliest token each time." }),
+  temperature: optional(z.number().min(0).max(2), {
+    description: "Sampling temperature; 0 always picks the most likely token.",
+  }),
   top_p: optional(z.number().min(0).max(1), {
-    description: "Choose among the likeliest tokens that together have it.",
+    description: "Sample from the most likely tokens whose probabilities add up to this.",
   }),
-  frequency_penalty: optional(z.number().min(-2).max(2), { description: "Per time that a token has been written." }),
-  presence_penalty: optional(z.number().min(-2).max(2), { description: "If a token has been written at all." }),
+  frequency_penalty: optional(z.number().min(-2).max(2), {
+    description: "Penalty on a token for each time that it has occurred.",
+  }),
+  presence_penalty: optional(z.number().min(-2).max(2), {
+    description: "Penalty on a token that has occurred at all.",
+  }),
   seed: optional(z.number().int().min(Number.MIN_SAFE_INTEGER).max(Number.MAX_SAFE_INTEGER), {
-    description: "The same seed gives the same answer, modulo 2^32; -1 is a random one.",
+    description: "The same seed gives the same answer. Taken modulo 2^32; -1 draws a random seed.",
   }),
-  stop: optional(stop, { description: "The answer ends before any of these." }),
-  logit_bias: optional(logitBias, { description: "Added to the logits of tokens, given by number." }),
-  user: ignored("Who asks."),
-  metadata: ignored("Notes for OpenAI's dashboard."),
-  store: ignored("Keep the answer."),
-  service_tier: ignored("OpenAI's service tiers."),
-  safety_identifier: ignored("Who asks."),
-  prompt_cache_key: ignored("Conversations find the replica that knows them by themselves."),
+  stop: optional(stop, { description: "The answer ends before the first of these strings." }),
+  logit_bias: optional(logitBias, { description: "Values to add to tokens' logits, by token number." }),
+  user: ignored("An id of the end user."),
+  metadata: ignored("Labels for OpenAI's dashboard."),
+  store: ignored("Whether OpenAI stores the answer."),
+  service_tier: ignored("OpenAI's service tier."),
+  safety_identifier: ignored("An id of the end user."),
+  prompt_cache_key: ignored("Not needed: a conversation returns to the replica that has it in memory."),
 };
 
 /** llama-server's sampling settings, by its names. */
 export const sampling = {
-  top_k: optional(z.number().int().min(0).max(1_000_000), { description: "Choose among so many; 0 is all." }),
+  top_k: optional(z.number().int().min(0).max(1_000_000), {
+    description: "Sample from this many of the most likely tokens; 0 means all.",
+  }),
   min_p: optional(z.number().min(0).max(1), {
-    description: "Leave out tokens less likely than this share of the best.",
+    description: "Drop tokens whose probability is below this fraction of the most likely token's.",
   }),
   typical_p: optional(z.number().min(0).max(1), { description: "Locally typical sampling; 1 is off." }),
   tfs_z: optional(z.number().min(0).max(1), { description: "Tail free sampling; 1 is off." }),
-  dynatemp_range: optional(z.number().min(0).max(2), { description: "Dynamic temperature; 0 is off." }),
-  dynatemp_exponent: optional(z.number().min(0).max(10), { description: "Dynamic temperature's exponent." }),
-  repeat_penalty: optional(z.number().gt(0).max(10), { description: "Divides what was written lately; 1 is off." }),
+  dynatemp_range: optional(z.number().min(0).max(2), { description: "Dynamic temperature range; 0 is off." }),
+  dynatemp_exponent: optional(z.number().min(0).max(10), { description: "Dynamic temperature exponent." }),
+  repeat_penalty: optional(z.number().gt(0).max(10), { description: "Divides the logits of recent tokens; 1 is off." }),
   repeat_last_n: optional(z.number().int().min(-1).max(longestLookback), {
-    description: "How many tokens the penalties look back; -1 is the whole context.",
+    description: "How many recent tokens the penalties consider; -1 means the whole context.",
   }),
-  penalize_nl: optional(z.boolean(), { description: "Whether line ends are penalised, too." }),
-  mirostat: optional(z.number().int().min(0).max(2), { description: "Mirostat's version; 0 is off." }),
-  mirostat_tau: optional(z.number().min(0).max(100), { description: "Mirostat's target entropy." }),
-  mirostat_eta: optional(z.number().min(0).max(1), { description: "Mirostat's learning rate." }),
+  penalize_nl: optional(z.boolean(), { description: "Whether newlines are penalised as well." }),
+  mirostat: optional(z.number().int().min(0).max(2), { description: "Mirostat version; 0 is off." }),
+  mirostat_tau: optional(z.number().min(0).max(100), { description: "Mirostat target entropy." }),
+  mirostat_eta: optional(z.number().min(0).max(1), { description: "Mirostat learning rate." }),
   min_keep: optional(z.number().int().min(0).max(1000), {
-    description: "Every sampler leaves at least so many tokens.",
+    description: "Minimum number of tokens that every sampler keeps.",
   }),
-  xtc_probability: optional(z.number().min(0).max(1), { description: "XTC; 0 is off.", only: "ik_llama.cpp" }),
-  xtc_threshold: optional(z.number().min(0).max(1), { description: "XTC's threshold.", only: "ik_llama.cpp" }),
-  dry_multiplier: optional(z.number().min(0).max(10), { description: "DRY; 0 is off.", only: "ik_llama.cpp" }),
-  dry_base: optional(z.number().min(1).max(10), { description: "DRY's base.", only: "ik_llama.cpp" }),
+  xtc_probability: optional(z.number().min(0).max(1), {
+    description: "XTC probability; 0 is off.",
+    only: "ik_llama.cpp",
+  }),
+  xtc_threshold: optional(z.number().min(0).max(1), { description: "XTC threshold.", only: "ik_llama.cpp" }),
+  dry_multiplier: optional(z.number().min(0).max(10), {
+    description: "DRY multiplier; 0 is off.",
+    only: "ik_llama.cpp",
+  }),
+  dry_base: optional(z.number().min(1).max(10), { description: "DRY base.", only: "ik_llama.cpp" }),
   dry_allowed_length: optional(z.number().int().min(0).max(1000), {
-    description: "Repetitions up to here are free.",
+    description: "Longest repetition, in tokens, that DRY does not penalise.",
     only: "ik_llama.cpp",
   }),
   dry_penalty_last_n: optional(z.number().int().min(-1).max(longestLookback), {
-    description: "How far DRY looks back; -1 is the whole context.",
+    description: "How many recent tokens DRY considers; -1 means the whole context.",
     only: "ik_llama.cpp",
   }),
-  ignore_eos: optional(z.boolean(), { description: "Write on past the end, up to `max_tokens`." }),
+  ignore_eos: optional(z.boolean(), { description: "Ignore the end-of-text token and continue up to `max_tokens`." }),
   grammar: optional(
     z.string().superRefine((text, context) => {
       const problem = grammarProblem(text);
       if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
     }),
-    { description: "A grammar in llama.cpp's GBNF that the answer follows." },
+    { description: "A grammar, in llama.cpp's GBNF, that the answer must follow." },
   ),
 };

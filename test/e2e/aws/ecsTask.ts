@@ -32,7 +32,7 @@ export class EcsTask {
 
   /** @param secretOf the text behind a `valueFrom` */
   async start(secretOf: (valueFrom: string) => string): Promise<void> {
-    const image = this.#containers.find(({ name }) => name === "balancer")?.image ?? "";
+    const image = this.#containers.find(({ name }) => name === "haproxy")?.image ?? "";
     const label = `--label=${this.#label}`;
     const published = [ports.edge, ports.health].map((port) => `--publish=127.0.0.1::${port}`);
     // ECS's pause container: it holds the network.

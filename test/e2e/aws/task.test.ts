@@ -18,7 +18,7 @@ import { EcsTask } from "./ecsTask.ts";
 const images = {
   server: "bitnet-server-task-test",
   gateway: "bitnet-server-task-test-gateway",
-  balancer: "bitnet-server-task-test-balancer",
+  haproxy: "bitnet-server-task-test-haproxy",
 };
 const key = "key-of-the-task-test";
 const patience = { timeout: 120_000, interval: 250 };
@@ -34,7 +34,7 @@ beforeAll(async () => {
   await bundleGateway();
   for (const [name, context] of [
     ["gateway", "docker/gateway"],
-    ["balancer", "docker/load-balancer"],
+    ["haproxy", "docker/load-balancer"],
   ] as const) {
     const built = await dockerBuild(join(checkout, context), {}, ["--tag", images[name]]);
     if (built.failed) throw new Error(built.all);

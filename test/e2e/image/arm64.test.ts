@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { checkout, tools } from "../../../cli/paths.ts";
-import { balancerEnvironment } from "../../../components/serving/balancer.ts";
+import { haproxyEnvironment } from "../../../components/serving/haproxy.ts";
 import { baseImage } from "../../../offline/baseImage.ts";
 import { dockerBuild } from "../support/build.ts";
 import type { TestRegistry } from "../support/registry.ts";
@@ -16,7 +16,7 @@ import { buildImage } from "./build.ts";
 // An image for another machine: built here, where none of its programs can run but in an emulator.
 const platform = "linux/arm64";
 const image = "bitnet-server-test-arm64";
-const balancerImage = "bitnet-server-test-arm64-balancer";
+const haproxyImage = "bitnet-server-test-arm64-haproxy";
 const reason = process.arch === "x64" ? noVirtualMachineBecause() : "this machine is none of the other architecture";
 
 describe("on x86, for an ARM machine", () => {
@@ -44,7 +44,7 @@ describe("on x86, for an ARM machine", () => {
 
   afterAll(async () => {
     if (reason !== undefined) return;
-    await execa("docker", ["rmi", image, balancerImage], { reject: false });
+    await execa("docker", ["rmi", image, haproxyImage], { reject: false });
     await registry.stop();
     await rm(folder, { recursive: true });
   });
@@ -77,13 +77,13 @@ describe("on x86, for an ARM machine", () => {
   });
 
   test("the load balancer's image is ARM's too, and takes our configuration", async () => {
-    const flags = ["--platform", platform, "--tag", balancerImage];
+    const flags = ["--platform", platform, "--tag", haproxyImage];
     const built = await dockerBuild(join(checkout, "docker/load-balancer"), { BASE_IMAGE: base }, flags);
     expect(built.exitCode, built.all).toBe(0);
-    const balancer = await unpack(balancerImage, join(folder, "balancer"));
+    const balancer = await unpack(haproxyImage, join(folder, "balancer"));
     const configuration = join(balancer, "usr/local/etc/haproxy/haproxy.cfg");
     const haproxy = ["-L", balancer, join(balancer, "usr/sbin/haproxy"), "-c", "-f", configuration];
-    const env = balancerEnvironment({ parallel: 1 });
+    const env = haproxyEnvironment({ parallel: 1 });
     const { all, exitCode } = await execa("qemu-aarch64", haproxy, { env, all: true, reject: false });
     expect(exitCode, all).toBe(0);
   });

@@ -198,7 +198,7 @@ describe("a running server", () => {
     for (const key of keys) expect(known).not.toContain(key);
   });
 
-  test("tells the balancer that it takes requests", async () => {
+  test("tells HAProxy that it takes requests", async () => {
     await expect.poll(() => agentState(server)).toBe("up ready\n");
   });
 });
@@ -211,7 +211,7 @@ describe("a server that is told to stop", () => {
     const server = await start(mayStall);
     const { rest } = await haltedStream(server, 3);
     await docker.getContainer(server.id).kill({ signal: "SIGTERM" });
-    // The balancer sent this one just before it heard of that.
+    // HAProxy sent this one just before it heard of that.
     const late = stream(client(server.url), 8);
     await expect.poll(() => agentState(server), patience).toBe("drain\n");
     await inside(server, "kill -CONT $server");

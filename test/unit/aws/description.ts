@@ -6,7 +6,7 @@ const image = (digit: string) => `${registry}/bitnet-prod@sha256:${digit.repeat(
 /** A task of a stack on c7a.2xlarge. */
 export const description: TaskDescription = {
   region: "eu-central-1",
-  images: { server: image("0"), gateway: image("1"), balancer: image("2") },
+  images: { server: image("0"), gateway: image("1"), haproxy: image("2") },
   server: { modelAlias: "bitnet-b1.58-2B-4T", contextSize: 4096, parallel: 2, extraArgs: ["--cache-reuse", "a=b"] },
   gateway: {
     prompt: { chatTemplate: undefined, bosToken: undefined, eosToken: undefined, specialTokens: ["<|eot_id|>"] },

@@ -6,7 +6,7 @@ test("a stopped task is described by AWS's reason and by how its containers ende
     taskArn: "arn:aws:ecs:eu-central-1:123456789012:task/bitnet-prod/0123abcd",
     stoppedReason: "Essential container in task exited",
     containers: [
-      { name: "balancer", exitCode: 0 },
+      { name: "haproxy", exitCode: 0 },
       { name: "server", exitCode: 1 },
       { name: "gateway", reason: "CannotPullContainerError: not found" },
     ],

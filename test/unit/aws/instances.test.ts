@@ -28,7 +28,7 @@ test.each([
   [4, 3672],
   [8, 7680],
 ])(
-  "of %i GiB no more is given away than ECS registers, the gateway's and the balancer's memory included",
+  "of %i GiB no more is given away than ECS registers, the gateway's and HAProxy's memory included",
   (size, registered) => {
     const facts = { ...large, memoryBytes: size * gib };
     const server = (registered - 384 - 512) * 2 ** 20;

@@ -57,9 +57,9 @@ test("only EC2 may take on the instances' role, and only ECS that of tasks", () 
 });
 
 test("the repository keeps the newest images of each kind, so that one kind does not push out the other", () => {
-  const { rules } = JSON.parse(repositoryLifecycle(["server-", "balancer-"])) as { rules: unknown[] };
+  const { rules } = JSON.parse(repositoryLifecycle(["server-", "haproxy-"])) as { rules: unknown[] };
   expect(rules).toMatchObject([
     { rulePriority: 1, selection: { tagPrefixList: ["server-"], countType: "imageCountMoreThan", countNumber: 20 } },
-    { rulePriority: 2, selection: { tagPrefixList: ["balancer-"] } },
+    { rulePriority: 2, selection: { tagPrefixList: ["haproxy-"] } },
   ]);
 });

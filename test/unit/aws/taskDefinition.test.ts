@@ -12,7 +12,7 @@ import { description } from "./description.ts";
 
 const containers = containerDefinitions(description);
 const named = (name: string) => containers.find((container) => container.name === name) as ContainerDefinition;
-const [server, gateway, balancer] = [named("server"), named("gateway"), named("balancer")];
+const [server, gateway, haproxy] = [named("server"), named("gateway"), named("haproxy")];
 const variablesOf = ({ environment }: ContainerDefinition) =>
   Object.fromEntries(environment.map(({ name, value }) => [name, value]));
 
@@ -52,7 +52,7 @@ test("only HAProxy's two ports are there for others; everything else is on 127.0
 test("the API keys come by field and version of the secret, to the gateway alone", () => {
   const { secretArn, secretVersion } = description;
   expect(gateway.secrets).toEqual([{ name: "API_KEYS", valueFrom: `${secretArn}:API_KEYS::${secretVersion}` }]);
-  expect([...server.secrets, ...balancer.secrets]).toEqual([]);
+  expect([...server.secrets, ...haproxy.secrets]).toEqual([]);
 });
 
 test("the gateway takes its environment, and prints its metrics for this service", () => {
@@ -98,7 +98,7 @@ test("a server may take as long as everywhere until it is ready, within what ECS
 
 test("HAProxy keeps idle connections longer than the load balancer does", () => {
   expect(keepAlive).toBeGreaterThan(idleTimeout);
-  expect(variablesOf(balancer)).toMatchObject({ KEEP_ALIVE: String(keepAlive), PARALLEL: "2" });
+  expect(variablesOf(haproxy)).toMatchObject({ KEEP_ALIVE: String(keepAlive), PARALLEL: "2" });
 });
 
 test("logs never stop a container", () => {

@@ -1,4 +1,6 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
 import { execa } from "execa";
 import { afterEach, expect, test, vi } from "vitest";
 import { checkout } from "../../../cli/paths.ts";
@@ -69,4 +71,42 @@ test.each(["bash", "zsh"])("%s can complete commands and their options", async (
   expect(await printed("complete", "--", "doc")).toMatch(/^doctor\t/);
   // Bash and zsh both end a word at a colon.
   for (const command of own) expect(command.name()).not.toContain(":");
+});
+
+/** The words that `bitnet-server complete` offers, and the directive to the shell at the end. */
+async function completed(...words: string[]): Promise<{ offered: string[]; directive: string | undefined }> {
+  const found = (await printed("complete", "--", ...words)).split("\n").map((line) => line.split("\t", 1)[0] ?? "");
+  return { offered: found.slice(0, -1), directive: found.at(-1) };
+}
+
+test("--stack is completed with the stacks that have a settings file", async () => {
+  expect((await completed("up", "--stack", "")).offered).toEqual(expect.arrayContaining(["dev", "prod"]));
+  expect((await completed("status", "--stack", "pro")).offered).toContain("prod");
+});
+
+test("--set is completed with the settings of the stack's target but for secrets, without a space after KEY=", async () => {
+  const [onAws, onDocker, anywhere] = [
+    await completed("up", "--stack", "prod", "--set", ""),
+    await completed("up", "--stack", "dev", "--set", ""),
+    await completed("preview", "--set", ""),
+  ];
+  expect(onAws.offered).toEqual(expect.arrayContaining(["model=", "maxReplicas="]));
+  expect(onAws.offered).not.toContain("replicas=");
+  expect(onDocker.offered).toEqual(expect.arrayContaining(["model=", "replicas="]));
+  expect(onDocker.offered).not.toContain("maxReplicas=");
+  expect(anywhere.offered).toEqual(expect.arrayContaining(["replicas=", "maxReplicas="]));
+  expect(anywhere.offered).not.toContain("apiKeys=");
+  expect([onAws.directive, onDocker.directive, (await completed("up", "--sta")).directive]).toEqual([":6", ":6", ":4"]);
+});
+
+test("bash completes KEY= and goes on there", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "completion-"));
+  symlinkSync(join(checkout, "cli/bitnet-server.mjs"), join(folder, "bitnet-server"));
+  const bash = await execa(
+    join(checkout, "test/support/completeWords.sh"),
+    ["bitnet-server", "up", "--stack", "prod", "--set", "maxR"],
+    { input: await printed("completion", "bash"), env: { PATH: [folder, process.env.PATH].join(delimiter) } },
+  );
+  expect(bash.stdout.split("\n")).toEqual(expect.arrayContaining(["compopt -o nospace", "maxReplicas="]));
+  rmSync(folder, { recursive: true });
 });

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { parse } from "yaml";
-import { dnsNames } from "../../../components/serving/balancer.ts";
+import { dnsNames } from "../../../components/serving/haproxy.ts";
 import { ports } from "../../../components/serving/ports.ts";
 import { charts, legendOf, show, tiles, withWindow } from "../../../dashboard/src/panels.ts";
 import { Metrics } from "../../../gateway/src/metrics.ts";
@@ -61,7 +61,7 @@ test("Prometheus asks for the names and ports that the containers have", () => {
   );
   expect(asked).toEqual([
     ["gateway", dnsNames.gateways, ports.gatewayMetrics],
-    ["balancer", ["balancer"], ports.statistics],
+    ["haproxy", ["haproxy"], ports.statistics],
     ["replica", [dnsNames.replicas], ports.server],
     ["memory", [dnsNames.replicas], ports.serverMetrics],
   ]);

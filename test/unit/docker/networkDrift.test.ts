@@ -4,7 +4,7 @@ import { playEngine } from "../cli/dockerEngine.ts";
 
 const [ours, between, outside] = [
   { NetworkID: "inside", Aliases: ["llama", "0123456789ab"] },
-  { NetworkID: "between", Aliases: ["balancer"] },
+  { NetworkID: "between", Aliases: ["haproxy"] },
   { NetworkID: "outside", Aliases: null },
 ];
 const foreign = { NetworkID: "monitoring", Aliases: ["llama"] };

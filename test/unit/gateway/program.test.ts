@@ -36,7 +36,7 @@ it("the image's two files run: requests, metrics, health check, and an end after
   await fake.close();
 });
 
-it("on SIGTERM it says by /health that it stops, and still answers until the balancer has noticed", async () => {
+it("on SIGTERM it says by /health that it stops, and still answers until HAProxy has noticed", async () => {
   const fake = await startFakeUpstream();
   const [port, metricsPort] = [await freePort(), await freePort()];
   const gateway = execa(process.execPath, [program], {

@@ -7,7 +7,7 @@ import { createServer as createTcpServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { balancerEnvironment } from "../../../components/serving/balancer.ts";
+import { haproxyEnvironment } from "../../../components/serving/haproxy.ts";
 import { ports } from "../../../components/serving/ports.ts";
 import { patience } from "../../../components/serving/timeouts.ts";
 import { freePort } from "../../e2e/support/net.ts";
@@ -15,7 +15,7 @@ import { freePort } from "../../e2e/support/net.ts";
 /** HAProxy as configured for one gateway and one replica, both played by this process, on ports of this test's own. */
 let folder: string;
 let haproxy: ChildProcess;
-let balancer: number | undefined;
+let router: number | undefined;
 let edge: number | undefined;
 const servers: Server[] = [];
 
@@ -45,7 +45,7 @@ beforeAll(async () => {
   await listen(replica, moved.get(ports.server));
   await listen(agent, moved.get(ports.agent));
   await listen(gateway, moved.get(ports.gateway));
-  balancer = moved.get(ports.balancer);
+  router = moved.get(ports.router);
   edge = moved.get(ports.edge);
 
   const file = join(folder, "haproxy.cfg");
@@ -58,7 +58,7 @@ beforeAll(async () => {
       return `${before}${moved.get(Number(port)) ?? port}`;
     }),
   );
-  const env = { ...balancerEnvironment({ parallel: 4 }), PATH: `${process.env.PATH ?? ""}:/usr/sbin` };
+  const env = { ...haproxyEnvironment({ parallel: 4 }), PATH: `${process.env.PATH ?? ""}:/usr/sbin` };
   haproxy = spawn("haproxy", ["-f", file], { env, stdio: "ignore" });
 });
 
@@ -80,7 +80,7 @@ test("no request meets a connection that its replica closes: each has one of its
   const clients = new Set<object>();
   const ask = async (path: string): Promise<number | undefined> =>
     new Promise((resolve, reject) => {
-      const options = { host: "127.0.0.1", port: balancer, path, method: "POST", agent };
+      const options = { host: "127.0.0.1", port: router, path, method: "POST", agent };
       request(options, (response) => {
         clients.add(response.socket);
         response.resume().once("end", () => {

@@ -6,7 +6,7 @@ import { readConfig } from "../../../gateway/src/config.ts";
 
 const nothing = { chatTemplate: undefined, bosToken: undefined, eosToken: undefined, specialTokens: undefined };
 const options: GatewayOptions = {
-  balancer: "balancer",
+  upstream: "haproxy",
   modelAlias: "bitnet",
   contextSize: 2048,
   parallel: 4,
@@ -16,7 +16,7 @@ const options: GatewayOptions = {
 describe("the gateway understands its environment", () => {
   test("what every stack tells it", () => {
     expect(readConfig(gatewayEnvironment(options))).toMatchObject({
-      upstreamUrl: `http://balancer:${ports.balancer}`,
+      upstreamUrl: `http://haproxy:${ports.router}`,
       model: "bitnet",
       contextSize: 2048,
       slots: 4,

@@ -3,14 +3,14 @@ import { expect, test } from "vitest";
 import { parse } from "yaml";
 import * as timeouts from "../../../components/serving/timeouts.ts";
 
-const { agentInterval, answerTimeout, balancerGrace, check, drainDelay, drainTimeout } = timeouts;
+const { agentInterval, answerTimeout, haproxyGrace, check, drainDelay, drainTimeout } = timeouts;
 const { loadTimeout, patience, readyTimeout, replicaGrace, resolve, settleTimeout } = timeouts;
 
-test("the balancer has found a new replica before the one that it replaces stops taking requests", () => {
+test("HAProxy has found a new replica before the one that it replaces stops taking requests", () => {
   expect(drainDelay).toBeGreaterThanOrEqual(resolve.interval + check.interval + agentInterval);
 });
 
-test("a replica that drains has as long for a running request as the balancer waits for its answer", () => {
+test("a replica that drains has as long for a running request as HAProxy waits for its answer", () => {
   expect(drainTimeout).toBeGreaterThanOrEqual(patience);
 });
 
@@ -26,7 +26,7 @@ test("Docker kills no replica that still drains, by Pulumi or by compose", () =>
 test("a replica that ended is found before the queue gives up, and a forgotten address before a drained one ends", () => {
   expect(check.interval * check.failures + check.timeout).toBeLessThan(patience);
   expect(resolve.obsolete).toBeGreaterThanOrEqual(resolve.interval);
-  expect(balancerGrace).toBeLessThanOrEqual(patience);
+  expect(haproxyGrace).toBeLessThanOrEqual(patience);
 });
 
 test("HAProxy sends a gateway that stops no more before it stops, and Docker lets it finish its answers", () => {
@@ -48,6 +48,6 @@ test("Docker calls no replica unhealthy that the update still waits for", () => 
   expect(Number(minutes) * 60).toBeGreaterThanOrEqual(readyTimeout);
 });
 
-test("the smoke test leaves the balancer time to find every replica", () => {
+test("the smoke test leaves HAProxy time to find every replica", () => {
   expect(settleTimeout).toBeGreaterThan(resolve.obsolete + check.interval * check.failures + check.timeout);
 });

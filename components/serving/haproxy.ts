@@ -1,7 +1,7 @@
 import { keepAlive as ownKeepAlive } from "./timeouts.ts";
 
 /** The settings of HAProxy's container, whichever target runs it. docker/load-balancer/haproxy.cfg explains them. */
-export interface BalancerOptions {
+export interface HaproxyOptions {
   /** Requests that one replica answers at once. HAProxy sends it no more than these; the rest wait in HAProxy. */
   parallel: number;
   /** Seconds that an idle connection is kept: longer than in anything in front of HAProxy. Default: timeouts.ts. */
@@ -18,13 +18,13 @@ export interface BalancerOptions {
 }
 
 /** HAProxy's environment. */
-export function balancerEnvironment({
+export function haproxyEnvironment({
   parallel,
   keepAlive,
   sourceLimit,
   dns,
   tls,
-}: BalancerOptions): Record<string, string> {
+}: HaproxyOptions): Record<string, string> {
   return {
     PARALLEL: String(parallel),
     KEEP_ALIVE: String(keepAlive ?? ownKeepAlive),
@@ -34,5 +34,5 @@ export function balancerEnvironment({
   };
 }
 
-/** The names that {@link BalancerOptions.dns} knows. The gateways ask it for the balancer's. */
-export const dnsNames = { replicas: "llama", gateways: ["gateway-1", "gateway-2"], balancer: "balancer" } as const;
+/** The names that {@link HaproxyOptions.dns} knows. The gateways ask it for HAProxy's. */
+export const dnsNames = { replicas: "llama", gateways: ["gateway-1", "gateway-2"], haproxy: "haproxy" } as const;

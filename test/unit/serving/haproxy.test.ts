@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import type { BalancerOptions } from "../../../components/serving/balancer.ts";
-import { balancerEnvironment, dnsNames } from "../../../components/serving/balancer.ts";
+import type { HaproxyOptions } from "../../../components/serving/haproxy.ts";
+import { haproxyEnvironment, dnsNames } from "../../../components/serving/haproxy.ts";
 import { ports } from "../../../components/serving/ports.ts";
 import * as timeouts from "../../../components/serving/timeouts.ts";
 import { readConfig } from "../../../gateway/src/config.ts";
@@ -24,7 +24,7 @@ function sections(): Record<string, string[]> {
   return found;
 }
 
-const scratch = mkdtempSync(join(tmpdir(), "balancer-"));
+const scratch = mkdtempSync(join(tmpdir(), "haproxy-"));
 const certificate = join(scratch, "certificate.pem");
 
 beforeAll(() => {
@@ -37,7 +37,7 @@ afterAll(() => {
   rmSync(scratch, { recursive: true });
 });
 
-const targets: [string, BalancerOptions][] = [
+const targets: [string, HaproxyOptions][] = [
   ["the docker target", { parallel: 4, dns: "127.0.0.11:53" }],
   ["the docker target on an address that others reach", { parallel: 1, dns: "127.0.0.11:53", sourceLimit: 100 }],
   ["the docker target with HTTPS", { parallel: 1, dns: "127.0.0.11:53", tls: certificate }],
@@ -51,7 +51,7 @@ describe("this machine's HAProxy takes the configuration", () => {
   };
 
   test.each(targets)("of %s", (_, options) => {
-    const { status, stderr } = check(balancerEnvironment(options));
+    const { status, stderr } = check(haproxyEnvironment(options));
     expect([status, stderr]).toEqual([0, expect.not.stringMatching(/ALERT|WARNING/)]);
   });
 
@@ -62,7 +62,7 @@ describe("this machine's HAProxy takes the configuration", () => {
 
 test("no variable is written that the configuration does not read, and none read that is not written", () => {
   const read = [...text.matchAll(/\$\{(\w+)\}|defined\((\w+)\)/g)].map(([, value, flag]) => value ?? flag);
-  const written = targets.flatMap(([, options]) => Object.keys(balancerEnvironment(options)));
+  const written = targets.flatMap(([, options]) => Object.keys(haproxyEnvironment(options)));
   expect(new Set(written)).toEqual(new Set(read));
 });
 
@@ -75,7 +75,7 @@ test("HAProxy's ports and names are those that all others use", () => {
   expect(Object.fromEntries(bound)).toMatchObject({
     "frontend edge": new Set([ports.edge]),
     "frontend health": new Set([ports.health]),
-    "frontend balancer": new Set([ports.balancer]),
+    "frontend router": new Set([ports.router]),
     "frontend statistics": new Set([ports.statistics]),
   });
   const servers = Object.values(found)
