@@ -45,7 +45,7 @@ function settingsFor(words: readonly string[]): [word: string, meaning: string][
     .map(([key, type]) => [`${key}=`, describeSetting(type).meaning.split(/(?<=\.)\s/, 1)[0] ?? ""]);
 }
 
-/** The target of the stack that the words name. Undefined if they name none, because only Pulumi knows which one is selected. */
+/** The target of the stack that the words name. Undefined if they name none: only Pulumi knows which one is selected. */
 function targetOf(words: readonly string[]): string | undefined {
   const stack = words[words.lastIndexOf("--stack") + 1];
   if (!words.includes("--stack") || stack === undefined) return undefined;

@@ -1,8 +1,7 @@
 /**
- * Run by EcsService's command: waits until ECS has rolled the task definition out (if that had failed before: once more),
- * or has given it up, and then says why,
- * with the stopped tasks' reasons and the last lines of their logs. What is to be waited for comes in the environment
- * variable AWAIT_DEPLOYMENT.
+ * Run by EcsService's command: waits until ECS has rolled out the task definition, again if an earlier rollout failed. If
+ * ECS gives up, it says why, with the stopped tasks' reasons and the last lines of their logs. The environment variable
+ * AWAIT_DEPLOYMENT says what to wait for.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { CloudWatchLogsClient, GetLogEventsCommand } from "@aws-sdk/client-cloudwatch-logs";
@@ -60,7 +59,7 @@ async function pause(): Promise<boolean> {
   return true;
 }
 
-/** What AWS still knows of tasks that ended, which is for an hour, and of their logs. */
+/** What AWS still knows about stopped tasks, which it lists for an hour, and their logs. */
 async function explanation(): Promise<string[]> {
   const listed = await ecs.send(new ListTasksCommand({ cluster, serviceName: service, desiredStatus: "STOPPED" }));
   if (listed.taskArns === undefined || listed.taskArns.length === 0)

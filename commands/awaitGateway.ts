@@ -25,12 +25,12 @@ if (ended || Date.now() >= deadline) {
   const log = whyItEnded(textOf(await container.logs({ stdout: true, stderr: true, tail: 200 })));
   const what = ended ? "does not start" : `is not reached by the load balancer after ${timeout} s`;
   console.error(`gateway ${Name.slice(1)} ${what}:\n${log.replaceAll(/^/gm, "  ")}`);
-  // Docker answers 304 if it has ended by itself.
+  // Docker answers 304 if the container has exited by itself.
   await container.stop({ t: 5 }).catch(() => undefined);
   process.exitCode = 1;
 }
 
-/** Of HAProxy's statistics in CSV: management.txt, section 9.1; the 18th column is the state. */
+/** HAProxy's statistics in CSV (management.txt, section 9.1); the 18th column is the state. */
 async function isUp(): Promise<boolean> {
   const csv = await fetch(statsUrl, { signal: AbortSignal.timeout(5_000) }).then(
     (answer) => answer.text(),

@@ -25,7 +25,7 @@ if (state !== "ready") {
   const { Name } = await container.inspect();
   const what = state === "ended" ? "does not start" : `is not ready after ${timeout} s`;
   console.error(`replica ${Name.slice(1)} ${what}:\n${whyItEnded(await log()).replaceAll(/^/gm, "  ")}`);
-  // Docker answers 304 if it has ended by itself.
+  // Docker answers 304 if the container has exited by itself.
   await container.stop({ t: 5 }).catch(() => undefined);
   process.exitCode = 1;
 }

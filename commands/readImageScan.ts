@@ -14,9 +14,9 @@ const { region, repository, images, failOnCritical } = z
   .parse(JSON.parse(process.env.IMAGE_SCAN ?? "{}"));
 /** Seconds; shorter in tests. */
 const interval = Number(process.env.AWAIT_INTERVAL ?? 10);
-/** Seconds that ECR has for a scan of gigabytes. */
+/** Seconds that ECR may take for a scan, because images have gigabytes. */
 const timeout = 1200;
-/** Seconds in which it must have begun: rules of the account's registry may leave the repository out. */
+/** Seconds until a scan must have begun: the account's scanning rules may leave out the repository. */
 const beginning = 120;
 const ecr = new ECRClient({ region });
 
@@ -59,7 +59,7 @@ async function further(imageDigest: string, nextToken: string | undefined): Prom
   return [...criticalFindings(answer), ...(await further(imageDigest, answer.nextToken))];
 }
 
-/** A scan that ECR has not begun yet is one that it does not find, and has no status. */
+/** ECR does not find a scan that it has not begun yet. */
 async function look(imageDigest: string, nextToken?: string): Promise<ScanAnswer & { nextToken?: string | undefined }> {
   const question = { repositoryName: repository, imageId: { imageDigest }, nextToken, maxResults: 1000 };
   try {

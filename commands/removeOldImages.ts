@@ -1,7 +1,7 @@
 /**
  * Run by components/image/oldImages.ts: removes a stack's old images from the Docker Engine and from the stack's own registry.
- * These are all server images but the running one and the one before it, and every small image that has lost its tag to a
- * newer one. An image that any container was made from stays. Prints what it has kept, newest first.
+ * Old are all server images except the running one and the one before it, and every small image that has lost its tag to a
+ * newer one. An image that any container was made from stays. Prints the images that it has kept, newest first.
  */
 import Docker from "dockerode";
 import type { ImageInfo } from "dockerode";
@@ -15,7 +15,7 @@ const { STACK_ID, IMAGE, REGISTRY, PULUMI_COMMAND_STDOUT } = z
     IMAGE: z.string().regex(/^[^@]+@sha256:[0-9a-f]{64}$/),
     /** The registry's container. */
     REGISTRY: z.string().optional(),
-    /** What the last run has kept. */
+    /** The images that the last run kept. */
     PULUMI_COMMAND_STDOUT: z.string().default(""),
   })
   .parse(process.env);
@@ -56,7 +56,7 @@ async function cleanEngine(docker: Docker): Promise<void> {
     const names = namesOf(image);
     const ours = names.filter(isOurName);
     if (used.has(image.Id) || ours.some((name) => kept.includes(digestOf(name)))) continue;
-    // By our names and without force: a name that the user gave it keeps the image.
+    // By our names and without force: if the user gave the image another name, it stays.
     for (const name of names.length === 0 ? [image.Id] : ours) await docker.getImage(name).remove().catch(ignoreGone);
   }
 }
@@ -67,7 +67,7 @@ function isOurName(name: string): boolean {
   return [":", "@"].some((separator) => portless(name).startsWith(`${portless(repository)}${separator}`));
 }
 
-/** An image's last name takes the image along, and who uses one meanwhile keeps it: the next update finds it. */
+/** Removing an image's last name removes the image. If a container has begun to use it, it stays until the next update. */
 function ignoreGone(error: Error & { statusCode?: number }): void {
   if (error.statusCode !== 404 && error.statusCode !== 409) throw error;
 }
@@ -82,8 +82,8 @@ function digestOf(name: string): string {
 }
 
 /**
- * Deletes manifests by the registry's API, then has the registry free the room that nothing refers to any more. Nobody
- * pushes meanwhile: the stack is locked, and another stack uses another registry. The registry keeps no cache of blobs in
+ * Deletes manifests by the registry's API, then runs the registry's garbage collector. Nobody pushes meanwhile: the stack
+ * is locked, and another stack uses another registry. The registry keeps no cache of blobs in
  * memory (docker/registry/config.yml), so it needs no restart.
  */
 async function cleanRegistry(container: string): Promise<void> {
@@ -97,7 +97,7 @@ async function cleanRegistry(container: string): Promise<void> {
     await inRegistry(container, "docker-registry", "garbage-collect", "/etc/docker/registry/config.yml");
 }
 
-/** All that the registry has, with and without a tag: its API lists tags only. */
+/** Every manifest in the registry, with and without a tag: its API lists only tags. */
 async function storedManifests(container: string): Promise<string[]> {
   const [, ...path] = repository.split("/");
   const folder = `/var/lib/registry/docker/registry/v2/repositories/${path.join("/")}/_manifests/revisions/sha256`;

@@ -1,5 +1,5 @@
 /**
- * Run by the cluster's command: makes the roles that AWS's services act by in this account, unless it has them. A first
+ * Run by the cluster's command: creates the service-linked roles that this account lacks. A first
  * cluster in an account may otherwise fail with "ECS Service Linked Role does not exist" (containers-roadmap, issue 1220).
  */
 import { CreateServiceLinkedRoleCommand, IAMClient } from "@aws-sdk/client-iam";
@@ -15,7 +15,7 @@ for (const AWSServiceName of services) {
     await iam.send(new CreateServiceLinkedRoleCommand({ AWSServiceName }));
     console.log(`${AWSServiceName}: made`);
   } catch (error) {
-    // IAM's word for a role that is there already: docs.aws.amazon.com, API_CreateServiceLinkedRole.
+    // IAM's error for a role that already exists: docs.aws.amazon.com, API_CreateServiceLinkedRole.
     const { name, message } = error as Error;
     if (!(name.startsWith("InvalidInput") && message.includes("has been taken"))) throw error;
   }

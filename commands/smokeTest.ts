@@ -21,12 +21,12 @@ const test = z
   .parse(JSON.parse(process.env.SMOKE_TEST ?? "{}"));
 
 /**
- * A certificate may name anything but this machine's address. On this machine nobody is in between; elsewhere the name is
- * the one that clients use.
+ * A certificate need not name this machine's address, and on this machine nobody is in between. Elsewhere the name is the
+ * one that clients use.
  */
 const dispatcher = new Agent({ connect: { rejectUnauthorized: test.replicaIds === undefined } });
 
-/** What the OpenAI API says a chat completion has to have: platform.openai.com/docs/api-reference/chat/object. */
+/** The required parts of a chat completion in the OpenAI API: platform.openai.com/docs/api-reference/chat/object. */
 const completion = z.object({
   model: z.literal(test.modelAlias),
   choices: z
@@ -45,7 +45,7 @@ const completion = z.object({
 });
 
 try {
-  // A fleet on other machines has been waited for in another way, and its replicas' addresses are not ours to know.
+  // Another command has waited for a fleet on other machines, whose replicas' addresses are unknown here.
   const addresses = test.replicaIds === undefined ? [] : await waitForReplicas(test.replicaIds);
   await waitForLoadBalancer();
   console.log(await askUntilAnsweredBy(addresses));
@@ -67,7 +67,7 @@ async function waitForReplicas(ids: readonly string[]): Promise<string[]> {
   });
 }
 
-/** It may just have been started, and finds a new replica within a second or two. */
+/** It may have just started, and finds a new replica within a second or two. */
 async function waitForLoadBalancer(): Promise<void> {
   await waitFor("the load balancer", async () => {
     const signal = AbortSignal.timeout(5_000);
@@ -76,7 +76,7 @@ async function waitForLoadBalancer(): Promise<void> {
   });
 }
 
-/** What the network says, and what that mostly means for a service that is not on this machine. */
+/** The network error, and what it usually means for a service that is not on this machine. */
 function explain(error: unknown): never {
   const { message, name, cause } = error as Error;
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : name;
@@ -114,7 +114,7 @@ async function askUntilAnsweredBy(addresses: readonly string[]): Promise<string>
   const deadline = Date.now() + answerTimeout * 1000;
   for (;;) {
     const { status, body, replica } = await ask();
-    // Another replica is one that is being replaced, and may well say something else.
+    // Any other replica is being replaced, and may answer differently.
     if (replica === undefined || addresses.length === 0 || addresses.includes(replica)) {
       const text = check(status, body);
       if (replica !== undefined) silent.delete(replica);
@@ -140,7 +140,7 @@ async function ask(): Promise<{ status: number; body: string; replica: string | 
       model: test.modelAlias,
       messages: [{ role: "user", content: test.prompt }],
       temperature: 0,
-      // Enough for the exact answer to be complete; otherwise a few words will do.
+      // Enough for the exact answer, if one is expected; otherwise for a few words.
       max_tokens: test.answer === undefined ? 32 : 1024,
     }),
     signal: AbortSignal.timeout(answerTimeout * 1000),

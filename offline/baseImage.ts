@@ -7,10 +7,10 @@ import type { Progress } from "../cli/progress.ts";
 import { installDebianPackages } from "../cli/requirements/debian.ts";
 import { onPath } from "../cli/requirements/onPath.ts";
 
-/** What the stack `offline` names as its baseImage: Debian 13, as debian:trixie-slim is, from Debian's own mirror. */
+/** The baseImage of the stack `offline`: Debian 13, as debian:trixie-slim is, from Debian's own mirror. */
 export const baseImage = "bitnet-server-base:trixie";
 
-/** Makes {@link baseImage} unless Docker has it: 15 seconds, 124 MB. It stays when a stack is destroyed: it is a download. */
+/** Builds {@link baseImage} unless Docker has it: 15 seconds, 124 MB. Like any download, it stays when a stack is destroyed. */
 export async function ensureBaseImage(progress: Progress): Promise<void> {
   if (await exists()) return;
   if (onPath("mmdebstrap").length === 0) {

@@ -6,15 +6,15 @@ import { create, extract } from "tar";
 import { checkout, tools } from "../cli/paths.ts";
 import type { Progress } from "../cli/progress.ts";
 
-/** What the stack `offline` names as its engineRepo. */
+/** The engineRepo of the stack `offline`. */
 export const engineSource = ".tools/engine/ik_llama.cpp.tar.gz";
 
-/** Where the sdist has the engine's source. */
+/** The folder of the engine's source in the sdist. */
 const inside = "vendor/ik_llama.cpp";
 
 /**
- * Makes {@link engineSource} unless it is there: the source of ik_llama.cpp out of the PyPI sdist ik-llama-cpp-python, as
- * a tarball with one top-level folder. The same bytes each time, so that Docker's build cache holds.
+ * Creates {@link engineSource} if it does not exist: the source of ik_llama.cpp from the PyPI sdist ik-llama-cpp-python, as
+ * a tarball with one top-level folder. Its bytes are always the same, so Docker's build cache stays valid.
  */
 export async function ensureEngineSource(progress: Progress): Promise<void> {
   const tarball = join(checkout, engineSource);
@@ -52,7 +52,7 @@ async function repack(folder: string): Promise<void> {
   const entries = await readdir(join(vendor, basename(inside)), { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => !entry.isDirectory());
   const paths = files.map(({ parentPath, name }) => relative(vendor, join(parentPath, name))).toSorted();
-  // The same bytes wherever and whenever: no times, no owners.
+  // No times and no owners, so that the bytes are always the same.
   const reproducible = { gzip: true, portable: true, mtime: new Date(0), noDirRecurse: true };
   await create({ ...reproducible, cwd: vendor, file: join(folder, "engine.tar.gz") }, paths);
 }

@@ -10,7 +10,7 @@ import { writeSyntheticModel } from "../tools/syntheticModel.ts";
 const options: SyntheticModelOptions = { size: "tiny", words: 200, name: "bitnet-synthetic-tiny" };
 const smokePrompt = "Which digit is in this prompt: 7?";
 
-/** What the stack `offline` says of its model: where it is, its name, and what it answers. */
+/** The model's settings in the stack `offline`: path, name, and expected answer. */
 export const generatedModel = {
   modelUrl: ".tools/models/tiny.gguf",
   modelAlias: "bitnet-synthetic-tiny",
@@ -18,7 +18,7 @@ export const generatedModel = {
   smokeAnswer: answersOf(options).expected(smokePrompt),
 } as const;
 
-/** Makes the model unless it is there: 1.5 MB; it repeats the digit of a prompt, then says 200 words. */
+/** Generates the model if it does not exist: 1.5 MB. It repeats the digit of a prompt, then writes 200 words. */
 export async function ensureModel(progress: Progress): Promise<void> {
   const file = join(checkout, generatedModel.modelUrl);
   if (existsSync(file)) return;

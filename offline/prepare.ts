@@ -4,7 +4,7 @@ import { baseImage, ensureBaseImage } from "./baseImage.ts";
 import { engineSource, ensureEngineSource } from "./engineSource.ts";
 import { ensureModel, generatedModel } from "./model.ts";
 
-/** What stands in for a download: the value of the setting that names it, and what makes it. */
+/** A replacement for a download: the value of its setting, and the function that creates it. */
 const prepared = {
   baseImage: { value: baseImage, ensure: ensureBaseImage },
   engineRepo: { value: engineSource, ensure: ensureEngineSource },
@@ -13,12 +13,12 @@ const prepared = {
 
 type Prepared = keyof typeof prepared;
 
-/** The settings of a stack that name what `up` makes on this machine: it need not be there yet. */
+/** The settings of a stack whose files `up` creates on this machine; they need not exist yet. */
 export function preparedSettings(stack: StackText): Prepared[] {
   return (Object.keys(prepared) as Prepared[]).filter((key) => stack.get(key) === prepared[key].value);
 }
 
-/** Prepares whatever a stack names of what stands in for a download, on whatever network. */
+/** Creates every replacement for a download that a stack names, on any network. */
 export async function prepareSources(stack: StackText, progress: Progress): Promise<void> {
   await Promise.all(preparedSettings(stack).map((key) => prepared[key].ensure(progress)));
 }

@@ -10,12 +10,12 @@ const explanation = `# Written by \`npm run up\` on a closed network, and yours 
 # As Pulumi.dev.yaml, but for what cannot be downloaded: that is prepared on this machine and named here.
 `;
 
-/** What stands in for what cannot be downloaded. */
+/** The settings that replace downloads. */
 const sources = { engine: "ik_llama.cpp", engineRepo: engineSource, baseImage };
 
 /**
- * What dev says of its model or its engine, which are not those of this stack: another file's sum, name, length and
- * answer, and another repository's commit.
+ * Dev's settings that describe its own model and engine: the file's checksum, name, context and answer, and the
+ * repository's commit.
  */
 const notInherited: ReadonlySet<string> = new Set([
   ...["model", "modelUrl", "modelSha256", "modelToken", "modelAlias", "contextSize", "smokePrompt", "smokeAnswer"],
@@ -23,13 +23,13 @@ const notInherited: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The text of Pulumi.offline.yaml: what it says already, then what stands in for downloads, then dev's settings.
+ * The text of Pulumi.offline.yaml: its own settings, then those that replace downloads, then dev's.
  * @param existing its text now; undefined if there is no such file
  * @param dev the text of Pulumi.dev.yaml
  */
 export function offlineStackFile(existing: string | undefined, dev: string): string {
   const stack = new StackText(existing ?? explanation, "Pulumi.offline.yaml");
-  // Whoever names a model is not given the generated one's name and answer.
+  // A stack that names a model does not get the generated one's name and answer.
   const ownModel = stack.has("model") || (stack.get("modelUrl") ?? generatedModel.modelUrl) !== generatedModel.modelUrl;
   const inherited = new StackText(dev, "Pulumi.dev.yaml").all().filter(([key]) => !notInherited.has(key));
   const settings = [...Object.entries({ ...sources, ...(ownModel ? {} : generatedModel) }), ...inherited];

@@ -12,7 +12,7 @@ const textType = 8;
 /** Tensors begin at a multiple of this. */
 const alignment = 32;
 
-/** Makes a GGUF file say nothing of how text is split: the key becomes one of the same length that nobody reads. */
+/** Removes from a GGUF file how text is split, by renaming the key to one of the same length that nobody reads. */
 export async function hidePreTokenizer(path: string): Promise<void> {
   const file = await readFile(path);
   file.write("tokenizer.ggml.xxx", file.indexOf("tokenizer.ggml.pre"));

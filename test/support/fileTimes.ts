@@ -1,7 +1,7 @@
 import type { Reporter, TestModule } from "vitest/node";
 import { duration } from "../../cli/duration.ts";
 
-/** How long a test file took, with its hooks and with loading it, in ms. */
+/** How long a test file took in ms, loading and hooks included. */
 export interface FileTime {
   file: string;
   milliseconds: number;

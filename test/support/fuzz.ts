@@ -8,12 +8,12 @@ const dangerous = "system_prompt id_slot n_keep n_discard grammar_lazy reasoning
 const schemas = { "/v1/chat/completions": chatCompletions({ slots: 4 }), "/v1/completions": completions({ slots: 4 }) };
 const fields = [...new Set(Object.values(schemas).flatMap(({ shape }) => Object.keys(shape)))];
 
-/** Where a body goes. */
+/** The endpoint for a body. */
 export const fuzzPath = fc.constantFrom(...Object.keys(schemas), "/completion");
 
 const question = { messages: [{ role: "user", content: "hi 5" }], prompt: "hi 5" };
 
-/** Right fields with wrong values, wrong fields, and now and then a right request, for a short answer. */
+/** Known fields with wrong values, unknown fields, and sometimes a valid request for a short answer. */
 export const fuzzBody = fc
   .tuple(
     fc.constantFrom({ ...question, max_tokens: 8 }, {}),
@@ -25,7 +25,7 @@ export const fuzzBody = fc
   )
   .map(([right, wrong]) => ({ ...right, ...wrong }));
 
-/** How many bodies; a night has time for more: FUZZ_RUNS=10000. */
+/** Number of bodies. For a run overnight: FUZZ_RUNS=10000. */
 export function fuzzRuns(usually: number): number {
   return Number(process.env.FUZZ_RUNS ?? usually);
 }

@@ -5,11 +5,11 @@ export interface Answer {
   status: number;
   headers: IncomingHttpHeaders;
   body: string;
-  /** The body as JSON; undefined if it is none. */
+  /** The body as JSON; undefined if it is not JSON. */
   json: unknown;
 }
 
-/** Sends to this machine exactly what is said: no path is normalised, no header added. */
+/** Sends a request to this machine exactly as given: no path is normalised, no header added. */
 export async function send(
   { port }: { port: number },
   method: string,
@@ -31,7 +31,7 @@ export async function send(
   });
 }
 
-/** @returns undefined if it is no JSON */
+/** @returns undefined if it is not JSON */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;

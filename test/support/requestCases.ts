@@ -6,7 +6,7 @@ import { expect } from "vitest";
 import { z } from "zod";
 import { parseJson, send, type Answer } from "./http.ts";
 
-/** One line, one fault, for ever. The README beside it says what the fields mean. */
+/** Each line is a fault that once existed. The README beside it explains the fields. */
 const file = join(import.meta.dirname, "../cases/requests.jsonl");
 
 const requestCase = z.object({
@@ -53,7 +53,7 @@ const answerForm = z.object({
   usage: z.object({ completion_tokens: z.number(), prompt_tokens: z.number() }),
 });
 
-/** Whether an answer is as the case expects it; an error has to have OpenAI's form. */
+/** Whether a response is what the case expects; an error has to have OpenAI's form. */
 export function checkAnswer({ expect: expected }: RequestCase, answer: Answer): void {
   expect(expected.status, answer.body).toContain(answer.status);
   if (answer.status >= 400) {
