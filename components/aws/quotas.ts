@@ -23,7 +23,7 @@ export interface Demand extends Limits {
   natGateways: number;
 }
 
-/** What is needed. Others in the account may use some of the quota; that is not checked. */
+/** What is needed. Others in the account may use some of the quota; that is said, not checked. */
 export function quotasFor(demand: Demand): QuotaNeed[] {
   const { minReplicas, spot, vcpus, natGateways } = demand;
   const tasks = mostTasks(demand);
@@ -46,7 +46,7 @@ function decisive(limits: Omit<Limits, "minReplicas">): { key: "maxReplicas" | "
 /** @param quota undefined: it could not be read, so no problem is known */
 export function checkQuota({ quotaCode, what, needed, key, value }: QuotaNeed, quota: number | undefined): Problem[] {
   if (quota === undefined || needed <= quota) return [];
-  const wrong = `a rollout with it needs ${needed} ${what}, and the account's quota is ${quota}`;
+  const wrong = `a rollout with it needs ${needed} ${what}, and the account's quota, shared by everything in it, is ${quota}`;
   const increase = `aws service-quotas request-service-quota-increase --service-code ec2 --quota-code ${quotaCode} --desired-value ${needed}`;
   return [{ key, value, wrong, right: `fewer, a smaller instanceType, or a larger quota: ${increase}` }];
 }

@@ -1,21 +1,3 @@
-import {
-  DescribeScalableTargetsCommand,
-  DescribeScalingPoliciesCommand,
-} from "@aws-sdk/client-application-auto-scaling";
-import { DescribeAutoScalingGroupsCommand } from "@aws-sdk/client-auto-scaling";
-import { DescribeAlarmsCommand, GetDashboardCommand } from "@aws-sdk/client-cloudwatch";
-import { DescribeSecurityGroupRulesCommand } from "@aws-sdk/client-ec2";
-import { DescribeRepositoriesCommand } from "@aws-sdk/client-ecr";
-import {
-  DescribeCapacityProvidersCommand,
-  DescribeClustersCommand,
-  DescribeServicesCommand,
-  DescribeTaskDefinitionCommand,
-} from "@aws-sdk/client-ecs";
-import { DescribeTargetGroupAttributesCommand } from "@aws-sdk/client-elastic-load-balancing-v2";
-import { GetRolePolicyCommand, ListRolesCommand, ListRolePoliciesCommand } from "@aws-sdk/client-iam";
-import { ListResourceRecordSetsCommand } from "@aws-sdk/client-route-53";
-import { GetSecretValueCommand } from "@aws-sdk/client-secrets-manager";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { defaultStack, ofType } from "../../program/program.ts";
 import type { Deployed } from "./deploy.ts";
@@ -36,7 +18,7 @@ async function capacityProvidersOf({ run, clients }: Deployed) {
   const names = association?.inputs.capacityProviders as string[];
   // moto 5.2.5 cannot tell of all.
   const input = { capacityProviders: names };
-  return (await clients.ecs.send(new DescribeCapacityProvidersCommand(input))).capacityProviders ?? [];
+  return (await clients.ecs.describeCapacityProviders(input)).capacityProviders ?? [];
 }
 
 test.each<[string, Record<string, string>]>([
@@ -59,41 +41,39 @@ test.each<[string, Record<string, string>]>([
 ])("%s: every call is accepted, and the service is on the cluster's capacity", async (_, config) => {
   const { clients, run } = await deploy(moto, config);
   const name = String(run.outputs.service);
-  const { clusters: [cluster] = [] } = await clients.ecs.send(new DescribeClustersCommand({ clusters: [name] }));
+  const { clusters: [cluster] = [] } = await clients.ecs.describeClusters({ clusters: [name] });
   const own = await capacityProvidersOf({ run, clients });
   expect(own).toHaveLength(config.spot === undefined ? 1 : 2);
   expect(cluster?.capacityProviders).toEqual(own.map((provider) => provider.name));
-  const { services } = await clients.ecs.send(new DescribeServicesCommand({ cluster: name, services: [name] }));
+  const { services } = await clients.ecs.describeServices({ cluster: name, services: [name] });
   expect(services).toMatchObject([{ status: "ACTIVE", desiredCount: 2 }]);
 });
 
 test("what was made is, when it is described, what the program said", async () => {
-  const { clients, run } = await deploy(moto, {});
-  const { autoScaling, cloudWatch, ec2, ecr, ecs, elb, iam, scaling, secrets, route53 } = clients;
+  const { clients, run } = await deploy(moto, { accessLogsBucket: "logs-of-example", rateLimit: "2000" });
+  const { autoScaling, cloudWatch, ec2, ecr, ecs, elb, iam, scaling, secrets, route53, waf } = clients;
 
-  const { repositories: [repository] = [] } = await ecr.send(new DescribeRepositoriesCommand({}));
+  const { repositories: [repository] = [] } = await ecr.describeRepositories({});
   expect(repository).toMatchObject({
     imageTagMutability: "IMMUTABLE",
     imageScanningConfiguration: { scanOnPush: true },
   });
 
   const name = String(run.outputs.service);
-  const { services: [service] = [] } = await ecs.send(new DescribeServicesCommand({ cluster: name, services: [name] }));
+  const { services: [service] = [] } = await ecs.describeServices({ cluster: name, services: [name] });
   expect(service).toMatchObject({
     desiredCount: 2,
     propagateTags: "SERVICE",
     loadBalancers: [{ containerName: "balancer", containerPort: 8000 }],
   });
-  const { taskDefinition } = await ecs.send(
-    new DescribeTaskDefinitionCommand({ taskDefinition: service?.taskDefinition }),
-  );
+  const { taskDefinition } = await ecs.describeTaskDefinition({ taskDefinition: service?.taskDefinition });
   // Field by field what the program wrote.
   const [registered] = ofType(run, "aws:ecs/taskDefinition:TaskDefinition");
   expect(taskDefinition?.containerDefinitions).toMatchObject(
     JSON.parse(String(registered?.inputs.containerDefinitions)) as object[],
   );
   const own = await capacityProvidersOf({ run, clients });
-  const { AutoScalingGroups: [group] = [] } = await autoScaling.send(new DescribeAutoScalingGroupsCommand({}));
+  const { AutoScalingGroups: [group] = [] } = await autoScaling.describeAutoScalingGroups({});
   expect(own).toMatchObject([
     {
       autoScalingGroupProvider: {
@@ -106,42 +86,51 @@ test("what was made is, when it is described, what the program said", async () =
   expect(group).toMatchObject({ MinSize: 0, MaxSize: 7, NewInstancesProtectedFromScaleIn: true });
   expect(group?.Tags?.map(({ Key }) => Key)).toContain("AmazonECSManaged");
   expect(group?.VPCZoneIdentifier?.split(",")).toHaveLength(2);
-  const { ScalableTargets } = await scaling.send(new DescribeScalableTargetsCommand({ ServiceNamespace: "ecs" }));
+  const { ScalableTargets } = await scaling.describeScalableTargets({ ServiceNamespace: "ecs" });
   expect(ScalableTargets).toMatchObject([{ ResourceId: `service/${name}/${name}`, MinCapacity: 2, MaxCapacity: 4 }]);
-  const { ScalingPolicies } = await scaling.send(new DescribeScalingPoliciesCommand({ ServiceNamespace: "ecs" }));
+  const { ScalingPolicies } = await scaling.describeScalingPolicies({ ServiceNamespace: "ecs" });
   expect(ScalingPolicies).toMatchObject([{ TargetTrackingScalingPolicyConfiguration: { TargetValue: 70 } }]);
 
-  const { SecurityGroupRules = [] } = await ec2.send(new DescribeSecurityGroupRulesCommand({}));
+  const { SecurityGroupRules = [] } = await ec2.describeSecurityGroupRules({});
   const open = SecurityGroupRules.filter(({ IsEgress, CidrIpv4 }) => IsEgress === false && CidrIpv4 === "0.0.0.0/0");
   expect(open.map(({ FromPort }) => FromPort).toSorted((a = 0, b = 0) => a - b)).toEqual([80, 443]);
 
+  const { LoadBalancers: [balancer] = [] } = await elb.describeLoadBalancers({});
+  const LoadBalancerArn = balancer?.LoadBalancerArn;
+  const ofBalancer = await elb.describeLoadBalancerAttributes({ LoadBalancerArn });
+  expect(ofBalancer.Attributes).toContainEqual({ Key: "access_logs.s3.enabled", Value: "true" });
+  expect(ofBalancer.Attributes).toContainEqual({ Key: "access_logs.s3.bucket", Value: "logs-of-example" });
+  const { WebACL } = await waf.getWebACLForResource({ ResourceArn: LoadBalancerArn });
+  expect(WebACL).toMatchObject({
+    DefaultAction: { Allow: {} },
+    Rules: [{ Action: { Block: {} }, Statement: { RateBasedStatement: { Limit: 2000, AggregateKeyType: "IP" } } }],
+  });
+
   const TargetGroupArn = service?.loadBalancers?.[0]?.targetGroupArn;
-  const ofTargets = await elb.send(new DescribeTargetGroupAttributesCommand({ TargetGroupArn }));
+  const ofTargets = await elb.describeTargetGroupAttributes({ TargetGroupArn });
   expect(ofTargets.Attributes).toContainEqual({
     Key: "load_balancing.algorithm.type",
     Value: "least_outstanding_requests",
   });
   expect(ofTargets.Attributes).toContainEqual({ Key: "deregistration_delay.timeout_seconds", Value: "120" });
 
-  const { Roles = [] } = await iam.send(new ListRolesCommand({}));
+  const { Roles = [] } = await iam.listRoles({});
   const RoleName = Roles.find((role) => role.RoleName?.startsWith("fleet-instance"))?.RoleName;
-  const { PolicyNames: [PolicyName] = [] } = await iam.send(new ListRolePoliciesCommand({ RoleName }));
-  const { PolicyDocument = "" } = await iam.send(new GetRolePolicyCommand({ RoleName, PolicyName }));
+  const { PolicyNames: [PolicyName] = [] } = await iam.listRolePolicies({ RoleName });
+  const { PolicyDocument = "" } = await iam.getRolePolicy({ RoleName, PolicyName });
   expect(decodeURIComponent(PolicyDocument)).toContain(`:cluster/${name}`);
 
   const [version] = ofType(run, "aws:secretsmanager/secretVersion:SecretVersion");
-  const secret = await secrets.send(new GetSecretValueCommand({ SecretId: String(version?.inputs.secretId) }));
+  const secret = await secrets.getSecretValue({ SecretId: String(version?.inputs.secretId) });
   expect(JSON.parse(secret.SecretString ?? "")).toHaveProperty("API_KEYS");
 
   const [address] = ofType(run, "aws:route53/record:Record").filter((record) => record.name === "fleet-address");
   const HostedZoneId = String(address?.inputs.zoneId);
-  const { ResourceRecordSets = [] } = await route53.send(new ListResourceRecordSetsCommand({ HostedZoneId }));
+  const { ResourceRecordSets = [] } = await route53.listResourceRecordSets({ HostedZoneId });
   expect(ResourceRecordSets.find(({ Type }) => Type === "A")).toMatchObject({ Name: "llm.example.com." });
 
-  const { MetricAlarms = [] } = await cloudWatch.send(new DescribeAlarmsCommand({}));
+  const { MetricAlarms = [] } = await cloudWatch.describeAlarms({});
   expect(MetricAlarms.filter(({ AlarmName }) => AlarmName?.startsWith("fleet-")).length).toBe(6);
-  const { DashboardBody = "" } = await cloudWatch.send(
-    new GetDashboardCommand({ DashboardName: `bitnet-${defaultStack}` }),
-  );
+  const { DashboardBody = "" } = await cloudWatch.getDashboard({ DashboardName: `bitnet-${defaultStack}` });
   expect(JSON.parse(DashboardBody)).toHaveProperty("widgets");
 });

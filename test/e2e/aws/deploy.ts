@@ -1,11 +1,10 @@
-import { DescribeImagesCommand } from "@aws-sdk/client-ec2";
-import { CreateHostedZoneCommand } from "@aws-sdk/client-route-53";
 import { nameServers, region } from "../../program/aws.ts";
 import type { Run } from "../../program/program.ts";
 import { runProgram } from "../../program/program.ts";
+import type { Clients } from "./clients.ts";
+import { clientsFor } from "./clients.ts";
 import type { Moto } from "./moto.ts";
-import type { Clients } from "./replay.ts";
-import { clientsFor, replay } from "./replay.ts";
+import { amazonLinux, replay } from "./replay.ts";
 
 export interface Deployed {
   run: Run;
@@ -16,18 +15,14 @@ export interface Deployed {
 export async function deploy(moto: Moto, config: Record<string, string>): Promise<Deployed> {
   await fetch(`${moto.endpoint}/moto-api/reset`, { method: "POST" });
   const clients = clientsFor(moto.endpoint, region);
-  const zone = await clients.route53.send(
-    new CreateHostedZoneCommand({ Name: "example.com", CallerReference: "test" }),
-  );
-  const { Images: [image] = [] } = await clients.ec2.send(
-    new DescribeImagesCommand({ Owners: ["amazon"], MaxResults: 5 }),
-  );
+  const zone = await clients.route53.createHostedZone({ Name: "example.com", CallerReference: "test" });
+  const insecureValue = await amazonLinux(clients);
   const run = await runProgram({ target: "aws", domain: "llm.example.com", minReplicas: "2", ...config }, false, {
     answers: {
       "aws:route53/getZone:getZone": () => ({ zoneId: zone.HostedZone?.Id, name: "example.com", nameServers }),
-      "aws:ssm/getParameter:getParameter": () => ({ insecureValue: image?.ImageId }),
+      "aws:ssm/getParameter:getParameter": () => ({ insecureValue }),
     },
-    create: (type, name, inputs) => replay(clients, type, name, inputs),
+    create: async (type, name, inputs) => (type.startsWith("aws:") ? replay(clients, type, name, inputs) : undefined),
   });
   return { run, clients };
 }

@@ -10,10 +10,10 @@ import { metricNamespace } from "../../../components/aws/metrics.ts";
 import { region } from "../../program/aws.ts";
 import type { WebServer } from "../../unit/model/webServer.ts";
 import { startWebServer } from "../../unit/model/webServer.ts";
+import type { Clients } from "./clients.ts";
 import { deploy } from "./deploy.ts";
 import type { Moto } from "./moto.ts";
 import { runningTasks, startMoto } from "./moto.ts";
-import type { Clients } from "./replay.ts";
 
 let moto: Moto;
 /** What a stack's URL leads to. */

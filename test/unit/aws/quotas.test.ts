@@ -25,7 +25,7 @@ test("a quota that is too small is refused, with the code by which more is asked
     {
       key: "maxReplicas",
       value: 4,
-      wrong: "a rollout with it needs 64 vCPUs on demand, and the account's quota is 5",
+      wrong: "a rollout with it needs 64 vCPUs on demand, and the account's quota, shared by everything in it, is 5",
       right: expect.stringContaining("--quota-code L-1216C47A --desired-value 64") as string,
     },
   ]);
