@@ -29,9 +29,7 @@ export type Message = z.infer<typeof message>;
 /** OpenAI's fields for tools, which may only say that there are none. */
 const toolFields = {
   tools: optional(emptyList(noTools), { description: `Must be empty. ${noTools}` }),
-  tool_choice: optional(z.enum(["none", "auto"], { error: noTools }), {
-    description: "Must be `none` or `auto`.",
-  }),
+  tool_choice: optional(z.enum(["none", "auto"], { error: noTools }), { description: "Must be `none` or `auto`." }),
   functions: optional(emptyList(noTools), { description: "OpenAI's earlier name for `tools`." }),
   function_call: optional(z.enum(["none", "auto"], { error: noTools }), {
     description: "OpenAI's earlier name for `tool_choice`.",
@@ -43,8 +41,7 @@ export function chatCompletions({ slots }: { slots: number }) {
   return z
     .object({
       messages: z.array(message).min(1).max(2048).meta({
-        description:
-          "The conversation. Roles: system, developer, user, assistant. Content: text, or parts of type `text`.",
+        description: "The conversation: text, or parts of type `text`. Roles: system, developer, user, assistant.",
       }),
       n: optional(z.number().int().min(1).max(slots), {
         description: "Number of answers, at most as many as one replica has slots.",
@@ -57,18 +54,14 @@ export function chatCompletions({ slots }: { slots: number }) {
           "`json_object`, or a `json_schema` of bounded size: no `pattern`, up to 200 parts, nested up to 12 deep.",
       }),
       logprobs: optional(z.boolean(), { description: "Return the log probability of each token." }),
-      top_logprobs: optional(z.number().int().min(0).max(20), {
-        description: "Number of alternatives to return for each token. Needs `logprobs`.",
-      }),
+      top_logprobs: optional(z.number().int().min(0).max(20), { description: "Alternatives each. Needs `logprobs`." }),
       ...toolFields,
       modalities: optional(z.array(z.literal("text", { error: "the model writes text only" })).max(1), {
         description: "Text only.",
       }),
       ...common,
       ...sampling,
-      json_schema: optional(jsonSchema, {
-        description: "llama-server's field for a JSON Schema that the answer must follow.",
-      }),
+      json_schema: optional(jsonSchema, { description: "llama-server's name for a schema of the answer." }),
       parallel_tool_calls: ignored("Whether several tools may be called at once."),
       prediction: ignored("Predicted content of the answer."),
       reasoning_effort: ignored("How much to reason."),
