@@ -228,9 +228,7 @@ describe("the real HAProxy, and servers that play llama-server", () => {
       expect((await fetch(`http://${haproxy}:${port}/health`)).status).toBe(200);
     }
     // What takes no slot is answered at once.
-    expect(await (await fetch(`http://${haproxy}:${ports.router}/tokenize`, { method: "POST" })).text()).toBe(
-      "tokens",
-    );
+    expect(await (await fetch(`http://${haproxy}:${ports.router}/tokenize`, { method: "POST" })).text()).toBe("tokens");
 
     for (const replica of replicas) replica.release();
     await Promise.all([...busy, ...waiting]);
