@@ -6,6 +6,9 @@ export type Answers = Record<string, (inputs: Record<string, unknown>) => object
 export const account = "123456789012";
 export const region = "eu-central-1";
 
+/** What ECR hands out to log in with. */
+export const registryLogin = { username: "AWS", password: "ecr-password" };
+
 /** By family: GiB for each vCPU, and what else is special. */
 const families: Record<string, { memory: number; architecture?: string; burstable?: boolean; gpu?: boolean }> = {
   c7a: { memory: 2 },
@@ -86,7 +89,10 @@ export const awsAnswers: Answers = {
   "aws:ec2/getVpcEndpointService:getVpcEndpointService": () => ({
     availabilityZones: [`${region}a`, `${region}b`, `${region}c`],
   }),
-  "aws:ecr/getAuthorizationToken:getAuthorizationToken": () => ({ userName: "AWS", password: "ecr-password" }),
+  "aws:ecr/getAuthorizationToken:getAuthorizationToken": () => ({
+    userName: registryLogin.username,
+    password: registryLogin.password,
+  }),
   "aws:ssm/getParameter:getParameter": ({ name }) => ({
     insecureValue: (name as string).includes("arm64") ? "ami-arm64" : "ami-x86_64",
   }),

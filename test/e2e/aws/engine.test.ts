@@ -2,10 +2,9 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LaunchTemplate } from "@pulumi/aws/ec2/index.js";
+import type { UpdateServiceCommandInput } from "@aws-sdk/client-ecs";
 import { CustomResource } from "@pulumi/pulumi";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import type { ContainerDefinition } from "../../../components/aws/service/taskDefinition.ts";
-import { textOf } from "../../../offline/plugins/values.ts";
 import { PluginStack } from "../plugins/pluginStack.ts";
 import { chat, client } from "../support/chat.ts";
 import { belongingsOf, inReplica, serverProcess } from "../support/docker.ts";
@@ -13,21 +12,19 @@ import type { TestModel } from "../support/testModel.ts";
 import { drawModel } from "../support/testModel.ts";
 import type { Outputs } from "../support/testStack.ts";
 import { TestStack } from "../support/testStack.ts";
-import { criticalFinding } from "./cloud/api.ts";
-import { login } from "./cloud/registry.ts";
-import { types } from "./cloud/resource.ts";
-import type { Cloud } from "./cloud/server.ts";
-import { startCloud } from "./cloud/server.ts";
+import { registryLogin } from "../../program/aws.ts";
+import type { Account, Call } from "./cloud/account.ts";
+import { criticalFinding, startAccount } from "./cloud/account.ts";
 
-let cloud: Cloud;
+let account: Account;
 
 beforeAll(async () => {
-  cloud = await startCloud();
-  for (const [name, value] of Object.entries(cloud.environment)) vi.stubEnv(name, value);
+  account = await startAccount();
+  for (const [name, value] of Object.entries(account.environment)) vi.stubEnv(name, value);
 });
 
 afterAll(async () => {
-  await cloud.stop();
+  await account.stop();
 });
 
 describe("an aws stack, by the real engine, on an account that is played", () => {
@@ -57,7 +54,7 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     expect(output).toMatch(/^ {2}create +launchtemplate fleet-instance-x86-64$/m);
     planned = /: (\d+) to create$/m.exec(output)?.[1];
     expect(Number(planned)).toBeGreaterThan(50);
-    expect(cloud.account.resources).toEqual([]);
+    expect(account.changes()).toEqual([]);
     expect(await belongingsOf(stack)).toEqual([]);
   });
 
@@ -72,13 +69,14 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     const [host, repository] = outputs.repository.split("/");
     const [image, digest] = outputs.image.split("@");
     expect(image).toBe(outputs.repository);
-    expect(container("server").image).toBe(outputs.image);
+    const [server] = account.ecs.tasks[0]?.containers.filter(({ name }) => name === "server") ?? [];
+    expect(server?.image).toBe(outputs.image);
     const manifest = async (headers: Record<string, string>) => {
       const accept = "application/vnd.docker.distribution.manifest.v2+json";
       const url = `http://${host ?? ""}/v2/${repository ?? ""}/manifests/${digest ?? ""}`;
       return (await fetch(url, { headers: { accept, ...headers } })).status;
     };
-    const authorization = `Basic ${Buffer.from(`${login.username}:${login.password}`).toString("base64")}`;
+    const authorization = `Basic ${Buffer.from(`${registryLogin.username}:${registryLogin.password}`).toString("base64")}`;
     expect([await manifest({ authorization }), await manifest({})]).toEqual([200, 401]);
   });
 
@@ -90,9 +88,10 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     expect((await fetch(new URL("/slots", outputs.url), { headers: { authorization } })).status).toBe(404);
   });
 
-  test("verify-aws has a line for each check, and fails where any has: nothing plays CloudWatch here", async () => {
+  test("verify-aws has a line for each check, and fails where any has: CloudWatch has no metrics here", async () => {
     const { exitCode, output } = await stack.runAs([], "verify-aws");
     expect(output).toMatch(/^✓ deployment +done; 1 of 1 tasks run$/m);
+    expect(output).toMatch(/^✓ targets +1 of 1 targets are healthy$/m);
     expect(output).toMatch(/^✓ no key +a request without a key is answered with 401$/m);
     expect(output).toMatch(/^✓ answer +"/m);
     expect(output).toMatch(/^✗ metrics /m);
@@ -101,100 +100,121 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
   });
 
   test("up again changes nothing, and warns of the CRITICAL finding of ECR's scan again", async () => {
-    const before = snapshot();
+    const [before] = [taskIds(), account.changes()];
     const { output } = await stack.up();
     expect(output).toContain("no change");
     expect(output).toContain(finding());
-    expect(snapshot()).toEqual(before);
+    expect(account.changes()).toEqual([]);
+    expect(taskIds()).toEqual(before);
   });
 
   test("a changed contextSize is a new task definition, rolled out, and nothing else", async () => {
-    const before = snapshot();
+    const before = taskIds();
     stack.configure({ contextSize: 1024 });
     const { output } = await stack.up();
     // The service, the wait for its rollout, and the question that follows it.
     expect(output).toContain(": 3 updated, 1 replaced");
-    const after = snapshot();
-    expect(changed(before, after)).toEqual([types.service, types.taskDefinition].toSorted());
-    expect(after.tasks).toHaveLength(1);
-    expect(after.tasks).not.toEqual(before.tasks);
-    const { args } = await serverProcess(inReplica(tasks()[0]?.name("server") ?? ""));
+    expect(actions(account.changes())).toEqual(["DeregisterTaskDefinition", "RegisterTaskDefinition", "UpdateService"]);
+    expect(taskIds()).toHaveLength(1);
+    expect(taskIds()).not.toEqual(before);
+    const { args } = await serverProcess(inReplica(account.ecs.tasks[0]?.name("server") ?? ""));
     expect(args.join(" ")).toContain(`--ctx-size ${4 * 1024} --parallel 4`);
   });
 
   test("with failOnCritical the finding fails the update, and nothing is rolled out", async () => {
-    const { tasks: before } = snapshot();
+    const before = taskIds();
     stack.configure({ failOnCritical: true, contextSize: 512 });
     const { exitCode, output } = await stack.run("up");
     expect(exitCode).not.toBe(0);
     expect(output).toContain("failOnCritical is true");
     expect(output).toContain(finding());
-    expect(snapshot().tasks).toEqual(before);
+    expect(taskIds()).toEqual(before);
     stack.configure({ failOnCritical: false, contextSize: 1024 });
     await stack.up();
-    expect(snapshot().tasks).toHaveLength(1);
+    expect(taskIds()).toHaveLength(1);
   });
 
   test("another API key is a new secret and a new task, which takes the old key, too", async () => {
-    const before = snapshot();
+    account.changes();
     stack.configure({ apiKeys: JSON.stringify(["another-key", outputs.apiKey]) });
     await stack.up();
-    expect(changed(before, snapshot())).toEqual([types.secretVersion, types.service, types.taskDefinition].toSorted());
+    const changes = account.changes();
+    const ofTask = ["DeregisterTaskDefinition", "RegisterTaskDefinition", "UpdateService"];
+    expect(actions(changes)).toEqual([...ofTask, "PutSecretValue"].toSorted());
+    expect(JSON.stringify(changes)).not.toContain("another-key");
     for (const key of ["another-key", outputs.apiKey]) {
       expect(await chat(client(outputs.url, key), 5)).toMatchObject({ text: model.answer(5) });
     }
-    expect(JSON.stringify(cloud.account.resources)).not.toContain("another-key");
   });
 
   test("a version that does not start fails the update with the server's words; what ran before goes on", async () => {
-    const { tasks: before } = snapshot();
+    const before = taskIds();
     stack.configure({ extraArgs: '["--lora", "/nowhere.gguf"]' });
     const { exitCode, output } = await stack.run("up");
     expect(exitCode).not.toBe(0);
     expect(output).toContain("the deployment failed: ECS deployment circuit breaker: rolling back");
     expect(output).toContain("Essential container in task exited");
     expect(output).toContain("failed to apply lora adapter '/nowhere.gguf'");
-    expect(snapshot().tasks).toEqual(before);
+    expect(taskIds()).toEqual(before);
     expect(await chat(client(outputs.url, outputs.apiKey), 6)).toMatchObject({ text: model.answer(6) });
   });
 
   test("the next update with the same settings tries again, and fails with the same words", async () => {
-    const ended = () => cloud.account.ecs.services.flatMap((service) => service.ended).length;
-    const [before, endedBefore] = [snapshot().tasks, ended()];
+    const [before, ended] = [taskIds(), account.ecs.ended.length];
     const { exitCode, output } = await stack.run("up");
     expect(exitCode).not.toBe(0);
     expect(output).toContain("failed to apply lora adapter '/nowhere.gguf'");
-    expect(ended()).toBeGreaterThan(endedBefore);
-    expect(snapshot().tasks).toEqual(before);
+    expect(account.ecs.ended.length).toBeGreaterThan(ended);
+    expect(taskIds()).toEqual(before);
   });
 
   test("an update with other settings is rolled out after that", async () => {
-    const { tasks: before } = snapshot();
+    const before = taskIds();
     stack.configure({ extraArgs: "[]" });
     await stack.up();
-    expect(snapshot().tasks).not.toEqual(before);
+    expect(taskIds()).not.toEqual(before);
     expect(await chat(client(outputs.url, outputs.apiKey), 7)).toMatchObject({ text: model.answer(7) });
   });
 
   test("another minReplicas starts tasks, up to so many", async () => {
     stack.configure({ minReplicas: 2 });
     await stack.up();
-    await expect.poll(() => snapshot().tasks, { timeout: 120_000 }).toHaveLength(2);
+    await expect.poll(() => taskIds(), { timeout: 120_000 }).toHaveLength(2);
     expect(await chat(client(outputs.url, outputs.apiKey), 9)).toMatchObject({ text: model.answer(9) });
   });
 
+  test("spot is a second group of instances, from which the service takes its share of tasks", async () => {
+    account.changes();
+    stack.configure({ spot: 50 });
+    await stack.up();
+    const changes = account.changes();
+    expect(actions(changes)).toEqual(expect.arrayContaining(["CreateAutoScalingGroup", "CreateCapacityProvider"]));
+    const { cluster, capacityProviderStrategy } = JSON.parse(
+      changes.find(({ action }) => action === "UpdateService")?.body ?? "{}",
+    ) as UpdateServiceCommandInput;
+    const { clusters } = await account.clients.ecs.describeClusters({ clusters: [cluster ?? ""] });
+    expect(clusters?.[0]?.capacityProviders).toEqual(
+      capacityProviderStrategy?.map(({ capacityProvider }) => capacityProvider),
+    );
+    expect(capacityProviderStrategy).toMatchObject([{ base: 2, weight: 50 }, { weight: 50 }]);
+  });
+
   test("destroy leaves nothing: not in the account, not on the Docker Engine, not in the state", async () => {
+    expect(await account.belongings()).toContain(`/task-${account.ecs.tasks[0]?.id.slice(0, 12) ?? ""}-server`);
+    account.changes();
     const { exitCode, output } = await stack.run("destroy");
     expect(exitCode, output).toBe(0);
-    expect(cloud.account.resources).toEqual([]);
-    expect(await cloud.account.belongings()).toEqual([]);
+    // What GetResources lists after its end, too.
+    const ended = ["DeleteCluster", "DeleteNatGateway", "DeleteService", "DeregisterTaskDefinition"];
+    expect(actions(account.changes())).toEqual(expect.arrayContaining(ended));
+    expect(await account.belongings()).toEqual([]);
     expect(await belongingsOf(stack)).toEqual([]);
     expect(await state()).toEqual([]);
     await expect(fetch(outputs.healthUrl)).rejects.toThrow("fetch failed");
   });
 
   test("a first version that does not start fails the update with the server's words; the next one is rolled out", async () => {
-    stack.configure({ extraArgs: '["--lora", "/nowhere.gguf"]', minReplicas: 1 });
+    stack.configure({ extraArgs: '["--lora", "/nowhere.gguf"]', minReplicas: 1, spot: 0 });
     const { exitCode, output } = await stack.run("up");
     expect(exitCode).not.toBe(0);
     expect(output).toContain("the deployment failed: ECS deployment circuit breaker: tasks failed to start");
@@ -205,7 +225,7 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     expect(await chat(client(outputs.url, outputs.apiKey), 8)).toMatchObject({ text: model.answer(8) });
     const destroyed = await stack.run("destroy");
     expect(destroyed.exitCode, destroyed.output).toBe(0);
-    expect(await cloud.account.belongings()).toEqual([]);
+    expect(await account.belongings()).toEqual([]);
   });
 
   /** As it is told. */
@@ -213,32 +233,12 @@ describe("an aws stack, by the real engine, on an account that is played", () =>
     return `CRITICAL ${criticalFinding.name}: image ${outputs.image}`;
   }
 
-  /** What the account has, by what tells a change: a new id is another resource, a longer history a changed one. */
-  function snapshot() {
-    return {
-      resources: cloud.account.resources.map(({ type, id, history }) => ({ type, id, changes: history.length })),
-      tasks: tasks().map(({ id }) => id),
-    };
+  function taskIds(): string[] {
+    return account.ecs.tasks.map(({ id }) => id);
   }
 
-  function tasks() {
-    return cloud.account.ecs.services.flatMap((service) => service.tasks.map(({ task }) => task));
-  }
-
-  /** The types of what is not as it was. */
-  function changed(before: ReturnType<typeof snapshot>, after: ReturnType<typeof snapshot>): string[] {
-    const known = new Set(before.resources.map((resource) => JSON.stringify(resource)));
-    const differing = after.resources.filter((resource) => !known.has(JSON.stringify(resource)));
-    expect(after.resources).toHaveLength(before.resources.length);
-    return differing.map(({ type }) => type).toSorted();
-  }
-
-  function container(name: string): ContainerDefinition {
-    const [registered] = cloud.account.resourcesOf(types.taskDefinition);
-    const text = cloud.account.containerDefinitions(textOf(registered?.outputs["arn"]));
-    const found = (JSON.parse(text) as ContainerDefinition[]).find((each) => each.name === name);
-    if (found === undefined) throw new Error(`the task has no ${name}`);
-    return found;
+  function actions(calls: readonly Call[]): string[] {
+    return calls.map(({ action }) => action).toSorted();
   }
 
   async function state(): Promise<{ urn: string }[]> {

@@ -1,140 +1,124 @@
-import { randomBytes, randomUUID } from "node:crypto";
-import type { Properties } from "../../../../offline/plugins/values.ts";
-import { textOf } from "../../../../offline/plugins/values.ts";
-import { account, awsAnswers, awsComputed, region } from "../../../program/aws.ts";
-import { docker } from "../../support/docker.ts";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { delimiter, join } from "node:path";
+import { buffer } from "node:stream/consumers";
+import { account, region, registryLogin } from "../../../program/aws.ts";
+import { startWebServer } from "../../../unit/model/webServer.ts";
+import { startRegistry } from "../../support/registry.ts";
+import type { Clients } from "../clients.ts";
+import { clientsFor } from "../clients.ts";
+import { startMoto } from "../moto.ts";
 import { Ecs } from "./ecs.ts";
-import { LoadBalancing } from "./loadBalancing.ts";
-import { ContainerRegistry, login } from "./registry.ts";
-import type { Resource, Service } from "./resource.ts";
-import { inputsOf, types } from "./resource.ts";
+import { startLoadBalancer } from "./loadBalancer.ts";
+
+/** ECR's scan finds it in every image. */
+export const criticalFinding = { name: "CVE-2026-0001", severity: "CRITICAL" };
+
+export interface Call {
+  action: string;
+  body: string;
+}
+
+/** An account at AWS on this machine: moto, and around it what moto lacks. */
+export interface Account {
+  clients: Clients;
+  ecs: Ecs;
+  /** The calls that changed anything since this was last asked. */
+  changes(): Call[];
+  /** The ARNs of what has tags, and the names of containers. */
+  belongings(): Promise<string[]>;
+  /** With these in the environment Pulumi's aws plugin is the stand-in, and the AWS SDK asks this account. */
+  environment: Readonly<Record<string, string>>;
+  /** Removes all of it, whatever the test has left. */
+  stop(): Promise<void>;
+}
+
+/** What a request goes through from image to answer is real: the registry, the tasks' containers, the load balancer. */
+export async function startAccount(): Promise<Account> {
+  const [moto, registry] = await Promise.all([startMoto(), startRegistry({ user: registryLogin })]);
+  const clients = clientsFor(moto.endpoint, region);
+  const [ecs, balancer] = [new Ecs(clients), await startLoadBalancer(clients)];
+  const names = (text: string) =>
+    text
+      // moto's word for a service-linked role that is there already is not IAM's.
+      .replace("<Code>EntityAlreadyExists", "<Code>InvalidInput")
+      .replaceAll(/Role with name (\S+) already exists/g, "$1 has been taken")
+      .replaceAll(`${account}.dkr.ecr.${region}.amazonaws.com`, registry.host)
+      .replaceAll(/(?<=<DNSName>)[^<]+/g, new URL(balancer.url).host);
+  const calls: Call[] = [];
+  const api = await startWebServer((incoming, response) => {
+    void (async () => {
+      const body = await buffer(incoming);
+      const action = actionOf(incoming, body);
+      if (!/^(Describe|Get|List)/.test(action)) calls.push({ action, body: body.toString() });
+      const { status, type, text } = await forward(moto.endpoint, incoming, body);
+      const played = await play(ecs, action, body, status === 200 ? text : undefined);
+      // A connection that is closed for idleness just as a request comes in on it would be a failed request.
+      response.writeHead(played === undefined ? status : 200, { "content-type": type, connection: "close" });
+      response.end(names(played ?? text), "latin1");
+    })();
+  });
+  return {
+    clients,
+    ecs,
+    changes: () => calls.splice(0),
+    belongings: async () => [...(await tagged(clients)), ...(await ecs.containers())],
+    environment: {
+      PATH: [join(import.meta.dirname, "..", "plugin"), process.env.PATH].join(delimiter),
+      AWS_ENDPOINT_URL: api.url,
+      AWS_REGION: region,
+      AWS_ACCESS_KEY_ID: "test",
+      AWS_SECRET_ACCESS_KEY: "test",
+      AWAIT_INTERVAL: "0.2",
+    },
+    async stop() {
+      await ecs.close();
+      await Promise.all([api.close(), balancer.close(), moto.stop(), registry.stop()]);
+    },
+  };
+}
+
+/** AWS lists what it has deleted of these for a while. */
+const lingering = /:(natgateway|service|cluster|task-definition)\//;
+
+async function tagged({ tagging }: Clients): Promise<string[]> {
+  const { ResourceTagMappingList = [] } = await tagging.getResources({});
+  return ResourceTagMappingList.map(({ ResourceARN = "" }) => ResourceARN).filter((arn) => !lingering.test(arn));
+}
+
+/** In the JSON protocols, the query protocol, and the one of CBOR. Any other call is named by its path. */
+function actionOf({ headers, url = "" }: IncomingMessage, body: Buffer): string {
+  const named = headers["x-amz-target"] ?? new URLSearchParams(body.toString()).get("Action") ?? url;
+  return String(named).replace(/^.*[./]/, "");
+}
+
+async function forward(endpoint: string, { method = "", url = "", headers }: IncomingMessage, body: Buffer) {
+  const kept = ["authorization", "content-type", "x-amz-target", "smithy-protocol", "accept"];
+  const answer = await fetch(new URL(url, endpoint), {
+    method,
+    headers: only(headers, kept),
+    body: method === "GET" ? null : body,
+  });
+  // A byte is a character, whatever the protocol.
+  const text = Buffer.from(await answer.arrayBuffer()).toString("latin1");
+  return { status: answer.status, type: answer.headers.get("content-type") ?? "", text };
+}
+
+function only(headers: IncomingHttpHeaders, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    names.flatMap((name) => (headers[name] === undefined ? [] : [[name, String(headers[name])]])),
+  );
+}
 
 /**
- * An account at AWS, on this machine. It takes any resource and gives it an id and ARNs; what a request goes through
- * from image to answer is real: the registry, the tasks' containers, the load balancer.
+ * @param answer of moto, if it has not refused
+ * @returns what is answered instead; undefined: moto's own answer
  */
-export class Account {
-  /** On all containers and networks of it. */
-  readonly label = `bitnet-server.test-account=${randomBytes(4).toString("hex")}`;
-  readonly ecs = new Ecs(this);
-  readonly #resources = new Map<string, Resource>();
-  #revision = 0;
-  readonly #services: Readonly<Record<string, Service>> = {
-    [types.repository]: new ContainerRegistry(this.label),
-    [types.launchTemplate]: {
-      make: () => ({ latestVersion: 1 }),
-      change: ({ history }) => ({ latestVersion: history.length }),
-    },
-    [types.secretVersion]: { make: () => ({ versionId: randomUUID() }) },
-    [types.loadBalancer]: new LoadBalancing(this),
-    [types.taskDefinition]: {
-      make: ({ history: [inputs] }) => ({ arn: this.#nextTaskDefinition(textOf(inputs?.["family"])) }),
-    },
-    [types.service]: this.ecs,
-    [types.scalableTarget]: { make: () => ({}), change: (resource) => this.#scale(resource) },
-    // Nothing of it is played: an instance is this machine.
-    [types.group]: { make: () => ({}), change: () => ({}) },
-  };
-
-  get resources(): readonly Resource[] {
-    return [...this.#resources.values()];
+async function play(ecs: Ecs, action: string, body: Buffer, answer: string | undefined): Promise<string | undefined> {
+  if (action === "DescribeImageScanFindings") {
+    const imageScanFindings = { findings: [criticalFinding] };
+    return JSON.stringify({ imageScanStatus: { status: "COMPLETE" }, imageScanFindings });
   }
-
-  resourcesOf(type: string): Resource[] {
-    return this.resources.filter((resource) => resource.type === type);
-  }
-
-  async create(type: string, name: string, inputs: Properties): Promise<Resource> {
-    const id = `${type.split(":").at(-1) ?? ""}-${randomBytes(8).toString("hex")}`;
-    const outputs = awsComputed(type, name, inputs) as Properties;
-    const resource = { id, type, name, history: [inputs], outputs };
-    const service = this.#services[type];
-    try {
-      Object.assign(outputs, await service?.make(resource));
-    } catch (error) {
-      await service?.remove?.(id);
-      throw error;
-    }
-    this.#resources.set(id, resource);
-    return resource;
-  }
-
-  update(id: string, inputs: Properties): Resource {
-    const resource = this.#find(id);
-    const service = this.#services[resource.type];
-    if (service?.change === undefined) {
-      throw new Error(`the stand-in for AWS cannot change ${resource.type} ${resource.name}`);
-    }
-    resource.history.push(inputs);
-    Object.assign(resource.outputs, service.change(resource));
-    return resource;
-  }
-
-  /** AWS deletes nothing that something else still needs. */
-  async delete(id: string): Promise<void> {
-    const { type } = this.#find(id);
-    const user = this.resources.find((resource) => JSON.stringify(inputsOf(resource)).includes(id));
-    if (user !== undefined) throw new Error(`DependencyViolation: ${id} is in use by ${user.type} ${user.name}`);
-    await this.#services[type]?.remove?.(id);
-    this.#resources.delete(id);
-  }
-
-  /** A function of the provider. */
-  invoke(token: string, args: Properties): Properties {
-    if (token === "aws:ecr/getAuthorizationToken:getAuthorizationToken") {
-      return { userName: login.username, password: login.password };
-    }
-    const answer = awsAnswers[token];
-    if (answer === undefined) throw new Error(`the stand-in for AWS does not answer ${token}`);
-    return answer(args) as Properties;
-  }
-
-  /** What was registered under an ARN, in JSON. */
-  containerDefinitions(arn: string): string {
-    const found = this.resourcesOf(types.taskDefinition).find(({ outputs }) => outputs["arn"] === arn);
-    if (found === undefined) throw new Error(`there is no task definition ${arn}`);
-    return textOf(inputsOf(found)["containerDefinitions"]);
-  }
-
-  /** @param valueFrom a secret's ARN, a field, nothing, and a version: docs.aws.amazon.com, "secrets-envvar-secrets-manager" */
-  secretField(valueFrom: string): string {
-    const [, arn = "", field = "", version = ""] = /^(arn:(?:[^:]*:){5}[^:]*):([^:]*)::([^:]*)$/.exec(valueFrom) ?? [];
-    const found = this.resourcesOf(types.secretVersion).find(
-      ({ outputs }) => outputs["secretArn"] === arn && outputs["versionId"] === version,
-    );
-    if (found === undefined) throw new Error(`ResourceNotFoundException: ${arn} has no version ${version}`);
-    const fields = JSON.parse(textOf(inputsOf(found)["secretString"])) as Record<string, string>;
-    return fields[field] ?? "";
-  }
-
-  /** All that the account has on the Docker Engine, by name. */
-  async belongings(): Promise<string[]> {
-    const filters = { label: [this.label] };
-    const [containers, networks] = await Promise.all([
-      docker.listContainers({ all: true, filters }),
-      docker.listNetworks({ filters }),
-    ]);
-    return [...containers.flatMap(({ Names }) => Names), ...networks.map(({ Name }) => Name)];
-  }
-
-  /** Removes what a test has left. */
-  async close(): Promise<void> {
-    for (const { id, type } of this.resources) await this.#services[type]?.remove?.(id);
-  }
-
-  #scale(resource: Resource): Properties {
-    this.ecs.scale(Number(inputsOf(resource)["minCapacity"]));
-    return {};
-  }
-
-  #nextTaskDefinition(family: string): string {
-    this.#revision += 1;
-    return `arn:aws:ecs:${region}:${account}:task-definition/${family}:${this.#revision}`;
-  }
-
-  #find(id: string): Resource {
-    const resource = this.#resources.get(id);
-    if (resource === undefined) throw new Error(`there is no ${id}`);
-    return resource;
-  }
+  const call = ecs.calls[action];
+  if (call === undefined || answer === undefined) return undefined;
+  return JSON.stringify(await call(JSON.parse(body.toString()) as never, JSON.parse(answer) as never));
 }

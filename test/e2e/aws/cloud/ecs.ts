@@ -1,37 +1,25 @@
+import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Deployment, StoppedTask } from "../../../../components/aws/service/explain.ts";
 import { logStream } from "../../../../components/aws/service/explain.ts";
+import type { ContainerDefinition } from "../../../../components/aws/service/taskDefinition.ts";
 import { follow } from "../../../../offline/plugins/docker/pull.ts";
-import type { Properties } from "../../../../offline/plugins/values.ts";
-import { account, region } from "../../../program/aws.ts";
+import { account, region, registryLogin } from "../../../program/aws.ts";
 import { docker } from "../../support/docker.ts";
 import { EcsTask } from "../ecsTask.ts";
-import type { Account } from "./account.ts";
-import { login } from "./registry.ts";
-import type { Resource, Service } from "./resource.ts";
+import type { Clients } from "../clients.ts";
 
-/** The part of a service's inputs that is looked at. */
-interface Inputs {
-  name: string;
+/** The part of a service, as it is described, that is looked at. */
+interface Described {
+  serviceName: string;
   taskDefinition: string;
   desiredCount: number;
-  deploymentCircuitBreaker: { enable: boolean; rollback: boolean };
   loadBalancers: { targetGroupArn: string }[];
 }
 
-/** A task that has ended, and what its containers said. */
-interface Ended extends StoppedTask {
-  logs: Readonly<Record<string, readonly string[]>>;
-}
-
-interface Running {
-  inputs: Inputs;
-  /** How many tasks there shall be. */
-  size: number;
-  tasks: { task: EcsTask; taskDefinition: string }[];
+interface Service extends Described {
+  tasks: EcsTask[];
   deployments: Deployment[];
-  /** The newest first. */
-  ended: Ended[];
   /** Settles once the last deployment has ended. */
   settled: Promise<void>;
 }
@@ -39,99 +27,99 @@ interface Running {
 /** So many tasks may fail before the circuit breaker ends a deployment: ECS's least is three. */
 const breaker = 3;
 
-/** ECS services whose tasks are containers of this machine, with ECS's rolling deployment and its circuit breaker. */
-export class Ecs implements Service {
-  readonly #account: Account;
-  readonly #services = new Map<string, Running>();
+/** ECS's scheduler, which moto lacks: tasks are containers of this machine, with the rolling deployment and its circuit breaker. */
+export class Ecs {
+  /** On all containers. */
+  readonly label = `bitnet-server.test-account=${randomBytes(4).toString("hex")}`;
+  /** The tasks that ended by themselves, the newest first. */
+  readonly ended: StoppedTask[] = [];
+  readonly #clients: Clients;
+  readonly #services = new Map<string, Service>();
   #deployed = 0;
 
-  constructor(of: Account) {
-    this.#account = of;
+  constructor(clients: Clients) {
+    this.#clients = clients;
   }
 
-  get services(): readonly Running[] {
-    return [...this.#services.values()];
-  }
-
-  /** Returns at once, as the provider does that is not told to wait. */
-  make({ id, history: [given] }: Resource): Properties {
-    const inputs = given as unknown as Inputs;
-    const service = {
-      inputs,
-      size: inputs.desiredCount,
-      tasks: [],
-      deployments: [],
-      ended: [],
-      settled: Promise.resolve(),
-    };
-    this.#services.set(id, service);
-    this.#deploy(service, inputs.taskDefinition);
-    return {};
-  }
-
-  change({ id, history }: Resource): Properties {
-    const service = this.#services.get(id);
-    if (service === undefined) throw new Error(`there is no service ${id}`);
-    service.inputs = history.at(-1) as unknown as Inputs;
+  /** By action: what moto's answer leads to, and what is answered. */
+  readonly calls: Readonly<Record<string, (input: never, answer: never) => object | Promise<object>>> = {
+    CreateService: (_, { service }: { service: Described }) => {
+      this.#services.set(service.serviceName, { ...service, tasks: [], deployments: [], settled: Promise.resolve() });
+      return { service: this.#deploy(service) };
+    },
     // Whatever has changed, as the provider is told to force a deployment.
-    this.#deploy(service, service.inputs.taskDefinition);
-    return {};
+    UpdateService: (_, { service }: { service: Described }) => ({ service: this.#deploy(service) }),
+    DescribeServices: (_, { services }: { services: Described[] }) => ({
+      services: services.map((service) => this.#describe(service)),
+    }),
+    DeleteService: async (_, answer: { service: Described }) => {
+      await this.#remove(this.#find(answer.service.serviceName));
+      return answer;
+    },
+    /** Application Auto Scaling: a service has no fewer tasks than its least. */
+    RegisterScalableTarget: ({ MinCapacity }: { MinCapacity: number }, answer: object) => {
+      for (const service of this.#services.values()) {
+        service.desiredCount = Math.max(service.desiredCount, MinCapacity);
+        service.settled = service.settled.then(() => this.#fill(service));
+      }
+      return answer;
+    },
+    ListTasks: () => ({ taskArns: this.ended.map(({ taskArn }) => taskArn) }),
+    DescribeTasks: ({ tasks }: { tasks: string[] }) => ({
+      tasks: this.ended.filter(({ taskArn = "" }) => tasks.includes(taskArn)),
+    }),
+  };
+
+  get tasks(): EcsTask[] {
+    return [...this.#services.values()].flatMap(({ tasks }) => tasks);
   }
 
-  /** UpdateService with a task definition, forced. */
-  redeploy(name: string, taskDefinition: string): readonly Deployment[] {
-    const service = this.services.find(({ inputs }) => inputs.name === name);
+  /** The containers of all tasks, by name. */
+  async containers(): Promise<string[]> {
+    const found = await docker.listContainers({ all: true, filters: { label: [this.label] } });
+    return found.flatMap(({ Names }) => Names);
+  }
+
+  async close(): Promise<void> {
+    for (const service of this.#services.values()) await this.#remove(service);
+  }
+
+  #find(name: string): Service {
+    const service = this.#services.get(name);
     if (service === undefined) throw new Error(`ServiceNotFoundException: ${name}`);
-    this.#deploy(service, taskDefinition);
-    return service.deployments;
+    return service;
   }
 
-  /** What Application Auto Scaling does when a service has fewer tasks than its least. */
-  scale(least: number): void {
-    for (const service of this.services) {
-      service.size = Math.max(service.size, least);
-      service.settled = service.settled.then(() => this.#fill(service));
-    }
+  #describe(described: Described): object {
+    const service = this.#services.get(described.serviceName);
+    if (service === undefined) return described;
+    const { tasks, deployments, desiredCount } = service;
+    return { ...described, runningCount: tasks.length, desiredCount, deployments };
   }
 
-  async remove(id: string): Promise<void> {
-    const service = this.#services.get(id);
-    this.#services.delete(id);
-    if (service === undefined) return;
-    service.size = 0;
+  async #remove(service: Service): Promise<void> {
+    this.#services.delete(service.serviceName);
+    service.desiredCount = 0;
     await service.settled;
     await this.#stop(service, service.tasks);
   }
 
-  /** The tasks that a load balancer sends requests to. */
-  targetsOf(targetGroupArn: string): EcsTask[] {
-    return this.services
-      .filter(({ inputs }) => inputs.loadBalancers.some((balancer) => balancer.targetGroupArn === targetGroupArn))
-      .flatMap(({ tasks }) => tasks.map(({ task }) => task));
-  }
-
-  /** A log stream's lines. */
-  logOf(stream: string): readonly string[] {
-    for (const { taskArn = "", logs } of this.services.flatMap(({ ended }) => ended)) {
-      const container = Object.keys(logs).find((name) => logStream(name, taskArn) === stream);
-      if (container !== undefined) return logs[container] ?? [];
-    }
-    throw new Error("ResourceNotFoundException: The specified log stream does not exist.");
-  }
-
-  #deploy(service: Running, taskDefinition: string): void {
+  #deploy(described: Described): object {
+    const { taskDefinition } = described;
+    const service = this.#find(described.serviceName);
     const before = service.deployments;
     const id = `ecs-svc/${++this.#deployed}`;
     const deployment: Deployment = { id, taskDefinition, status: "PRIMARY", rolloutState: "IN_PROGRESS" };
     service.deployments = [deployment, ...before.map((each) => ({ ...each, status: "ACTIVE" }))];
     service.settled = service.settled.then(() => this.#roll(service, deployment, before[0]));
+    return this.#describe(described);
   }
 
   /** New before old; undone, if it can be, once too many tasks have failed. */
-  async #roll(service: Running, deployment: Deployment, before: Deployment | undefined): Promise<void> {
+  async #roll(service: Service, deployment: Deployment, before: Deployment | undefined): Promise<void> {
     const old = service.tasks;
     const { taskDefinition = "" } = deployment;
-    for (let failed = 0; service.tasks.length < old.length + service.size && service.size > 0;) {
+    for (let failed = 0; service.tasks.length < old.length + service.desiredCount && service.desiredCount > 0;) {
       if (await this.#start(service, taskDefinition)) continue;
       if (++failed < breaker) continue;
       Object.assign(deployment, {
@@ -152,46 +140,74 @@ export class Ecs implements Service {
     service.deployments = [deployment];
   }
 
-  async #fill(service: Running): Promise<void> {
+  async #fill(service: Service): Promise<void> {
     const [primary] = service.deployments;
-    while (service.tasks.length < service.size) {
+    while (service.tasks.length < service.desiredCount) {
       if (!(await this.#start(service, primary?.taskDefinition ?? ""))) await sleep(1000);
     }
   }
 
-  /** @returns whether it became healthy */
-  async #start(service: Running, taskDefinition: string): Promise<boolean> {
-    const task = new EcsTask(this.#account.containerDefinitions(taskDefinition), this.#account.label);
+  /** @returns whether it became healthy, and so a target of the load balancer */
+  async #start(service: Service, taskDefinition: string): Promise<boolean> {
+    const registered = await this.#clients.ecs.describeTaskDefinition({ taskDefinition });
+    const task = new EcsTask(JSON.stringify(registered.taskDefinition?.containerDefinitions), this.label);
     try {
       for (const { image } of task.containers) await pull(image);
-      await task.start((valueFrom) => this.#account.secretField(valueFrom));
+      const secrets = await this.#secretsOf(task.containers);
+      await task.start((valueFrom) => secrets.get(valueFrom) ?? "");
       await task.ready();
-      service.tasks = [...service.tasks, { task, taskDefinition }];
+      await this.#clients.elb.registerTargets(targets(service, [task]));
+      service.tasks = [...service.tasks, task];
       return true;
     } catch (error) {
-      const logs: Record<string, string[]> = {};
-      for (const { name } of task.containers) logs[name] = await task.log(name);
-      service.ended.unshift({
-        taskArn: `arn:aws:ecs:${region}:${account}:task/${service.inputs.name}/${task.id}`,
-        taskDefinitionArn: taskDefinition,
-        stoppedReason: (error as Error).message.split("\n", 1)[0],
-        containers: [{ name: "server", exitCode: 1 }],
-        logs,
-      });
-      await task.remove();
+      await this.#bury(service, task, { taskDefinitionArn: taskDefinition, stoppedReason: (error as Error).message });
       return false;
     }
   }
 
-  /** As if no request ran any more: what stopping does with them is another test's. */
-  async #stop(service: Running, leaving: Running["tasks"]): Promise<void> {
-    service.tasks = service.tasks.filter((each) => !leaving.includes(each));
-    for (const { task } of leaving) await task.remove();
+  /** What stays of a task that has failed: why, and what its containers said. */
+  async #bury(service: Service, task: EcsTask, why: StoppedTask): Promise<void> {
+    const taskArn = `arn:aws:ecs:${region}:${account}:task/${service.serviceName}/${task.id}`;
+    for (const { name, logConfiguration } of task.containers) {
+      const logGroupName = logConfiguration.options["awslogs-group"];
+      const stream = { logGroupName, logStreamName: logStream(name, taskArn) };
+      const lines = (await task.log(name)).filter((line) => line !== "");
+      await this.#clients.logs.createLogStream(stream);
+      const logEvents = lines.map((message) => ({ message, timestamp: Date.now() }));
+      await this.#clients.logs.putLogEvents({ ...stream, logEvents });
+    }
+    const stoppedReason = why.stoppedReason?.split("\n", 1)[0];
+    this.ended.unshift({ ...why, taskArn, stoppedReason, containers: [{ name: "server", exitCode: 1 }] });
+    await task.remove();
   }
+
+  /** By `valueFrom`, which is a secret's ARN, a field, nothing, and a version: docs.aws.amazon.com, "secrets-envvar-secrets-manager". */
+  async #secretsOf(containers: readonly ContainerDefinition[]): Promise<Map<string, string>> {
+    const found = new Map<string, string>();
+    for (const { valueFrom } of containers.flatMap(({ secrets }) => secrets)) {
+      const [, SecretId, field = "", VersionId] = /^(arn:(?:[^:]*:){5}[^:]*):([^:]*)::([^:]*)$/.exec(valueFrom) ?? [];
+      const { SecretString = "" } = await this.#clients.secrets.getSecretValue({ SecretId, VersionId });
+      found.set(valueFrom, (JSON.parse(SecretString) as Record<string, string>)[field] ?? "");
+    }
+    return found;
+  }
+
+  /** As if no request ran any more: what stopping does with them is another test's. */
+  async #stop(service: Service, leaving: readonly EcsTask[]): Promise<void> {
+    service.tasks = service.tasks.filter((each) => !leaving.includes(each));
+    if (leaving.length > 0) await this.#clients.elb.deregisterTargets(targets(service, leaving));
+    for (const task of leaving) await task.remove();
+  }
+}
+
+/** moto tells targets apart by their addresses: on loopback each has one of its own, drawn from its port. */
+function targets({ loadBalancers: [balancer] }: Service, tasks: readonly EcsTask[]) {
+  const Targets = tasks.map(({ port }) => ({ Id: `127.0.${port >> 8}.${port & 255}`, Port: port }));
+  return { TargetGroupArn: balancer?.targetGroupArn, Targets };
 }
 
 /** Asks the registry, as an instance does whose disk is empty. */
 async function pull(image: string): Promise<void> {
-  const authconfig = { ...login, serveraddress: image.split("/", 1)[0] ?? "" };
+  const authconfig = { ...registryLogin, serveraddress: image.split("/", 1)[0] ?? "" };
   await follow(await docker.pull(image, { authconfig }));
 }

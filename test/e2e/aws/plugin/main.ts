@@ -1,6 +1,6 @@
 /**
  * Stands in for Pulumi's aws plugin in tests: takes what @pulumi/aws's own types take and nothing else, and has it made
- * by the account at AWS_ENDPOINT_URL (../cloud/), as the official plugin does with AWS.
+ * by AWS's calls (../replay.ts), as the official plugin does.
  */
 import manifest from "@pulumi/aws/package.json" with { type: "json" };
 import { changedInputs } from "../../../../offline/plugins/compare.ts";
@@ -8,8 +8,13 @@ import type { Resource } from "../../../../offline/plugins/provider.ts";
 import { serve } from "../../../../offline/plugins/serve.ts";
 import type { Properties } from "../../../../offline/plugins/values.ts";
 import { UNKNOWN } from "../../../../offline/plugins/values.ts";
-import type { Made, Request } from "../cloud/server.ts";
+import { awsAnswers, region } from "../../../program/aws.ts";
+import { change, remove } from "../changes.ts";
+import { clientsFor } from "../clients.ts";
+import { amazonLinux, replay } from "../replay.ts";
 import { declarationOf } from "./declarations.ts";
+
+const clients = clientsFor(process.env.AWS_ENDPOINT_URL ?? "", region);
 
 /** What a change of them needs a new resource for, as Terraform's provider has it, of what the tests change. */
 const replacing: Readonly<Record<string, readonly string[]>> = {
@@ -25,7 +30,7 @@ const following: Readonly<Record<string, readonly string[]>> = {
 function resourceOf(type: string): Resource | undefined {
   const declared = declarationOf(type);
   if (declared === undefined) return undefined;
-  const whole = (inputs: Properties, made: Properties): Properties => {
+  const whole = (inputs: Properties, made: object): Properties => {
     const known = Object.entries(made).filter(([name]) => declared.outputs.includes(name));
     return { ...inputs, ...Object.fromEntries(known) };
   };
@@ -43,23 +48,24 @@ function resourceOf(type: string): Resource | undefined {
     },
     create: async (inputs, { name, preview }) => {
       if (preview) return { id: "", outputs: { ...unknown(declared.outputs), ...inputs } };
-      const { id, outputs } = await ask({ action: "create", type, name, inputs });
-      return { id, outputs: whole(inputs, outputs) };
+      const { id, state } = await replay(clients, type, name, inputs);
+      return { id, outputs: whole(inputs, state) };
     },
-    update: async (id, inputs, state, { preview }) => {
+    update: async (id, inputs, state, { name, preview }) => {
       if (preview) return { ...state, ...inputs, ...unknown(following[type] ?? []) };
-      return whole(inputs, (await ask({ action: "update", id, inputs })).outputs);
+      return whole(inputs, { ...state, ...inputs, ...(await change(clients, type, name, id, inputs)) });
     },
-    delete: async (id) => {
-      await ask({ action: "delete", id });
-    },
+    delete: (id, state) => remove(clients, type, id, state),
   };
 }
 
 async function invoke(token: string, args: Properties): Promise<Properties> {
   const declared = declarationOf(token);
   refuse(declared?.problems(args) ?? [`@pulumi/aws has no function ${token}`]);
-  return (await ask({ action: "invoke", token, args })).outputs;
+  if (token === "aws:ssm/getParameter:getParameter") return { insecureValue: await amazonLinux(clients) };
+  const answer = awsAnswers[token];
+  if (answer === undefined) throw new Error(`the stand-in for AWS does not answer ${token}`);
+  return answer(args) as Properties;
 }
 
 function refuse(problems: readonly string[]): void {
@@ -68,13 +74,6 @@ function refuse(problems: readonly string[]): void {
 
 function unknown(names: readonly string[]): Properties {
   return Object.fromEntries(names.map((name) => [name, UNKNOWN]));
-}
-
-async function ask(request: Request): Promise<Made> {
-  const url = new URL("/pulumi", process.env.AWS_ENDPOINT_URL);
-  const response = await fetch(url, { method: "POST", body: JSON.stringify(request) });
-  if (!response.ok) throw new Error(await response.text());
-  return (await response.json()) as Made;
 }
 
 await serve({ version: manifest.version, resources: resourceOf, invoke });
