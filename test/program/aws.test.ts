@@ -286,7 +286,7 @@ test("a rollout is new before old, and undone by the circuit breaker or an alarm
     deploymentCircuitBreaker: { enable: true, rollback: true },
     alarms: { enable: true, rollback: true },
     networkConfiguration: { assignPublicIp: false, securityGroups: ["fleet-service-id"] },
-    loadBalancers: [{ containerName: "balancer", containerPort: 8000 }],
+    loadBalancers: [{ containerName: "haproxy", containerPort: 8000 }],
   });
   const { alarmNames } = only(run, service).alarms as { alarmNames: string[] };
   expect(alarmNames).toHaveLength(rollbackAlarms.length);

@@ -64,7 +64,7 @@ test("what was made is, when it is described, what the program said", async () =
   expect(service).toMatchObject({
     desiredCount: 2,
     propagateTags: "SERVICE",
-    loadBalancers: [{ containerName: "balancer", containerPort: 8000 }],
+    loadBalancers: [{ containerName: "haproxy", containerPort: 8000 }],
   });
   const { taskDefinition } = await ecs.describeTaskDefinition({ taskDefinition: service?.taskDefinition });
   // Field by field what the program wrote.
