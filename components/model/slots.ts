@@ -9,11 +9,14 @@ export interface Room {
   memory: number;
 }
 
-/** Speed of that many ik_llama.cpp answers side by side, compared with one answer (docs/performance.md, "Slots"). */
+/**
+ * Speed of that many ik_llama.cpp answers side by side, compared with one answer, on a CPU with AVX-512
+ * (docs/performance.md, "Slots").
+ */
 export const measuredSideBySide = [
   [1, 1],
-  [4, 1.77],
-  [8, 1.96],
+  [4, 2.51],
+  [8, 2.7],
 ] as const;
 
 /**

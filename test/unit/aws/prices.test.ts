@@ -87,14 +87,14 @@ test("a million tokens cost what the instance costs while it generates them, wit
 test("answers side by side make a token cheaper by as much as was measured, but bitnet.cpp's", () => {
   const alone = tokenCost(c7a)?.dollars ?? 0;
   const gain = (slots: number) => alone / (tokenCost({ ...c7a, slots })?.dollars ?? 0);
-  expect([gain(4), gain(8)]).toEqual([expect.closeTo(1.77), expect.closeTo(1.96)]);
-  expect(gain(2)).toBeGreaterThan(1.2);
-  expect(gain(2)).toBeLessThan(1.3);
+  expect([gain(4), gain(8)]).toEqual([expect.closeTo(2.51), expect.closeTo(2.7)]);
+  expect(gain(2)).toBeGreaterThan(1.4);
+  expect(gain(2)).toBeLessThan(1.6);
   expect(tokenCost({ ...c7a, slots: 4, engine: "bitnet.cpp" })?.dollars).toBeCloseTo(alone);
 });
 
 test("the output says that the price of a token is reckoned, and admits it where there is none", () => {
-  expect(describeTokenCost({ ...c7a, slots: 4 })).toMatch(/^about \$1\.34 .* 4 at once .*not measured on AWS/);
+  expect(describeTokenCost({ ...c7a, slots: 4 })).toMatch(/^about \$0\.95 .* 4 at once .*not measured on AWS/);
   expect(describeTokenCost({ ...c7a, type: "z9q.large" })).toContain("not known");
 });
 
