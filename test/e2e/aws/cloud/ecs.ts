@@ -140,10 +140,12 @@ export class Ecs {
     service.deployments = [deployment];
   }
 
+  /** Of a deployment that the circuit breaker has ended, ECS starts no more tasks. */
   async #fill(service: Service): Promise<void> {
     const [primary] = service.deployments;
+    if (primary?.taskDefinition === undefined || primary.rolloutState === "FAILED") return;
     while (service.tasks.length < service.desiredCount) {
-      if (!(await this.#start(service, primary?.taskDefinition ?? ""))) await sleep(1000);
+      if (!(await this.#start(service, primary.taskDefinition))) await sleep(1000);
     }
   }
 
