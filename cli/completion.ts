@@ -47,8 +47,9 @@ function settingsFor(words: readonly string[]): [word: string, meaning: string][
 
 /** The target of the stack that the words name. Undefined if they name none: only Pulumi knows which one is selected. */
 function targetOf(words: readonly string[]): string | undefined {
-  const stack = words[words.lastIndexOf("--stack") + 1];
-  if (!words.includes("--stack") || stack === undefined) return undefined;
+  const joined = words.join("\n").replaceAll("--stack=", "--stack\n").split("\n");
+  const stack = joined[joined.lastIndexOf("--stack") + 1];
+  if (!joined.includes("--stack") || stack === undefined) return undefined;
   return targetSetting.safeParse(readStack(stack).get("target")).data;
 }
 

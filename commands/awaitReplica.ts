@@ -40,7 +40,7 @@ async function look(): Promise<"starting" | "ready" | "ended"> {
 async function isHealthy(check: readonly string[]): Promise<boolean> {
   try {
     const exec = await container.exec({ Cmd: [...check], AttachStdout: true });
-    await finished((await exec.start({})).resume());
+    await finished((await exec.start({})).resume(), { signal: AbortSignal.timeout(15_000) });
     return (await exec.inspect()).ExitCode === 0;
   } catch {
     return false; // The container is not running.

@@ -94,7 +94,12 @@ function measuredSpeed(results: Results): InstanceSpeed | undefined {
   const value = (phase: string) => results.tokens?.figures.find(({ what }) => what === `${ours}: ${phase}`)?.value;
   const [prefill, decode] = [value("prefill"), value("decode")];
   if (prefill === undefined || decode === undefined) return undefined;
-  return { prefill, decode, slots: mostChosenSlots, sideBySide: (answers) => sideBySide("ik_llama.cpp", answers) };
+  return {
+    prefill,
+    decode,
+    slots: mostChosenSlots,
+    sideBySide: (answers) => sideBySide("ik_llama.cpp", answers, "others"),
+  };
 }
 
 /** Cores read prompts in proportion; what decodes is memory, of which a server has about as much for each core. */

@@ -1,4 +1,4 @@
-import { familyOf } from "../image/cpuTarget.ts";
+import { familyOf, hasAvx512Vnni } from "../image/cpuTarget.ts";
 import type { Engine } from "../model/engines.ts";
 import { sideBySide } from "../model/slots.ts";
 
@@ -171,7 +171,7 @@ export function tokenCost({
   const hour = hourOf2xlarge[familyOf(type)];
   if (hour === undefined) return undefined;
   const alone = measured.tokensPerSecond * (cores / measured.cores) * (measured.modelBytes / modelBytes);
-  const tokensPerSecond = alone * sideBySide(engine, slots);
+  const tokensPerSecond = alone * sideBySide(engine, slots, hasAvx512Vnni(type) ? "avx512Vnni" : "others");
   return { dollars: (1e6 * (hour / vcpusOf2xlarge) * vcpus) / (3600 * tokensPerSecond), tokensPerSecond };
 }
 

@@ -86,7 +86,8 @@ export class DockerFleet extends pulumi.ComponentResource {
     const outside = this.createOutside(name, args);
     const networks = [
       { name: inside.name },
-      { name: between.name, aliases: [dnsNames.haproxy] },
+      // Gateways of version 0.1 ask for "balancer" until they are replaced, after the replicas.
+      { name: between.name, aliases: [dnsNames.haproxy, "balancer"] },
       { name: outside.name },
     ];
     const { parallel } = args.server;

@@ -48,6 +48,11 @@ export function cpuTargetOf(instanceType: string, architecture: Architecture): C
   return found === undefined ? { name: baselines[architecture], known: false } : { name: found[0], known: true };
 }
 
+/** Whether the instance's CPU has AVX-512 VNNI, and the target says so to the compiler. */
+export function hasAvx512Vnni(instanceType: string): boolean {
+  return /^(znver[45]|icelake-server|.*rapids)$/.test(cpuTargetOf(instanceType, "x86_64").name);
+}
+
 /** Instance types of the same size that run the same code. The given one comes first. */
 export function sameInstructions(instanceType: string, architecture: Architecture): string[] {
   const family = familyOf(instanceType);

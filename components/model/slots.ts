@@ -9,23 +9,29 @@ export interface Room {
   memory: number;
 }
 
-/**
- * Speed of that many ik_llama.cpp answers side by side, compared with one answer, on a CPU with AVX-512
- * (docs/performance.md, "Slots").
- */
-export const measuredSideBySide = [
-  [1, 1],
-  [4, 2.51],
-  [8, 2.7],
-] as const;
+/** Speed of that many ik_llama.cpp answers side by side, compared with one answer (docs/performance.md, "Slots"). */
+export const measuredSideBySide = {
+  /** With the kernels for several answers, which need AVX-512 VNNI. */
+  avx512Vnni: [
+    [1, 1],
+    [4, 2.51],
+    [8, 2.7],
+  ],
+  /** Without them, on the same CPU. Other CPUs have not been measured. */
+  others: [
+    [1, 1],
+    [4, 1.77],
+    [8, 1.96],
+  ],
+} as const;
 
 /**
  * The combined speed of this many answers side by side, compared with one answer. Values between two measured ones are
  * interpolated linearly. bitnet.cpp's answers gain next to nothing.
  */
-export function sideBySide(engine: Engine, answers: number): number {
+export function sideBySide(engine: Engine, answers: number, cpu: keyof typeof measuredSideBySide): number {
   if (engine === "bitnet.cpp") return 1;
-  const [one, four, eight] = measuredSideBySide;
+  const [one, four, eight] = measuredSideBySide[cpu];
   const [[from, low], [to, high]] = answers <= four[0] ? [one, four] : [four, eight];
   return low + ((Math.min(answers, to) - from) * (high - low)) / (to - from);
 }
@@ -56,8 +62,8 @@ export function slotsOf(
 }
 
 /**
- * How many requests a replica answers at once if `parallel` is not set. With one core each, two replicas with four
- * slots answered a third fewer requests than with one slot. bitnet.cpp's slots only move the waiting from before the
+ * How many requests a replica answers at once if `parallel` is not set. With one core each, four slots answer about
+ * as many requests as one, and each token comes later. bitnet.cpp's slots only move the waiting from before the
  * first token to between the tokens (docs/performance.md, "Slots").
  * @param need memory of a replica with that many slots
  */

@@ -152,7 +152,7 @@ const reservedArgs: ReadonlySet<string> = new Set([
   ...["-a", "--alias", "--host", "--port", "-c", "--ctx-size", "-np", "--parallel"],
   ...["-t", "--threads", "-tb", "--threads-batch", "--threads-http"],
   ...["-b", "--batch-size", "-ub", "--ubatch-size", "-cram", "--cache-ram", "--mlock", "--no-mmap"],
-  ...["-ctk", "--cache-type-k", "-ctv", "--cache-type-v"],
+  ...["-ctk", "--cache-type-k", "-ctv", "--cache-type-v", "-fa", "--flash-attn", "-no-fa", "--no-flash-attn"],
   ...["--api-key", "--api-key-file"],
 ]);
 

@@ -46,7 +46,7 @@ describe("the real HAProxy, and servers that play llama-server", () => {
   const network = `127.${randomInt(1, 255)}.${randomInt(255)}`;
   const replicas = [1, 2, 3].map((host) => new Replica(`${network}.${host}`));
   const haproxy = `${network}.100`;
-  const image = "bitnet-load-haproxy-test";
+  const image = "bitnet-load-balancer-test";
   const reason = platform() === "linux" ? undefined : "only Linux has all of 127.0.0.0/8, and containers that share it";
   let container = "";
 
@@ -58,7 +58,7 @@ describe("the real HAProxy, and servers that play llama-server", () => {
     if (reason !== undefined) return;
     await Promise.all(replicas.map((replica) => replica.start()));
     const { baseImage } = await sources();
-    const folder = join(checkout, "docker/load-haproxy");
+    const folder = join(checkout, "docker/load-balancer");
     await execa("docker", ["build", "--tag", image, "--build-arg", `BASE_IMAGE=${baseImage}`, folder]);
     const addresses = replicas.map(({ address }) => `${address}:8080`);
     const configuration = join(await mkdtemp(join(tmpdir(), "haproxy-")), "haproxy.cfg");

@@ -421,7 +421,7 @@ test("no task is started before all is there that it needs, and nothing is asked
 test("the load balancer waits for slow answers, sends each request to the freest task, and lets it finish", async () => {
   const run = await runOf("domain");
   expect(only(run, balancer)).toMatchObject({
-    idleTimeout: 610,
+    idleTimeout: 3610,
     dropInvalidHeaderFields: true,
     enableDeletionProtection: false,
     internal: false,

@@ -4,7 +4,7 @@ import { apiKeysVariable, gatewayEnvironment } from "../../serving/gateway.ts";
 import { ports } from "../../serving/ports.ts";
 import type { ServerOptions } from "../../serving/server.ts";
 import { serverEnvironment } from "../../serving/server.ts";
-import { drainTimeout, haproxyGrace, readyTimeout, replicaGrace } from "../../serving/timeouts.ts";
+import { drainTimeout, haproxyGrace, readyTimeout, replicaGrace, wholeAnswer } from "../../serving/timeouts.ts";
 
 /**
  * Everything that determines a task. It contains no secret, because anyone who may read the account can read a task
@@ -37,10 +37,10 @@ export interface TaskDescription {
 export type ContainerName = "server" | "gateway" | "haproxy";
 
 /**
- * Seconds that the load balancer keeps an idle connection: a little longer than HAProxy waits for a token, so that the
- * client gets HAProxy's answer. AWS's default is 60, its limit 4000.
+ * Seconds that the load balancer keeps an idle connection: a little longer than HAProxy waits for a plain answer, so that
+ * the client gets HAProxy's. AWS's default is 60, its limit 4000.
  */
-export const idleTimeout = drainTimeout + 10;
+export const idleTimeout = wholeAnswer + 10;
 
 /**
  * Longer than idleTimeout: if HAProxy closed a connection just as the load balancer sends a request on it, the client

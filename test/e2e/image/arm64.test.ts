@@ -80,9 +80,9 @@ describe("on x86, for an ARM machine", () => {
     const flags = ["--platform", platform, "--tag", haproxyImage];
     const built = await dockerBuild(join(checkout, "docker/load-balancer"), { BASE_IMAGE: base }, flags);
     expect(built.exitCode, built.all).toBe(0);
-    const balancer = await unpack(haproxyImage, join(folder, "balancer"));
-    const configuration = join(balancer, "usr/local/etc/haproxy/haproxy.cfg");
-    const haproxy = ["-L", balancer, join(balancer, "usr/sbin/haproxy"), "-c", "-f", configuration];
+    const root = await unpack(haproxyImage, join(folder, "haproxy"));
+    const configuration = join(root, "usr/local/etc/haproxy/haproxy.cfg");
+    const haproxy = ["-L", root, join(root, "usr/sbin/haproxy"), "-c", "-f", configuration];
     const env = haproxyEnvironment({ parallel: 1 });
     const { all, exitCode } = await execa("qemu-aarch64", haproxy, { env, all: true, reject: false });
     expect(exitCode, all).toBe(0);

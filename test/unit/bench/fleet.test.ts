@@ -12,7 +12,7 @@ const routing = `  stick-table type integer size 100k expire 1h
   http-request set-var(txn.now) req.body,json_query('$.messages'),xxh32
   use-server llama-1 if { var(txn.home) -m int 1 }
   hash-type consistent`;
-const routed = real.replace("  option abortonclose", `${routing}\n  option abortonclose`);
+const routed = real.replace(/^backend replicas$/m, (line) => `${line}\n${routing}`);
 
 test("round robin counts no slots and takes turns, and is the real configuration otherwise", () => {
   const plain = roundRobin(routed);

@@ -41,7 +41,7 @@ const targets: [string, HaproxyOptions][] = [
   ["the docker target", { parallel: 4, dns: "127.0.0.11:53" }],
   ["the docker target on an address that others reach", { parallel: 1, dns: "127.0.0.11:53", sourceLimit: 100 }],
   ["the docker target with HTTPS", { parallel: 1, dns: "127.0.0.11:53", tls: certificate }],
-  ["the aws target", { parallel: 2, keepAlive: 620 }],
+  ["the aws target", { parallel: 2, keepAlive: 3620 }],
 ];
 
 describe("this machine's HAProxy takes the configuration", () => {

@@ -349,7 +349,7 @@ describe("settings that do not go together are refused:", () => {
   );
 
   test("but other arguments of llama-server are taken as they are", () => {
-    const extraArgs = ["--chat_template", "chatml", "-fa"];
+    const extraArgs = ["--chat_template", "chatml", "-v"];
     expect(settingsOf({ extraArgs: JSON.stringify(extraArgs) })?.extraArgs).toEqual(extraArgs);
   });
 
