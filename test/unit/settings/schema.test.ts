@@ -337,16 +337,24 @@ describe("settings that do not go together are refused:", () => {
     expect(problemsOf({ engine: "ik_llama.cpp", parallel: "8" })).toEqual([]);
   });
 
-  test.each(["--api-key=abcdefgh", "--api_key", "--ctx_size", "-tb", "--threads-batch", "-ub", "-mu", "--cache_ram"])(
-    "%s, which the server's entrypoint sets itself, in extraArgs",
-    (argument) => {
-      const [problem] = problemsOf({ extraArgs: JSON.stringify(["--verbose", argument]) });
-      expect(problem).toMatchObject({
-        key: "extraArgs",
-        wrong: `the server's entrypoint sets ${argument.replace("=abcdefgh", "")} itself`,
-      });
-    },
-  );
+  test.each([
+    "--api-key=abcdefgh",
+    "--api_key",
+    "--ctx_size",
+    "-tb",
+    "--threads-batch",
+    "-ub",
+    "-mu",
+    "--cache_ram",
+    "-ctk",
+    "-no-fa",
+  ])("%s, which the server's entrypoint sets itself, in extraArgs", (argument) => {
+    const [problem] = problemsOf({ extraArgs: JSON.stringify(["--verbose", argument]) });
+    expect(problem).toMatchObject({
+      key: "extraArgs",
+      wrong: `the server's entrypoint sets ${argument.replace("=abcdefgh", "")} itself`,
+    });
+  });
 
   test("but other arguments of llama-server are taken as they are", () => {
     const extraArgs = ["--chat_template", "chatml", "-v"];
