@@ -145,7 +145,8 @@ function checkParallel(engine: Engine, parallel: number, refuse: Refuse<"paralle
 
 /**
  * llama-server arguments that the entrypoint sets itself, that would put a secret on a command line, or that would make
- * it serve another model, use more memory than calculated, or compute with more threads than it has cores.
+ * it serve another model, use more memory than calculated, or compute with more threads than it has cores. Without flash
+ * attention the KV cache's type does not load.
  */
 const reservedArgs: ReadonlySet<string> = new Set([
   ...["-m", "--model", "-mu", "--model-url", "-hfr", "--hf-repo", "-hff", "--hf-file", "-hft", "--hf-token"],
