@@ -5,6 +5,7 @@ import tab from "@bomb.sh/tab/commander";
 import type { Command } from "commander";
 import { mayBeSecret, settingGroups, targetSetting } from "../components/settings/schema.ts";
 import { describeSetting } from "../components/settings/types.ts";
+import { stackOf } from "./commands/tools.ts";
 import { checkout } from "./paths.ts";
 import { readStack } from "./stackSettings.ts";
 
@@ -47,10 +48,8 @@ function settingsFor(words: readonly string[]): [word: string, meaning: string][
 
 /** The target of the stack that the words name. Undefined if they name none: only Pulumi knows which one is selected. */
 function targetOf(words: readonly string[]): string | undefined {
-  const joined = words.join("\n").replaceAll("--stack=", "--stack\n").split("\n");
-  const stack = joined[joined.lastIndexOf("--stack") + 1];
-  if (!joined.includes("--stack") || stack === undefined) return undefined;
-  return targetSetting.safeParse(readStack(stack).get("target")).data;
+  const stack = stackOf(words);
+  return stack === undefined ? undefined : targetSetting.safeParse(readStack(stack).get("target")).data;
 }
 
 /** The library has the shell put a space after every completion. After `replicas=` comes a value. */

@@ -43,7 +43,7 @@ async function isHealthy(check: readonly string[]): Promise<boolean> {
     await finished((await exec.start({})).resume(), { signal: AbortSignal.timeout(15_000) });
     return (await exec.inspect()).ExitCode === 0;
   } catch {
-    return false; // The container is not running.
+    return false; // The container is not running, or the check takes longer than Docker would let it.
   }
 }
 

@@ -104,7 +104,7 @@ export async function pulumi({ progress, signal }: Invocation, args: readonly st
   return exitCode ?? 130;
 }
 
-/** The stack that is named in arguments of Pulumi's CLI. */
+/** The stack that is named in arguments of Pulumi's CLI or of ours. */
 export function stackOf(args: readonly string[]): string | undefined {
   const at = args.findIndex((argument) => /^(--stack|-s)(=|$)/.test(argument));
   const [, value] = /=(.*)/.exec(args[at] ?? "") ?? [];

@@ -86,7 +86,7 @@ export class DockerFleet extends pulumi.ComponentResource {
     const outside = this.createOutside(name, args);
     const networks = [
       { name: inside.name },
-      // Gateways of version 0.1 ask for "balancer" until they are replaced, after the replicas.
+      // Gateways from before the name changed ask for "balancer" until they are replaced, after the replicas.
       { name: between.name, aliases: [dnsNames.haproxy, "balancer"] },
       { name: outside.name },
     ];
