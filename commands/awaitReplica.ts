@@ -32,15 +32,16 @@ if (state !== "ready") {
 
 async function look(): Promise<"starting" | "ready" | "ended"> {
   const { Config, State, RestartCount } = await container.inspect();
-  if (await isHealthy(Config.Healthcheck?.Test?.slice(1) ?? [])) return "ready";
+  if (await isHealthy(Config.Healthcheck)) return "ready";
   if (!State.Running || RestartCount >= 2) return "ended";
   return RestartCount > 0 && givesReason(await log()) ? "ended" : "starting";
 }
 
-async function isHealthy(check: readonly string[]): Promise<boolean> {
+/** @param check of the image; its timeout is in nanoseconds */
+async function isHealthy({ Test = [], Timeout = 0 }: Docker.HealthConfig = {}): Promise<boolean> {
   try {
-    const exec = await container.exec({ Cmd: [...check], AttachStdout: true });
-    await finished((await exec.start({})).resume(), { signal: AbortSignal.timeout(15_000) });
+    const exec = await container.exec({ Cmd: Test.slice(1), AttachStdout: true });
+    await finished((await exec.start({})).resume(), { signal: AbortSignal.timeout(Timeout / 1e6) });
     return (await exec.inspect()).ExitCode === 0;
   } catch {
     return false; // The container is not running, or the check takes longer than Docker would let it.
